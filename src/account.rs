@@ -1,0 +1,204 @@
+//! What a directory knows of one person: who they are, how they prove it, where they may go and what a mail
+//! process is told about them.
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+use gatepost_protocol::dovecot::FieldsBuf;
+use ipnet::IpNet;
+
+use crate::{password::Stored, username::Username};
+
+/// One account, as one directory answered. Shared between the cache, the request table and replies.
+#[derive(Debug)]
+pub struct Account {
+    /// The canonical login; every reply carries it.
+    pub user: Username,
+    /// The name of the directory that knows it.
+    pub directory: Arc<str>,
+    /// The stored password; `None` when there is none that could be verified.
+    pub password: Option<Arc<Stored>>,
+    /// Whether the account may be used at all.
+    pub state: State,
+    /// Where a login may come from; `None` means everywhere.
+    pub allow_nets: Option<Vec<Net>>,
+    /// Which services it may use.
+    pub services: Services,
+    /// Set: the password is right but nobody may log in (Dovecot's `nologin`, with its `reason`).
+    pub nologin: Option<Nologin>,
+    /// Further fields of the passdb: what `OK` carries after `user=` (`proxy`, `host=` ...).
+    pub passdb: FieldsBuf,
+    /// The fields of the userdb: `uid=`, `gid=`, `home=` and whatever else the mail processes are told.
+    pub userdb: FieldsBuf,
+}
+
+/// Whether an account may be used at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It may.
+    Active,
+    /// Switched off by an administrator (`active = 0`).
+    Disabled,
+    /// The password has run out.
+    Expired,
+}
+
+/// A login that is refused after the password was found right.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Nologin {
+    /// Text for the person, shown as it is.
+    pub reason: Option<String>,
+}
+
+/// One entry of `allow_nets`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Net {
+    /// An address range.
+    Range(IpNet),
+    /// Dovecot's `local`: requests that carry no address at all.
+    Local,
+}
+
+/// The services that an account may use. All, until a row says otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Services {
+    /// Only these, if set.
+    only: Option<Vec<String>>,
+    /// Never these.
+    never: Vec<String>,
+}
+
+impl Account {
+    /// Whether a request from `remote` satisfies `allow_nets`.
+    pub fn admits(&self, remote: Option<IpAddr>) -> bool {
+        let Some(nets) = &self.allow_nets else { return true };
+        // An IPv4 client behind a dual-stack listener shows up as ::ffff:a.b.c.d.
+        let remote = remote.map(|address| address.to_canonical());
+        nets.iter().any(|net| match (net, remote) {
+            (Net::Range(range), Some(address)) => range.contains(&address),
+            (Net::Local, None) => true,
+            (Net::Range(_), None) | (Net::Local, Some(_)) => false,
+        })
+    }
+}
+
+impl Services {
+    /// Only the services of a list such as `imap pop3` or `imap,pop3`.
+    pub fn only(list: &str) -> Self {
+        let names = list.split([',', ' ', '\t']).filter(|name| !name.is_empty());
+        Self { only: Some(names.map(canonical).map(str::to_owned).collect()), never: Vec::new() }
+    }
+
+    /// Takes one service away or leaves it (`imap = 0`).
+    pub fn set(&mut self, service: &str, allowed: bool) {
+        let service = canonical(service);
+        self.never.retain(|name| name != service);
+        if !allowed {
+            self.never.push(service.to_owned());
+        }
+    }
+
+    /// Whether `service`, as a peer spells it, may be used.
+    pub fn allow(&self, service: &str) -> bool {
+        let service = canonical(service);
+        let listed = self.only.as_ref().is_none_or(|names| names.iter().any(|name| name == service));
+        listed && !self.never.iter().any(|name| name == service)
+    }
+}
+
+/// One name for the spellings of one service: Dovecot says `sieve` or `managesieve`, submission is SMTP to a user.
+fn canonical(service: &str) -> &str {
+    match service {
+        "managesieve" => "sieve",
+        "submission" => "smtp",
+        other => other,
+    }
+}
+
+impl fmt::Display for Net {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Range(range) => range.fmt(f),
+            Self::Local => f.write_str("local"),
+        }
+    }
+}
+
+/// Not an address, a range or `local`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InvalidNet;
+
+impl std::str::FromStr for Net {
+    type Err = InvalidNet;
+
+    fn from_str(text: &str) -> Result<Self, InvalidNet> {
+        if text.eq_ignore_ascii_case("local") {
+            return Ok(Self::Local);
+        }
+        let range = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        range.map(Self::Range).map_err(|_| InvalidNet)
+    }
+}
+
+impl Net {
+    /// Reads `allow_nets`: ranges, addresses and `local`, separated by commas or spaces.
+    pub fn parse_list(text: &str) -> Result<Vec<Self>, InvalidNet> {
+        text.split([',', ' ', '\t']).filter(|part| !part.is_empty()).map(str::parse).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Account, InvalidNet, Net, Services, State};
+    use crate::username::Username;
+
+    fn account(nets: Option<&str>) -> Account {
+        Account {
+            user: Username::normalise(b"alice@example.org", None).unwrap(),
+            directory: "test".into(),
+            password: None,
+            state: State::Active,
+            allow_nets: nets.map(|text| Net::parse_list(text).unwrap()),
+            services: Services::default(),
+            nologin: None,
+            passdb: Default::default(),
+            userdb: Default::default(),
+        }
+    }
+
+    #[test]
+    fn allow_nets_admits_only_what_it_names() {
+        let table: &[(Option<&str>, Option<&str>, bool)] = &[
+            (None, Some("203.0.113.9"), true),
+            (None, None, true),
+            (Some("203.0.113.0/24"), Some("203.0.113.9"), true),
+            (Some("203.0.113.0/24"), Some("::ffff:203.0.113.9"), true),
+            (Some("203.0.113.0/24"), Some("203.0.114.9"), false),
+            (Some("203.0.113.0/24"), None, false),
+            (Some("local"), None, true),
+            (Some("local"), Some("127.0.0.1"), false),
+            (Some("2001:db8::/32,198.51.100.7"), Some("2001:db8::1"), true),
+            (Some("2001:db8::/32 198.51.100.7"), Some("198.51.100.7"), true),
+            (Some(""), Some("198.51.100.7"), false),
+        ];
+        for (nets, remote, expected) in table {
+            let remote = remote.map(|text| text.parse().unwrap());
+            assert_eq!(account(*nets).admits(remote), *expected, "{nets:?} {remote:?}");
+        }
+        assert_eq!(Net::parse_list("10.0.0.0/8,nonsense"), Err(InvalidNet));
+    }
+
+    #[test]
+    fn services_are_all_until_a_row_says_otherwise() {
+        let mut services = Services::default();
+        assert!(services.allow("imap") && services.allow("anything"));
+        services.set("imap", false);
+        assert!(!services.allow("imap") && services.allow("pop3"));
+        services.set("imap", true);
+        assert!(services.allow("imap"));
+        let mut listed = Services::only("imap, sieve");
+        assert!(listed.allow("imap") && listed.allow("managesieve") && !listed.allow("smtp"));
+        listed.set("imap", false);
+        assert!(!listed.allow("imap"));
+        assert!(!Services::only("").allow("imap"));
+    }
+}
