@@ -13,6 +13,7 @@ pub mod master;
 pub mod shared;
 pub mod table;
 pub mod token;
+mod wire;
 mod words;
 
 use std::fmt;

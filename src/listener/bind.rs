@@ -20,9 +20,6 @@ use crate::config::{self, Endpoint, Protocol};
 /// How many connections may wait to be accepted: as many as the kernel lets (`net.core.somaxconn`).
 const BACKLOG: i32 = 4096;
 
-/// Mode of a socket for which none is configured: the owner's business only.
-const DEFAULT_MODE: u32 = 0o600;
-
 /// Opens every socket, or says of each that could not be had why. Needs a tokio runtime around it.
 pub fn bind(configured: &[config::Listener]) -> Result<Vec<Listener>, Vec<BindError>> {
     let mut inherited = Inherited::from_env();
@@ -56,7 +53,7 @@ fn open(wanted: &config::Listener) -> Result<Listener, BindError> {
     let place = place(&wanted.endpoint);
     let socket = match &wanted.endpoint {
         Endpoint::Unix { path, mode, user, group, link } => {
-            let opened = unix(path, mode.unwrap_or(DEFAULT_MODE), *user, *group)
+            let opened = unix(path, *mode, *user, *group)
                 .map_err(|(error, remedy)| BindError { place: place.clone(), error, remedy })?;
             if let Some(link) = link {
                 link_to(path, link).map_err(|error| BindError {
@@ -80,7 +77,7 @@ fn open(wanted: &config::Listener) -> Result<Listener, BindError> {
 
 type Refused = (io::Error, &'static str);
 
-fn unix(path: &Path, mode: u32, user: Option<u32>, group: Option<u32>) -> Result<Socket, Refused> {
+fn unix(path: &Path, mode: u32, user: Option<Uid>, group: Option<Gid>) -> Result<Socket, Refused> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(|error| (error, "make its directory, or let this user make it"))?;
     }
@@ -91,7 +88,7 @@ fn unix(path: &Path, mode: u32, user: Option<u32>, group: Option<u32>) -> Result
     // Between bind and listen a connection is refused, so nobody gets in before owner and mode are right.
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(unusable)?;
     if user.is_some() || group.is_some() {
-        chown(path, user.map(Uid::from_raw), group.map(Gid::from_raw)).map_err(|error| {
+        chown(path, user, group).map_err(|error| {
             (error.into(), "only root may give a socket away; let systemd open it (gatepost.socket)")
         })?;
     }

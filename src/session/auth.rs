@@ -10,9 +10,9 @@ use std::{
 
 use bytes::BytesMut;
 use gatepost_protocol::dovecot::{
-    Cookie, Reply, RequestId, Version,
+    Cookie, MechFlags, RequestId, Version,
     auth::{Auth, Command, Cont},
-    reply,
+    reply::{self, Reply},
 };
 
 use super::{
@@ -132,7 +132,8 @@ impl Session {
     pub fn greet(&self, out: &mut BytesMut) {
         Reply::Version(VERSION).encode(out);
         for mechanism in self.offer.mechanisms.iter() {
-            Reply::mech(mechanism.name(), mechanism.flags()).encode(out);
+            let flags = MechFlags::of(mechanism.flags());
+            Reply::Mech { name: mechanism.name(), flags }.encode(out);
         }
         Reply::Spid(self.shared.spid).encode(out);
         Reply::Cuid(self.connection).encode(out);
@@ -301,15 +302,15 @@ impl Session {
 
     fn cont(&mut self, cont: &Cont<'_>, minor: u32, now: Instant, out: &mut BytesMut) -> Option<Question> {
         let Some(request) = self.requests.remove(&cont.id) else {
-            reply::fail(out, cont.id, None, None, Some("Authentication request timed out"), false);
+            reply::fail(out, cont.id, None, None, Some(b"Authentication request timed out"), false);
             return None;
         };
         let State::WantResponse { exchange, context } = request.state else {
-            reply::fail(out, cont.id, None, None, Some("Unexpected continuation"), false);
+            reply::fail(out, cont.id, None, None, Some(b"Unexpected continuation"), false);
             return None;
         };
         // Nobody was asked for channel binding data, and before minor 3 there is no such argument.
-        let unasked = cont.channel_binding.is_some() || (minor < 3 && !cont.rest.is_empty());
+        let unasked = cont.channel_binding.is_some() || (minor < 3 && !cont.fields.is_empty());
         let response = cont.response.decode().ok().filter(|_| !unasked);
         let Some(response) = response else {
             words::invalid_base64(cont.id, "Invalid base64 data in continued response", out);

@@ -118,23 +118,23 @@ impl Session {
             return Err(Close::OutOfOrder("a command before VERSION"));
         }
         match (self.role, command) {
-            (_, Command::User(lookup)) => {
-                Ok(Some(Question::User { id: lookup.id, name: lookup.user.into_owned() }))
+            (_, Command::User { id, user, .. }) => {
+                Ok(Some(Question::User { id, name: user.into_owned() }))
             }
-            (_, Command::Pass(lookup)) if self.peer.restricted_to.is_some() => {
-                fail(lookup.id, Some("Not allowed on this socket"), out);
+            (_, Command::Pass { id, .. }) if self.peer.restricted_to.is_some() => {
+                fail(id, Some("Not allowed on this socket"), out);
                 Ok(None)
             }
-            (_, Command::Pass(lookup)) => {
-                Ok(Some(Question::Pass { id: lookup.id, name: lookup.user.into_owned() }))
+            (_, Command::Pass { id, user, .. }) => {
+                Ok(Some(Question::Pass { id, name: user.into_owned() }))
             }
-            (_, Command::List(list)) if self.peer.restricted_to.is_some() => {
-                say(&Reply::Done { id: list.id, failed: true }, out);
+            (_, Command::List { id, .. }) if self.peer.restricted_to.is_some() => {
+                say(&Reply::Done { id, failed: true }, out);
                 Ok(None)
             }
-            (_, Command::List(list)) => {
-                let mask = Mask::new(list.mask.as_deref().unwrap_or(b"*"));
-                Ok(Some(Question::List { id: list.id, mask }))
+            (_, Command::List { id, mask, .. }) => {
+                let mask = Mask::new(mask.as_deref().unwrap_or(b"*"));
+                Ok(Some(Question::List { id, mask }))
             }
             (Role::Master, Command::Request(request)) => {
                 self.request(&request, now, out);
@@ -204,7 +204,9 @@ impl Session {
 
     /// Answers `CACHE-FLUSH` with the number of entries that were forgotten.
     pub fn flushed(&self, id: RequestId, count: u64, out: &mut BytesMut) {
-        say_or_fail(id, &Reply::ok_count(id, count), out);
+        let mut fields = FieldsBuf::default();
+        fields.flag(&count.to_string());
+        say(&Reply::Ok { id, fields: fields.as_fields() }, out);
     }
 
     /// Refuses a lookup because too many are in flight.

@@ -28,6 +28,7 @@ fn fail(id: RequestId, user: Option<&str>, refusal: &Refusal) -> BytesMut {
         Some(FailCode::AuthzFail | FailCode::InvalidBase64 | FailCode::TempFail | FailCode::UserDisabled) | None => None,
     };
     // Both spellings of "temporary": Dovecot before 2.3 and its imitators know the bare word only.
+    let reason = reason.map(str::as_bytes);
     reply::fail(&mut line, id, user.map(str::as_bytes), code, reason, refusal.is_temporary());
     line
 }
@@ -36,13 +37,13 @@ fn fail(id: RequestId, user: Option<&str>, refusal: &Refusal) -> BytesMut {
 pub(super) fn nologin_refusal(id: RequestId, account: &Account) -> BytesMut {
     let mut line = BytesMut::new();
     let reason = account.nologin.as_ref().and_then(|nologin| nologin.reason.as_deref());
-    reply::fail(&mut line, id, Some(account.user.as_ref()), None, reason, false);
+    reply::fail(&mut line, id, Some(account.user.as_ref()), None, reason.map(str::as_bytes), false);
     line
 }
 
 /// `FAIL <id> code=invalid_base64 reason=...`, at once: it is no guess at a password.
 pub(super) fn invalid_base64(id: RequestId, reason: &str, out: &mut BytesMut) {
-    reply::fail(out, id, None, Some(FailCode::InvalidBase64), Some(reason), false);
+    reply::fail(out, id, None, Some(FailCode::InvalidBase64), Some(reason.as_bytes()), false);
 }
 
 /// `OK <id> user=<canonical> [nologin [reason=]] [proxy ...] [field ...]`.
