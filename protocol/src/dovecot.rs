@@ -1,0 +1,167 @@
+//! Dovecot's auth protocols (major version 1), for both ends: the daemon reads commands and writes replies, its
+//! command line, tests and benchmarks do the reverse.
+//!
+//! - [`auth`] and [`reply`]: the auth-client protocol, which login processes, Postfix and Exim speak.
+//! - [`master`]: the auth-master and auth-userdb protocol, which post-login processes, LMTP and doveadm speak.
+//! - [`fields`] and [`params`]: the `key=value` lists at the end of the lines of both.
+//!
+//! All lines are a word and parameters with TABs between; each parameter is tab-escaped (see
+//! [`text`](crate::text)). Parsers take a line without its end, encoders write it with LF. What a parser does not
+//! know inside a list it keeps; a word it does not know, and anything left over, is [`Malformed`].
+
+use std::fmt::{self, Write as _};
+use std::num::NonZeroU32;
+
+use bytes::{BufMut as _, BytesMut};
+
+use crate::error::Malformed;
+
+pub mod auth;
+pub mod fields;
+mod grammar;
+pub mod master;
+pub mod mech;
+pub mod params;
+pub mod reply;
+
+pub use self::fields::{Field, Fields, FieldsBuf};
+pub use self::mech::{MechFlag, MechFlags};
+pub use self::params::{Params, Secured};
+pub use self::reply::FailCode;
+
+/// `"VERSION" TAB <major> TAB <minor>`. The major versions of both ends must be the same, the minor ones tell
+/// what the other end understands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    /// 1 for all protocols here.
+    pub major: u32,
+    /// 2 in Dovecot 2.3, 3 in 2.4, 4 since 2.4.4.
+    pub minor: u32,
+}
+
+impl Version {
+    /// Version `major.minor`.
+    pub const fn new(major: u32, minor: u32) -> Self {
+        Self { major, minor }
+    }
+
+    fn encode(self, out: &mut BytesMut) {
+        put(out, format_args!("VERSION\t{}\t{}\n", self.major, self.minor));
+    }
+}
+
+/// Number of a request on its connection, drawn by the peer: decimal, never 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(NonZeroU32);
+
+impl RequestId {
+    /// `None` for 0.
+    pub const fn new(id: u32) -> Option<Self> {
+        match NonZeroU32::new(id) {
+            Some(id) => Some(Self(id)),
+            None => None,
+        }
+    }
+
+    /// The number itself.
+    pub const fn get(self) -> u32 {
+        self.0.get()
+    }
+}
+
+impl TryFrom<u32> for RequestId {
+    type Error = Malformed;
+
+    fn try_from(id: u32) -> Result<Self, Malformed> {
+        Self::new(id).ok_or(Malformed::new("id", "1 to 4294967295"))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What a login process shows, by way of the post-login process, to prove that a login is its own: 16 random
+/// bytes a connection, 32 hexadecimal digits on the wire.
+#[derive(Clone, Copy)]
+pub struct Cookie([u8; 16]);
+
+impl Cookie {
+    /// A cookie of these bytes, which must come from a secure source.
+    pub const fn new(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes themselves. Each call is a place to review.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+
+    /// Reads exactly 32 hexadecimal digits, of either case.
+    pub fn parse(hex: &[u8]) -> Result<Self, Malformed> {
+        let malformed = Malformed::new("cookie", "32 hexadecimal digits");
+        let (pairs, []) = hex.as_chunks::<2>() else {
+            return Err(malformed);
+        };
+        let pairs: &[[u8; 2]; 16] = pairs.try_into().map_err(|_| malformed)?;
+        let mut bytes = [0; 16];
+        for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
+            *byte = nibble(high).zip(nibble(low)).map(|(high, low)| high << 4 | low).ok_or(malformed)?;
+        }
+        Ok(Self(bytes))
+    }
+
+    fn encode(&self, out: &mut BytesMut) {
+        for byte in self.0 {
+            put(out, format_args!("{byte:02x}"));
+        }
+    }
+}
+
+/// Looks at all bytes, whichever differs. Where a peer's cookie is judged, compare
+/// [`as_bytes`](Cookie::as_bytes) with a crate made for that.
+impl PartialEq for Cookie {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).fold(0, |differing, (one, two)| differing | (one ^ two)) == 0
+    }
+}
+
+impl Eq for Cookie {}
+
+impl fmt::Debug for Cookie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cookie(..)")
+    }
+}
+
+const fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// Appends formatted text; a `BytesMut` grows, so this cannot fail.
+fn put(out: &mut BytesMut, text: fmt::Arguments<'_>) {
+    let _ = out.write_fmt(text);
+}
+
+/// Appends TAB and the list, or nothing for an empty one.
+fn put_fields(out: &mut BytesMut, fields: Fields<'_>) {
+    if !fields.is_empty() {
+        out.put_u8(b'\t');
+        out.put_slice(fields.raw());
+    }
+}
+
+/// Appends `TAB key=value`, the value escaped.
+fn put_field(out: &mut BytesMut, key: &str, value: &[u8]) {
+    out.put_u8(b'\t');
+    out.put_slice(key.as_bytes());
+    out.put_u8(b'=');
+    crate::text::escape_into(value, out);
+}
