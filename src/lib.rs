@@ -2,4 +2,7 @@
 #![cfg_attr(test, allow(clippy::wildcard_enum_match_arm, reason = "a test matches the variant it is about"))]
 
 pub mod account;
+pub mod config;
+pub mod directory;
+pub mod password;
 pub mod username;
