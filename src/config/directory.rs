@@ -1,0 +1,212 @@
+//! `[[directory]]`: who knows the users.
+
+use std::{path::PathBuf, sync::Arc};
+
+use gatepost_protocol::secret::Secret;
+
+use super::{
+    domain::DomainPattern,
+    problem::{Place, Wrong, quoted},
+    reader::Reader,
+    secret::secret,
+    server::Server,
+    surroundings::Surroundings,
+    template::Template,
+    tree::Spot,
+};
+
+/// One `[[directory]]`.
+#[derive(Debug)]
+pub struct Directory {
+    /// `name`: for logs and commands, 1 to 64 letters, digits, `-`, `_` and `.`. No two directories have the same.
+    pub name: Arc<str>,
+    /// `domains`: which users it is asked about. `None`: all, bare names too. Otherwise not empty.
+    pub domains: Option<Vec<DomainPattern>>,
+    /// `[directory.fields]`: what the peer gets besides, in the order of the file. Names without `=`, TAB and LF.
+    pub fields: Vec<(String, Template)>,
+    /// `type`, with what belongs to it alone.
+    pub kind: Kind,
+    /// Where it was configured; `None` for the embedded default.
+    pub place: Option<Place>,
+}
+
+/// What kind of directory it is.
+#[derive(Debug)]
+pub enum Kind {
+    /// `sqlite`: the embedded schema, which `gatepost user` manages.
+    Sqlite {
+        /// `file`: the database. Absolute. Default: `users.db` in the state directory.
+        file: PathBuf,
+    },
+    /// `passwd-file`: Dovecot's format, one user a line.
+    PasswdFile {
+        /// `file`: absolute.
+        file: PathBuf,
+        /// `default_scheme`: for a password without `{SCHEME}`, in capitals. `None`: the crypt(3) ones, told by `$`.
+        default_scheme: Option<String>,
+    },
+    /// `static`: one answer for everybody.
+    Static {
+        /// `password`, `password_file` or `password_credential`: as stored, with its `{SCHEME}`. `None`: nobody can log
+        /// in by password here, but users can be looked up.
+        password: Option<Secret>,
+        /// `users`: who exists. `None`: everybody in `domains`.
+        users: Option<Vec<String>>,
+    },
+}
+
+impl Directory {
+    /// Whether it is asked about users of `domain` (`None`: bare names), which must be normalised.
+    pub fn serves(&self, domain: Option<&str>) -> bool {
+        let Some(patterns) = &self.domains else { return true };
+        domain.is_some_and(|domain| patterns.iter().any(|pattern| pattern.matches(domain)))
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Type {
+    Sqlite,
+    PasswdFile,
+    Static,
+}
+
+const TYPES: &[(&str, Type)] =
+    &[("sqlite", Type::Sqlite), ("passwd-file", Type::PasswdFile), ("static", Type::Static)];
+
+/// Types that have a name, and no code in this version.
+const LATER: &[&str] = &["mysql", "postgres", "ldap"];
+
+/// Reads all `[[directory]]`.
+pub(super) fn directories(
+    readers: Vec<Reader<'_>>,
+    server: &Server,
+    around: &Surroundings,
+) -> Vec<Directory> {
+    let mut names: Vec<(Arc<str>, Option<&Spot>)> = Vec::new();
+    let mut directories = Vec::with_capacity(readers.len());
+    for mut reader in readers {
+        let name = reader.text("name", name);
+        reader.need("name", "write a short one for logs and commands, as in name = \"local\"");
+        if let Some(name) = &name {
+            match names.iter().find(|(other, _)| other == name) {
+                Some((_, first)) => {
+                    let first = first.map_or_else(String::new, |spot| format!(" at {}", spot.place()));
+                    let what = format!("{} is taken already{first}", quoted(name));
+                    reader.wrong("name", Wrong::new(what, "give each directory a name of its own"));
+                }
+                None => names.push((Arc::clone(name), reader.spot_of("name"))),
+            }
+        }
+        directories.extend(directory(reader, name, server, around));
+    }
+    directories
+}
+
+/// What there is without any file.
+pub(super) fn embedded(server: &Server) -> Directory {
+    Directory {
+        name: Arc::from("local"),
+        domains: None,
+        fields: Vec::new(),
+        kind: Kind::Sqlite { file: server.state_dir.join(USERS_DB) },
+        place: None,
+    }
+}
+
+/// The embedded database in the state directory.
+const USERS_DB: &str = "users.db";
+
+fn directory(
+    mut reader: Reader<'_>,
+    name: Option<Arc<str>>,
+    server: &Server,
+    around: &Surroundings,
+) -> Option<Directory> {
+    let kind = reader.one_of("type", TYPES, LATER);
+    reader.need("type", "write what it is, as in type = \"sqlite\"");
+    let domains = domains(&mut reader);
+    let fields = reader.table("fields").free(field);
+    let place = reader.spot().map(Spot::place);
+    // Without a type nobody knows which keys belong here.
+    let kind = match kind? {
+        Type::Sqlite => {
+            let file = reader.path("file").unwrap_or_else(|| server.state_dir.join(USERS_DB));
+            Some(Kind::Sqlite { file })
+        }
+        Type::PasswdFile => {
+            let file = reader.path("file");
+            reader.need("file", "write the path of the passwd-file, as in file = \"/etc/gatepost/users\"");
+            let default_scheme = reader.text("default_scheme", scheme);
+            file.map(|file| Kind::PasswdFile { file, default_scheme })
+        }
+        Type::Static => {
+            let password = secret(&mut reader, "password", around.credentials_dir.as_deref());
+            let users = reader.list("users", user);
+            let users = users.map(|users| users.into_iter().map(|(user, _)| user).collect());
+            Some(Kind::Static { password, users })
+        }
+    };
+    reader.finish();
+    Some(Directory { name: name?, domains, fields, kind: kind?, place })
+}
+
+fn domains(reader: &mut Reader<'_>) -> Option<Vec<DomainPattern>> {
+    let listed = reader.list("domains", DomainPattern::parse)?;
+    if reader.is_empty_list("domains") {
+        let what = "is empty, so that this directory would never be asked";
+        reader.wrong("domains", Wrong::new(what, "name the domains, or leave the key out for all of them"));
+    }
+    let mut domains: Vec<DomainPattern> = Vec::with_capacity(listed.len());
+    for (domain, spot) in listed {
+        if domains.contains(&domain) {
+            let wrong = Wrong::new(format!("{domain} is listed twice"), "keep one of the two");
+            reader.found().at(spot, reader.path_of("domains"), wrong);
+        } else {
+            domains.push(domain);
+        }
+    }
+    Some(domains)
+}
+
+fn name(text: &str) -> Result<Arc<str>, Wrong> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if (1..=64).contains(&text.len()) && text.bytes().all(fits) {
+        return Ok(Arc::from(text));
+    }
+    let remedy = "write 1 to 64 letters, digits, - _ and .";
+    Err(Wrong::new(format!("{} is no name for a directory", quoted(text)), remedy))
+}
+
+/// The name of a password scheme. Whether there is such a scheme, the passwords know.
+fn scheme(text: &str) -> Result<String, Wrong> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    if !text.is_empty() && text.bytes().all(fits) {
+        return Ok(text.to_ascii_uppercase());
+    }
+    let remedy = "write the name without braces, as in \"SHA512-CRYPT\"";
+    Err(Wrong::new(format!("{} is no name of a password scheme", quoted(text)), remedy))
+}
+
+fn user(text: &str) -> Result<String, Wrong> {
+    if (1..=255).contains(&text.len()) && !text.chars().any(|letter| letter.is_control() || letter == ' ') {
+        return Ok(text.to_owned());
+    }
+    Err(Wrong::new(format!("{} is no login name", quoted(text)), "write such as \"anna@example.org\""))
+}
+
+fn field(name: &str, text: &str) -> Result<Template, Wrong> {
+    // On the wire it is `name=value` between TABs.
+    let fits = |letter: char| !letter.is_control() && !letter.is_whitespace() && letter != '=';
+    if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+        return Err(Wrong::new(
+            "is no name for a field",
+            "write 1 to 64 letters, digits and signs without blanks and =",
+        ));
+    }
+    let template = Template::parse(text)?;
+    if template.names().any(|column| column.eq_ignore_ascii_case("password")) {
+        let what = "would hand the stored password to the peer";
+        return Err(Wrong::new(what, "leave {password} out: gatepost checks passwords itself"));
+    }
+    Ok(template)
+}

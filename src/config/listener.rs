@@ -1,0 +1,329 @@
+//! `[[listener]]`: the sockets that peers connect to.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use ipnet::IpNet;
+use nix::unistd::{Gid, Uid};
+
+use super::{
+    problem::{Found, Place, Wrong, quoted},
+    reader::{self, Reader},
+    server::Server,
+    surroundings::Surroundings,
+    tree::Spot,
+    value,
+};
+
+/// One `[[listener]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listener {
+    /// `protocol`: what is spoken there.
+    pub protocol: Protocol,
+    /// `path` or `address`: where. No two listeners have the same.
+    pub endpoint: Endpoint,
+    /// Where it was configured; `None` for a default socket.
+    pub place: Option<Place>,
+}
+
+/// What is spoken at a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// `dovecot-login`: the auth-client protocol as Dovecot's login processes need it.
+    DovecotLogin,
+    /// `dovecot-client`: the same for whoever only wants to know whether a password is right.
+    DovecotClient,
+    /// `dovecot-master`: the auth-master protocol for Dovecot's own processes, with everything in it.
+    DovecotMaster,
+    /// `dovecot-userdb`: the auth-master protocol for whoever may only look users up.
+    DovecotUserdb,
+}
+
+impl Protocol {
+    /// Its name in the configuration.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::DovecotLogin => "dovecot-login",
+            Self::DovecotClient => "dovecot-client",
+            Self::DovecotMaster => "dovecot-master",
+            Self::DovecotUserdb => "dovecot-userdb",
+        }
+    }
+
+    /// The bits of its socket where `mode` is not set: those that Dovecot gives to the same socket of its own.
+    pub const fn default_mode(self) -> u32 {
+        match self {
+            Self::DovecotLogin | Self::DovecotUserdb => 0o666,
+            Self::DovecotClient | Self::DovecotMaster => 0o600,
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Where a listener is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A Unix stream socket.
+    Unix {
+        /// `path`: absolute, at most 107 bytes.
+        path: PathBuf,
+        /// `mode`: permission bits, `0o000` to `0o777`.
+        mode: u32,
+        /// `user`: whom the socket file is given to. `None`: it stays with the user that gatepost runs as.
+        user: Option<Uid>,
+        /// `group`: likewise.
+        group: Option<Gid>,
+        /// `link`: a symbolic link to keep beside it, pointing at `path`. Absolute, and not `path` itself.
+        link: Option<PathBuf>,
+    },
+    /// A TCP socket.
+    Tcp {
+        /// `address`: where to listen. Port 0 lets the system choose.
+        address: SocketAddr,
+        /// `allow_from`: who may connect besides this machine itself. Not empty unless `address` is a loopback one.
+        allow_from: Vec<IpNet>,
+    },
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix { path, .. } => write!(f, "{}", path.display()),
+            Self::Tcp { address, .. } => write!(f, "{address}"),
+        }
+    }
+}
+
+const PROTOCOLS: &[(&str, Protocol)] = &[
+    (Protocol::DovecotLogin.name(), Protocol::DovecotLogin),
+    (Protocol::DovecotClient.name(), Protocol::DovecotClient),
+    (Protocol::DovecotMaster.name(), Protocol::DovecotMaster),
+    (Protocol::DovecotUserdb.name(), Protocol::DovecotUserdb),
+];
+
+/// Protocols that have a name, and no code in this version.
+const LATER: &[&str] =
+    &["dovecot-dict", "postfix-socketmap", "postfix-policy", "postfix-tcp-table", "saslauthd", "http"];
+
+/// Bytes of a path that fit into `sun_path` with its NUL (unix(7)).
+const LONGEST_PATH: usize = 107;
+
+/// Where a listener stands in a file, with what it must not share with another.
+type Taken<'a> = (Claim, &'a Spot);
+
+#[derive(PartialEq, Eq)]
+enum Claim {
+    Path(PathBuf),
+    Address(SocketAddr),
+}
+
+/// Reads all `[[listener]]`. Without any: one socket a protocol under the runtime directory.
+pub(super) fn listeners(
+    readers: Vec<Reader<'_>>,
+    server: &Server,
+    around: &Surroundings,
+    found: &Found,
+) -> Vec<Listener> {
+    if readers.is_empty() {
+        return defaults(&server.runtime_dir, found);
+    }
+    let mut taken = Vec::new();
+    readers.into_iter().filter_map(|reader| listener(reader, around, &mut taken)).collect()
+}
+
+fn defaults(runtime_dir: &Path, found: &Found) -> Vec<Listener> {
+    let names = [
+        ("login", Protocol::DovecotLogin),
+        ("client", Protocol::DovecotClient),
+        ("master", Protocol::DovecotMaster),
+        ("userdb", Protocol::DovecotUserdb),
+    ];
+    let mut listeners = Vec::with_capacity(names.len());
+    for (name, protocol) in names {
+        let path = runtime_dir.join(name);
+        if path.as_os_str().len() > LONGEST_PATH {
+            let what =
+                format!("leaves no room for the default socket \"{name}\" within {LONGEST_PATH} bytes");
+            found.nowhere("server.runtime_dir", Wrong::new(what, "choose a shorter one"));
+            break;
+        }
+        let mode = protocol.default_mode();
+        let endpoint = Endpoint::Unix { path, mode, user: None, group: None, link: None };
+        listeners.push(Listener { protocol, endpoint, place: None });
+    }
+    listeners
+}
+
+fn listener<'a>(
+    mut reader: Reader<'a>,
+    around: &Surroundings,
+    taken: &mut Vec<Taken<'a>>,
+) -> Option<Listener> {
+    let protocol = reader.one_of("protocol", PROTOCOLS, LATER);
+    reader.need("protocol", "write what is spoken there, as in protocol = \"dovecot-client\"");
+    let endpoint = match (reader.has("path"), reader.has("address")) {
+        (true, false) => unix(&mut reader, protocol, around, taken),
+        (false, true) => tcp(&mut reader, protocol, taken),
+        (true, true) => {
+            let wrong = Wrong::new(
+                "stands beside path, but a listener is at one place only",
+                "keep one of the two, or make it two listeners",
+            );
+            reader.wrong("address", wrong);
+            reader.know(&["path", "address", "mode", "user", "group", "link", "allow_from"]);
+            None
+        }
+        (false, false) => {
+            let wrong = Wrong::new(
+                "has neither path nor address",
+                "write path = \"/PATH\" for a Unix socket or address = \"127.0.0.1:PORT\" for TCP",
+            );
+            reader.wrong("", wrong);
+            reader.know(&["path", "address", "mode", "user", "group", "link", "allow_from"]);
+            None
+        }
+    };
+    let place = reader.spot().map(Spot::place);
+    reader.finish();
+    Some(Listener { protocol: protocol?, endpoint: endpoint?, place })
+}
+
+fn unix<'a>(
+    reader: &mut Reader<'a>,
+    protocol: Option<Protocol>,
+    around: &Surroundings,
+    taken: &mut Vec<Taken<'a>>,
+) -> Option<Endpoint> {
+    let path = reader.text("path", socket_path);
+    claim(reader, "path", path.clone().map(Claim::Path), taken);
+    let mode = reader.text("mode", value::mode);
+    let user = reader.text("user", |name| {
+        owner(name, "user", |name| (around.uid_of)(name).map(Uid::as_raw)).map(Uid::from_raw)
+    });
+    let group = reader.text("group", |name| {
+        owner(name, "group", |name| (around.gid_of)(name).map(Gid::as_raw)).map(Gid::from_raw)
+    });
+    let link = reader.path("link");
+    claim(reader, "link", link.clone().map(Claim::Path), taken);
+    reader.refuse(&["allow_from"], "is for TCP only", "say with user, group and mode who may connect");
+    let mode = mode.or_else(|| protocol.map(Protocol::default_mode))?;
+    Some(Endpoint::Unix { path: path?, mode, user, group, link })
+}
+
+fn tcp<'a>(
+    reader: &mut Reader<'a>,
+    protocol: Option<Protocol>,
+    taken: &mut Vec<Taken<'a>>,
+) -> Option<Endpoint> {
+    let address = reader.text("address", socket_address);
+    claim(reader, "address", address.map(Claim::Address), taken);
+    let allow_from: Option<Vec<IpNet>> = reader
+        .list("allow_from", network)
+        .map(|networks| networks.into_iter().map(|(network, _)| network).collect());
+    let unix_only = "is for a Unix socket only";
+    reader.refuse(&["mode", "user", "group"], unix_only, "say with allow_from who may connect");
+    reader.refuse(&["link"], unix_only, "take it away");
+    if let Some(protocol) = protocol.filter(|&protocol| protocol != Protocol::DovecotClient) {
+        // Their peers are told apart by process and user id, and over TCP there is neither.
+        let what = format!("{protocol} trusts the process at the other end, which TCP does not name");
+        reader.wrong("address", Wrong::new(what, "write path = \"/PATH\" instead"));
+    }
+    let address = address?;
+    let loopback = address.ip().to_canonical().is_loopback();
+    if !loopback && allow_from.as_ref().is_none_or(Vec::is_empty) && !reader.has_items("allow_from") {
+        reader.wrong(
+            "address",
+            Wrong::new(
+                "is no loopback address, so that anybody who can reach it could try passwords in the clear",
+                "write 127.0.0.1, or name who may connect, as in allow_from = [\"172.22.1.0/24\"]",
+            ),
+        );
+    }
+    Some(Endpoint::Tcp { address, allow_from: allow_from.unwrap_or_default() })
+}
+
+/// Notes a place that is taken already; else it is taken from now on.
+fn claim<'a>(reader: &Reader<'a>, key: &str, claim: Option<Claim>, taken: &mut Vec<Taken<'a>>) {
+    let (Some(claim), Some(spot)) = (claim, reader.spot_of(key)) else { return };
+    match taken.iter().find(|(other, _)| collide(other, &claim)) {
+        Some((_, first)) => {
+            let what = format!("is taken already at {}", first.place());
+            reader.wrong(key, Wrong::new(what, "give each listener a place of its own"));
+        }
+        None => taken.push((claim, spot)),
+    }
+}
+
+fn collide(a: &Claim, b: &Claim) -> bool {
+    match (a, b) {
+        (Claim::Path(a), Claim::Path(b)) => a == b,
+        (Claim::Address(a), Claim::Address(b)) => {
+            let any = a.ip().is_unspecified() || b.ip().is_unspecified();
+            let same = a.ip() == b.ip() || (any && a.is_ipv4() == b.is_ipv4());
+            a.port() == b.port() && a.port() != 0 && same
+        }
+        (Claim::Path(_), Claim::Address(_)) | (Claim::Address(_), Claim::Path(_)) => false,
+    }
+}
+
+fn socket_path(text: &str) -> Result<PathBuf, Wrong> {
+    let path = reader::path(text)?;
+    if text.ends_with('/') {
+        return Err(Wrong::new("names a directory", "write the path of the socket in it"));
+    }
+    if text.len() > LONGEST_PATH {
+        return Err(Wrong::new(
+            format!("has {} bytes, and the path of a socket can have {LONGEST_PATH}", text.len()),
+            "choose a shorter one",
+        ));
+    }
+    Ok(path)
+}
+
+fn socket_address(text: &str) -> Result<SocketAddr, Wrong> {
+    text.parse().map_err(|_| {
+        Wrong::new(
+            format!("{} is no address with a port", quoted(text)),
+            "write it in numbers, as in \"127.0.0.1:12345\" or \"[::1]:12345\"",
+        )
+    })
+}
+
+fn network(text: &str) -> Result<IpNet, Wrong> {
+    let network =
+        text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
+            Wrong::new(
+                format!("{} is no network", quoted(text)),
+                "write it in numbers, as in \"172.22.1.0/24\" or \"2001:db8::/32\"",
+            )
+        })?;
+    if network.trunc() != network {
+        let what = format!("{} is an address within a network", quoted(text));
+        return Err(Wrong::new(what, format!("write \"{}\"", network.trunc())));
+    }
+    Ok(network)
+}
+
+/// A number as it is, a name as the system knows it.
+fn owner(name: &str, kind: &str, lookup: impl FnOnce(&str) -> Option<u32>) -> Result<u32, Wrong> {
+    if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()) {
+        let number = name.parse().ok().filter(|&number: &u32| number != u32::MAX);
+        return number.ok_or_else(|| {
+            Wrong::new(format!("{name} is no id of a {kind}"), "write one that fits into 32 bits")
+        });
+    }
+    lookup(name).ok_or_else(|| {
+        Wrong::new(
+            format!("this machine knows no {kind} {}", quoted(name)),
+            format!("install what brings it along, or write the name or number of another {kind}"),
+        )
+    })
+}

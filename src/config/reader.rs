@@ -1,0 +1,335 @@
+//! Reads one table: every value by name and type, and in the end whatever nobody asked for.
+
+use std::{
+    ops::RangeInclusive,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use super::{
+    problem::{Found, Wrong, choice, quoted},
+    tree::{Entry, Node, Spot, Table, Value},
+    value,
+};
+
+mod nearest;
+
+/// One table that is being read. A getter returns `None` both for what is absent and for what is wrong; in the second
+/// case the problem is noted, so whatever the caller puts in its place is never used.
+pub(super) struct Reader<'a> {
+    table: &'a Table,
+    /// The table's header; `None` for a table that no file has.
+    spot: Option<&'a Spot>,
+    /// `listener`; empty for the root.
+    path: String,
+    known: Vec<String>,
+    found: &'a Found,
+}
+
+impl<'a> Reader<'a> {
+    /// The outermost table.
+    pub(super) fn root(table: &'a Table, found: &'a Found) -> Self {
+        Self { table, spot: None, path: String::new(), known: Vec::new(), found }
+    }
+
+    /// Where all problems go.
+    pub(super) fn found(&self) -> &'a Found {
+        self.found
+    }
+
+    /// Where the table begins.
+    pub(super) fn spot(&self) -> Option<&'a Spot> {
+        self.spot
+    }
+
+    /// Whether `key` is there, right or wrong.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.table.entry(key).is_some()
+    }
+
+    /// Where the value of `key` stands.
+    pub(super) fn spot_of(&self, key: &str) -> Option<&'a Spot> {
+        self.table.entry(key).map(|entry| &entry.node.spot)
+    }
+
+    /// `wrong` is wrong with the value of `key`, or with the whole table if there is none.
+    pub(super) fn wrong(&self, key: &str, wrong: Wrong) {
+        match self.spot_of(key).or(self.spot) {
+            Some(spot) => self.found.at(spot, self.path_of(key), wrong),
+            None => self.found.nowhere(&self.path_of(key), wrong),
+        }
+    }
+
+    /// Notes that `key` must be there, if it is not.
+    pub(super) fn need(&self, key: &str, remedy: &str) {
+        if !self.has(key) {
+            self.wrong(key, Wrong::new("is missing", remedy));
+        }
+    }
+
+    /// A string, through `read`.
+    pub(super) fn text<T>(&mut self, key: &str, read: impl FnOnce(&'a str) -> Result<T, Wrong>) -> Option<T> {
+        self.value(key, |value| as_text(value).and_then(read))
+    }
+
+    /// A string that names one of `names`; the case does not count. What is in `later` is not supported so far.
+    pub(super) fn one_of<T: Copy>(&mut self, key: &str, names: &[(&str, T)], later: &[&str]) -> Option<T> {
+        self.text(key, |text| name_of(text, names, later))
+    }
+
+    /// A list of strings, each through `read`; every wrong one is noted. Each with its place.
+    pub(super) fn list<T>(
+        &mut self,
+        key: &str,
+        read: impl Fn(&'a str) -> Result<T, Wrong>,
+    ) -> Option<Vec<(T, &'a Spot)>> {
+        let entry = self.ask(key)?;
+        let Value::List(nodes) = &entry.node.value else {
+            let kind = entry.node.value.kind();
+            self.wrong(key, Wrong::new(format!("a list is wanted here, not {kind}"), "write [\"a\", \"b\"]"));
+            return None;
+        };
+        let mut items = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            match as_text(&node.value).and_then(&read) {
+                Ok(item) => items.push((item, &node.spot)),
+                Err(wrong) => self.found.at(&node.spot, self.path_of(key), wrong),
+            }
+        }
+        Some(items)
+    }
+
+    /// A whole number within `range`.
+    pub(super) fn number(&mut self, key: &str, range: RangeInclusive<usize>) -> Option<usize> {
+        self.value(key, |value| {
+            let remedy = format!("write a whole number from {} to {}", range.start(), range.end());
+            let Value::Integer(number) = value else {
+                return Err(Wrong::new(format!("a number is wanted here, not {}", value.kind()), remedy));
+            };
+            let number = number.and_then(|number| usize::try_from(number).ok());
+            number.filter(|number| range.contains(number)).ok_or(Wrong::new("is out of range", remedy))
+        })
+    }
+
+    /// A duration within `range`.
+    pub(super) fn duration(&mut self, key: &str, range: RangeInclusive<Duration>) -> Option<Duration> {
+        self.text(key, |text| {
+            let duration = value::duration(text)?;
+            within(duration, &range, value::show_duration)
+        })
+    }
+
+    /// A size in bytes within `range`.
+    pub(super) fn size(&mut self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {
+        self.text(key, |text| {
+            let size = value::size(text)?;
+            within(size, &range, value::show_size)
+        })
+    }
+
+    /// An absolute path.
+    pub(super) fn path(&mut self, key: &str) -> Option<PathBuf> {
+        self.text(key, path)
+    }
+
+    /// The table `[key]`. One that is absent, or no table at all, is read as an empty one.
+    pub(super) fn table(&mut self, key: &str) -> Reader<'a> {
+        let path = self.path_of(key);
+        let (table, spot) = match self.ask(key).map(|entry| &entry.node) {
+            Some(Node { value: Value::Table(table), spot }) => (table, Some(spot)),
+            Some(Node { value, .. }) => {
+                let what = format!("a table is wanted here, not {}", value.kind());
+                self.wrong(key, Wrong::new(what, format!("write [{path}] once, and its keys below")));
+                (EMPTY, None)
+            }
+            None => (EMPTY, None),
+        };
+        Reader { table, spot, path, known: Vec::new(), found: self.found }
+    }
+
+    /// The tables `[[key]]`.
+    pub(super) fn tables(&mut self, key: &str) -> Vec<Reader<'a>> {
+        let path = self.path_of(key);
+        let Some(entry) = self.ask(key) else { return Vec::new() };
+        let nodes = if let Value::List(nodes) = &entry.node.value {
+            nodes.as_slice()
+        } else {
+            let what = format!("there can be several of these, and this is {}", entry.node.value.kind());
+            self.wrong(key, Wrong::new(what, format!("write [[{path}]], and its keys below")));
+            // A table is read all the same: its brackets are all that is wrong with it.
+            match &entry.node.value {
+                Value::Table(_) => std::slice::from_ref(&entry.node),
+                Value::Text(_)
+                | Value::Integer(_)
+                | Value::Bool
+                | Value::Float
+                | Value::Datetime
+                | Value::List(_) => &[],
+            }
+        };
+        let mut readers = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            let Value::Table(table) = &node.value else {
+                let what = format!("a table is wanted here, not {}", node.value.kind());
+                self.found.at(&node.spot, &path, Wrong::new(what, format!("write [[{path}]]")));
+                continue;
+            };
+            let path = path.clone();
+            readers.push(Reader {
+                table,
+                spot: Some(&node.spot),
+                path,
+                known: Vec::new(),
+                found: self.found,
+            });
+        }
+        readers
+    }
+
+    /// All keys of a table whose names the operator makes up, each a string, through `read`.
+    pub(super) fn free<T>(self, read: impl Fn(&'a str, &'a str) -> Result<T, Wrong>) -> Vec<(String, T)> {
+        let mut fields = Vec::with_capacity(self.table.0.len());
+        for entry in &self.table.0 {
+            match as_text(&entry.node.value).and_then(|text| read(&entry.name, text)) {
+                Ok(field) => fields.push((entry.name.clone(), field)),
+                Err(wrong) => self.wrong(&entry.name, wrong),
+            }
+        }
+        fields
+    }
+
+    /// Notes each of `keys` that is there: `why` it cannot be, and the remedy.
+    pub(super) fn refuse(&mut self, keys: &[&str], why: &str, remedy: &str) {
+        for key in keys {
+            if let Some(entry) = self.ask(key) {
+                self.found.at(&entry.spot, self.path_of(key), Wrong::new(why, remedy));
+            }
+        }
+    }
+
+    /// Makes `keys` known without reading them, where another problem makes their values pointless.
+    pub(super) fn know(&mut self, keys: &[&str]) {
+        for key in keys {
+            self.ask(key);
+        }
+    }
+
+    /// Whether `key` is a list with nothing in it.
+    pub(super) fn is_empty_list(&self, key: &str) -> bool {
+        self.items(key) == Some(0)
+    }
+
+    /// Whether `key` is a list with something in it, right or wrong.
+    pub(super) fn has_items(&self, key: &str) -> bool {
+        self.items(key).is_some_and(|items| items > 0)
+    }
+
+    fn items(&self, key: &str) -> Option<usize> {
+        let Value::List(nodes) = &self.table.entry(key)?.node.value else { return None };
+        Some(nodes.len())
+    }
+
+    /// Notes all keys that nobody asked for, with the nearest known key.
+    pub(super) fn finish(self) {
+        for entry in self.table.0.iter().filter(|entry| !self.known.contains(&entry.name)) {
+            let remedy = match nearest::nearest(&entry.name, &self.known) {
+                Some(known) => format!("did you mean \"{known}\"?"),
+                None if self.known.is_empty() => String::new(),
+                None => format!("known here: {}", self.known.join(", ")),
+            };
+            self.found.at(
+                &entry.spot,
+                self.path_of(&entry.name),
+                Wrong::new("is no key of gatepost", remedy),
+            );
+        }
+    }
+
+    /// `listener.mode`.
+    pub(super) fn path_of(&self, key: &str) -> String {
+        match (self.path.is_empty(), key.is_empty()) {
+            (true, _) => key.to_owned(),
+            (false, true) => self.path.clone(),
+            (false, false) => format!("{}.{key}", self.path),
+        }
+    }
+
+    /// The entry of `key`, which is known from now on.
+    fn ask(&mut self, key: &str) -> Option<&'a Entry> {
+        if !self.known.iter().any(|known| known == key) {
+            self.known.push(key.to_owned());
+        }
+        self.table.entry(key)
+    }
+
+    fn value<T>(&mut self, key: &str, read: impl FnOnce(&'a Value) -> Result<T, Wrong>) -> Option<T> {
+        let entry = self.ask(key)?;
+        match read(&entry.node.value) {
+            Ok(value) => Some(value),
+            Err(wrong) => {
+                self.wrong(key, wrong);
+                None
+            }
+        }
+    }
+}
+
+/// A table that no file has.
+const EMPTY: &Table = &Table(Vec::new());
+
+/// `text` as one of `names`, whatever its case.
+pub(super) fn name_of<T: Copy>(text: &str, names: &[(&str, T)], later: &[&str]) -> Result<T, Wrong> {
+    if let Some(&(_, value)) = names.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)) {
+        return Ok(value);
+    }
+    let known = || choice(names.iter().map(|&(name, _)| name));
+    if later.iter().any(|name| name.eq_ignore_ascii_case(text)) {
+        return Err(Wrong::new(
+            format!("{} is not in this version yet", quoted(text)),
+            format!("write {}", known()),
+        ));
+    }
+    let remedy = match nearest::nearest(text, names.iter().map(|&(name, _)| name)) {
+        Some(name) => format!("did you mean \"{name}\"?"),
+        None => format!("write {}", known()),
+    };
+    Err(Wrong::new(format!("{} is not known here", quoted(text)), remedy))
+}
+
+fn as_text(value: &Value) -> Result<&str, Wrong> {
+    match value {
+        Value::Text(text) => Ok(text),
+        Value::Integer(_)
+        | Value::Bool
+        | Value::Float
+        | Value::Datetime
+        | Value::List(_)
+        | Value::Table(_) => Err(Wrong::new(
+            format!("a string is wanted here, not {}", value.kind()),
+            "put the value in quotes",
+        )),
+    }
+}
+
+/// An absolute path without a NUL.
+pub(super) fn path(text: &str) -> Result<PathBuf, Wrong> {
+    if !Path::new(text).is_absolute() || text.contains('\0') {
+        return Err(Wrong::new(
+            "is no absolute path, and the directory that gatepost runs in is not yours to choose",
+            "write the whole path, from / on",
+        ));
+    }
+    Ok(PathBuf::from(text))
+}
+
+fn within<T: PartialOrd + Copy>(
+    value: T,
+    range: &RangeInclusive<T>,
+    show: impl Fn(T) -> String,
+) -> Result<T, Wrong> {
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    let remedy = format!("write something from \"{}\" to \"{}\"", show(*range.start()), show(*range.end()));
+    Err(Wrong::new("is out of range", remedy))
+}

@@ -1,0 +1,36 @@
+//! `[server]`: where gatepost keeps its things, and what it adds to bare names.
+
+use std::path::PathBuf;
+
+use super::{domain, problem::Wrong, reader::Reader, surroundings::Surroundings};
+
+/// `[server]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// `state_dir`: what must survive a restart, such as the embedded database. Absolute.
+    /// Default: systemd's, `/var/lib/gatepost`, or the XDG one.
+    pub state_dir: PathBuf,
+    /// `runtime_dir`: sockets. Absolute. Default: systemd's, `/run/gatepost`, or the XDG one.
+    pub runtime_dir: PathBuf,
+    /// `default_domain`: appended to a login name without `@`. Lower case, NFC. `None`: bare names stay bare.
+    pub default_domain: Option<String>,
+}
+
+/// Reads `[server]`.
+pub(super) fn server(mut reader: Reader<'_>, around: &Surroundings) -> Server {
+    let state_dir = directory(&mut reader, "state_dir", around.state_dir.as_ref());
+    let runtime_dir = directory(&mut reader, "runtime_dir", around.runtime_dir.as_ref());
+    let default_domain = reader.text("default_domain", domain::domain);
+    reader.finish();
+    Server { state_dir, runtime_dir, default_domain }
+}
+
+fn directory(reader: &mut Reader<'_>, key: &str, default: Option<&PathBuf>) -> PathBuf {
+    let given = reader.path(key);
+    if given.is_none() && default.is_none() && !reader.has(key) {
+        let what = "is not set, and there is no home directory to put it in";
+        reader.wrong(key, Wrong::new(what, format!("write {key} = \"/PATH\" below [server]")));
+    }
+    // The empty path is never used: where there is no default, a problem has been noted.
+    given.or_else(|| default.cloned()).unwrap_or_default()
+}

@@ -1,0 +1,127 @@
+//! What the process was started with, as far as the configuration depends on it.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use nix::unistd::{Gid, Group, Uid, User};
+
+/// What the process was started with: the environment, and who knows the names of users and groups.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// For `state_dir` where it is not set. `None`: there is no home to keep anything in.
+    pub state_dir: Option<PathBuf>,
+    /// For `runtime_dir` where it is not set.
+    pub runtime_dir: Option<PathBuf>,
+    /// systemd's `$CREDENTIALS_DIRECTORY`.
+    pub credentials_dir: Option<PathBuf>,
+    /// The id of a user. `None`: nobody has this name.
+    pub uid_of: fn(&str) -> Option<Uid>,
+    /// The id of a group. `None`: no group has this name.
+    pub gid_of: fn(&str) -> Option<Gid>,
+}
+
+impl Surroundings {
+    /// Those of this process.
+    ///
+    /// systemd's `$STATE_DIRECTORY` and `$RUNTIME_DIRECTORY` come first. Otherwise: for root, and for everybody where
+    /// `system` says that the configuration is the one of the whole machine, `/var/lib/gatepost` and `/run/gatepost`;
+    /// for an ordinary user `gatepost` in `$XDG_STATE_HOME` (or `~/.local/state`) and in `$XDG_RUNTIME_DIR` (or `run`
+    /// in the state directory: nobody else can put anything there, which cannot be said of `/tmp`).
+    pub fn of_this_process(system: bool) -> Self {
+        let uid = Uid::effective();
+        let home = || User::from_uid(uid).ok().flatten().map(|user| user.dir);
+        Self::from_env(|name| std::env::var_os(name), system || uid.is_root(), home)
+    }
+
+    /// The same over any environment.
+    fn from_env(
+        variable: impl Fn(&str) -> Option<OsString>,
+        system: bool,
+        home: impl FnOnce() -> Option<PathBuf>,
+    ) -> Self {
+        // The XDG specification and systemd both want relative paths ignored.
+        let path = |name: &str| variable(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        // systemd joins several directories with colons.
+        let first = |name: &str| {
+            let value = variable(name)?.into_string().ok()?;
+            value.split(':').next().map(PathBuf::from).filter(|path| path.is_absolute())
+        };
+        let state_dir = first("STATE_DIRECTORY").or_else(|| {
+            if system {
+                return Some(PathBuf::from("/var/lib/gatepost"));
+            }
+            let base = path("XDG_STATE_HOME");
+            let base = base.or_else(|| Some(path("HOME").or_else(home)?.join(".local/state")));
+            Some(base?.join("gatepost"))
+        });
+        let runtime_dir = first("RUNTIME_DIRECTORY").or_else(|| {
+            if system {
+                return Some(PathBuf::from("/run/gatepost"));
+            }
+            let base = path("XDG_RUNTIME_DIR");
+            base.map(|base| base.join("gatepost")).or_else(|| Some(state_dir.as_ref()?.join("run")))
+        });
+        Self { state_dir, runtime_dir, credentials_dir: path("CREDENTIALS_DIRECTORY"), uid_of, gid_of }
+    }
+}
+
+fn uid_of(name: &str) -> Option<Uid> {
+    User::from_name(name).ok().flatten().map(|user| user.uid)
+}
+
+fn gid_of(name: &str) -> Option<Gid> {
+    Group::from_name(name).ok().flatten().map(|group| group.gid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dirs(
+        variables: &[(&str, &str)],
+        system: bool,
+        home: Option<&str>,
+    ) -> (Option<String>, Option<String>) {
+        let variable = |name: &str| {
+            variables.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
+        };
+        let around = Surroundings::from_env(variable, system, || home.map(PathBuf::from));
+        let text = |path: Option<PathBuf>| path.map(|path| path.display().to_string());
+        (text(around.state_dir), text(around.runtime_dir))
+    }
+
+    #[test]
+    fn directories_follow_systemd_then_the_kind_of_user() {
+        let xdg = [("XDG_STATE_HOME", "/x/state"), ("XDG_RUNTIME_DIR", "/run/user/1"), ("HOME", "/home/a")];
+        let systemd = [("STATE_DIRECTORY", "/s/a:/s/b"), ("RUNTIME_DIRECTORY", "/r"), ("HOME", "/home/a")];
+        let relative = [("XDG_STATE_HOME", "x"), ("XDG_RUNTIME_DIR", ""), ("HOME", "/home/a")];
+        let known = [
+            (&xdg[..], true, None, Some("/var/lib/gatepost"), Some("/run/gatepost")),
+            (&xdg, false, None, Some("/x/state/gatepost"), Some("/run/user/1/gatepost")),
+            (&systemd, true, None, Some("/s/a"), Some("/r")),
+            (&systemd, false, None, Some("/s/a"), Some("/r")),
+            (
+                &relative,
+                false,
+                None,
+                Some("/home/a/.local/state/gatepost"),
+                Some("/home/a/.local/state/gatepost/run"),
+            ),
+            (
+                &[][..],
+                false,
+                Some("/h"),
+                Some("/h/.local/state/gatepost"),
+                Some("/h/.local/state/gatepost/run"),
+            ),
+            (&[][..], false, None, None, None),
+        ];
+        for (variables, system, home, state, runtime) in known {
+            let (got_state, got_runtime) = dirs(variables, system, home);
+            assert_eq!(
+                (got_state.as_deref(), got_runtime.as_deref()),
+                (state, runtime),
+                "{variables:?} {system} {home:?}"
+            );
+        }
+    }
+}

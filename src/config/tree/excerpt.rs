@@ -1,0 +1,160 @@
+//! The line below a problem, and what of it must not be shown.
+//!
+//! A value is shown where its key is one of gatepost's own and no secret. Any other may be a misspelt `password`, so
+//! it is masked. In a file that is no TOML the lines themselves have to do, and what is not plainly harmless is masked.
+
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+
+use crate::config::problem::Excerpt;
+
+/// Keys whose values may be shown. A key that is missing here is masked, which costs a little comfort and no secret.
+const SHOWN: &[&str] = &[
+    "address",
+    "allow_from",
+    "default_domain",
+    "default_scheme",
+    "domains",
+    "failure_delay",
+    "file",
+    "filter",
+    "format",
+    "group",
+    "link",
+    "mechanisms",
+    "memory",
+    "mode",
+    "name",
+    "path",
+    "protocol",
+    "queue",
+    "runtime_dir",
+    "state_dir",
+    "threads",
+    "type",
+    "user",
+    "users",
+];
+
+/// In `[directory.fields]` the operator makes up the names, and some of them carry a password to a proxy.
+const SECRET_LIKE: &[&str] = &["pass", "pw", "secret", "token", "key", "cred", "auth"];
+
+/// Longest part of a line that is shown, in characters.
+const WINDOW: usize = 100;
+
+/// The byte ranges of all values in `table` that may be secret.
+pub(super) fn masks(table: &DeTable<'_>) -> Vec<Range<usize>> {
+    let mut masks = Vec::new();
+    mask_table(table, "", &mut masks);
+    masks
+}
+
+/// The line of `text` on which `range` starts. `None` where there is nothing on it.
+pub(super) fn excerpt(text: &str, range: Range<usize>, masks: Option<&[Range<usize>]>) -> Option<Excerpt> {
+    let start = text.get(..range.start)?.rfind('\n').map_or(0, |at| at + 1);
+    let line = text.get(start..)?.lines().next()?;
+    let by_line;
+    let masks = match masks {
+        Some(masks) => masks,
+        None => {
+            by_line = mask_line(line, start);
+            by_line.as_slice()
+        }
+    };
+    let mut shown: Vec<char> = Vec::new();
+    let (mut caret, mut end) = (None, None);
+    let mut masked = false;
+    for (at, letter) in line.char_indices().map(|(at, letter)| (start + at, letter)) {
+        if at >= range.start {
+            caret.get_or_insert(shown.len());
+        }
+        if at >= range.end {
+            end.get_or_insert(shown.len());
+        }
+        let hidden = masks.iter().any(|mask| mask.contains(&at));
+        if !hidden {
+            // A tab would move the caret, an escape sequence the operator's terminal.
+            shown.push(if letter == '\t' { ' ' } else { printable(letter) });
+        } else if !masked {
+            shown.extend("***".chars());
+        }
+        masked = hidden;
+    }
+    if shown.is_empty() {
+        return None;
+    }
+    let caret = caret.unwrap_or(shown.len());
+    Some(window(&shown, caret, end.unwrap_or(shown.len())))
+}
+
+fn printable(letter: char) -> char {
+    if letter.is_control() { char::REPLACEMENT_CHARACTER } else { letter }
+}
+
+fn window(shown: &[char], caret: usize, end: usize) -> Excerpt {
+    let from = if shown.len() > WINDOW { caret.saturating_sub(WINDOW / 2) } else { 0 };
+    let cut: Vec<char> = shown.iter().copied().skip(from).take(WINDOW).collect();
+    let head = if from > 0 { "..." } else { "" };
+    let tail = if from + cut.len() < shown.len() { "..." } else { "" };
+    let indent = caret - from;
+    let width = end.saturating_sub(caret).clamp(1, cut.len().saturating_sub(indent).max(1));
+    let text = format!("{head}{}{tail}", cut.into_iter().collect::<String>());
+    Excerpt { text, indent: indent + head.len(), width }
+}
+
+fn mask_table(table: &DeTable<'_>, name: &str, masks: &mut Vec<Range<usize>>) {
+    for (key, value) in table {
+        let key = key.get_ref().as_ref();
+        let shown = if name == "fields" {
+            let lower = key.to_lowercase();
+            !SECRET_LIKE.iter().any(|like| lower.contains(like))
+        } else {
+            SHOWN.contains(&key)
+        };
+        mask_value(value.get_ref(), value.span(), key, shown, masks);
+    }
+}
+
+fn mask_value(
+    value: &DeValue<'_>,
+    range: Range<usize>,
+    key: &str,
+    shown: bool,
+    masks: &mut Vec<Range<usize>>,
+) {
+    match value {
+        DeValue::Table(table) => mask_table(table, key, masks),
+        DeValue::Array(items) => {
+            for item in items.iter() {
+                mask_value(item.get_ref(), item.span(), key, shown, masks);
+            }
+        }
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_) => {
+            if !shown {
+                masks.push(range);
+            }
+        }
+    }
+}
+
+/// What to mask in a line of which nothing is known but its letters.
+fn mask_line(line: &str, start: usize) -> Option<Range<usize>> {
+    let all = start..start + line.len();
+    let trimmed = line.trim();
+    if trimmed.starts_with('[') && !trimmed.contains(['=', '"', '\'']) {
+        return None;
+    }
+    let Some((key, value)) = line.split_once('=') else { return Some(all) };
+    let key = key.rsplit('.').next().unwrap_or_default().trim();
+    // In braces there may be further keys.
+    if SHOWN.contains(&key) && !value.contains('{') {
+        return None;
+    }
+    let from = all.end - value.trim_start().len();
+    Some(from..all.end)
+}
