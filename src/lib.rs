@@ -7,6 +7,7 @@ pub mod decision;
 pub mod directory;
 pub mod listener;
 pub mod mechanism;
+pub mod observe;
 pub mod password;
 pub mod session;
 pub mod username;

@@ -1,0 +1,214 @@
+//! The cellar: the places that know users.
+//!
+//! A [`Directory`] is asked for a name and gives the [`Account`], or says that nobody has this name, or that it cannot
+//! answer. The last two are different things up to the wire: see [`Unavailable`]. A [`Chain`] asks several in turn.
+//!
+//! What a row, a line or an entry means is decided in one place for all of them, `row`. Passwords are not compared
+//! here: an account carries its stored one, and each directory a [`Decoy`] for those who have none.
+//!
+//! - `passwd_file`: Dovecot's passwd-file, held in memory.
+//! - `static_`: one answer for everybody.
+
+use std::{collections::BTreeSet, fmt, sync::Arc};
+
+use tokio::sync::mpsc;
+
+use self::{
+    domains::Domains,
+    ids::Ids,
+    passwd_file::PasswdFile,
+    row::{BadRow, Recipe},
+    static_::Static,
+};
+use crate::{
+    account::Account,
+    config,
+    password::{Broken, Decoy, Scheme},
+    username::Username,
+};
+
+mod chain;
+mod domains;
+mod ids;
+mod misfit;
+mod passwd_file;
+mod row;
+mod static_;
+
+pub use self::{chain::Chain, misfit::Misfit};
+
+/// Names that a listing holds ready before it waits for its reader.
+const LISTED_AHEAD: usize = 256;
+
+/// One configured directory. A clone is another handle to it.
+#[derive(Clone)]
+pub struct Directory(Arc<Inner>);
+
+struct Inner {
+    name: Arc<str>,
+    domains: Domains,
+    decoy: Arc<Decoy>,
+    kind: Kind,
+}
+
+enum Kind {
+    PasswdFile(PasswdFile),
+    Static(Static),
+}
+
+/// No answer. Never the same as "nobody has this name": it reaches the remote as a temporary failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unavailable {
+    /// The directory that did not answer.
+    pub directory: Arc<str>,
+    /// Why, for the log alone. Holds no secret and no value of a row.
+    pub why: String,
+}
+
+impl Directory {
+    /// Makes a directory of its configuration. A file that cannot be read now is no error: the directory starts as
+    /// unavailable.
+    ///
+    /// # Errors
+    ///
+    /// What the configuration says and no account could be made with.
+    pub fn open(config: &config::Directory, default_domain: Option<&str>) -> Result<Self, Misfit> {
+        let misfit = |what: String| Misfit::new(config, what);
+        let domains = Domains::new(config.domains.clone());
+        let decoy = Arc::new(Decoy::new().map_err(|broken: Broken| misfit(broken.to_string()))?);
+        let mut recipe = Recipe {
+            directory: Arc::clone(&config.name),
+            domains: domains.clone(),
+            default_domain: default_domain.map(Arc::from),
+            default_scheme: Scheme::Crypt,
+            fields: config.fields.clone(),
+            ids: Ids::default(),
+        };
+        recipe.check().map_err(|(field, bad)| misfit(format!("fields.{field}: {bad}")))?;
+        let kind = match &config.kind {
+            config::Kind::Sqlite { .. } => return Err(misfit("not built in".to_owned())),
+            config::Kind::PasswdFile { file, default_scheme } => {
+                if let Some(scheme) = default_scheme {
+                    recipe.default_scheme = Scheme::named(scheme)
+                        .ok_or_else(|| misfit(format!("default_scheme: {scheme} is not supported")))?;
+                }
+                Kind::PasswdFile(PasswdFile::open(file.clone(), recipe, Arc::clone(&decoy)))
+            }
+            config::Kind::Static { password, users } => {
+                let name = |user: &String| Username::normalise(user.as_bytes(), default_domain);
+                let users = users.as_ref().map(|users| users.iter().map(name).collect::<Result<_, _>>());
+                let users: Option<BTreeSet<Username>> =
+                    users.transpose().map_err(|invalid| misfit(format!("users: a name is {invalid}")))?;
+                let fixed = Static::new(recipe, password.as_ref(), users, &decoy);
+                Kind::Static(fixed.map_err(|bad: BadRow| misfit(format!("password: {bad}")))?)
+            }
+        };
+        Ok(Self(Arc::new(Inner { name: Arc::clone(&config.name), domains, decoy, kind })))
+    }
+
+    /// Its name in the configuration, and in logs.
+    pub fn name(&self) -> &Arc<str> {
+        &self.0.name
+    }
+
+    /// Whether it may be asked for `user`: its `domains`.
+    pub fn serves(&self, user: &Username) -> bool {
+        self.0.domains.serve(user)
+    }
+
+    /// What to verify in place of a password, when it knows none.
+    pub fn decoy(&self) -> &Decoy {
+        &self.0.decoy
+    }
+
+    /// Asks for one user. `None`: it is sure that nobody has this name.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be sure: it did not answer, or its answer makes no account.
+    #[expect(clippy::unused_async, reason = "the next kind of directory has something to wait for")]
+    pub async fn lookup(&self, user: &Username) -> Result<Option<Arc<Account>>, Unavailable> {
+        let found = match &self.0.kind {
+            Kind::PasswdFile(file) => file.lookup(user),
+            Kind::Static(fixed) => fixed.lookup(user).map_err(|bad| bad.to_string()),
+        };
+        found.map_err(|why| self.unavailable(why))
+    }
+
+    /// All names that it knows and serves, in no particular order. They are read as they are taken, so that a listing
+    /// needs no memory to speak of; dropping the receiver ends it. After an error there is nothing more.
+    ///
+    /// Must be called within a runtime. A `static` directory without `users` has no names to tell.
+    pub fn list(&self) -> mpsc::Receiver<Result<Username, Unavailable>> {
+        let (to, names) = mpsc::channel(LISTED_AHEAD);
+        let directory = self.clone();
+        tokio::spawn(async move { directory.list_to(&to).await });
+        names
+    }
+
+    /// Looks after a file that can change, for as long as the daemon runs. Others are done at once.
+    pub async fn watch(self) {
+        match &self.0.kind {
+            Kind::PasswdFile(_) => passwd_file::watch(self.clone()).await,
+            Kind::Static(_) => {}
+        }
+    }
+
+    /// Reads again what is read ahead. Done when it has been.
+    pub async fn reload(&self) {
+        let directory = self.clone();
+        // Whoever reloads has no use for a panic's message; the log has it.
+        let _ = tokio::task::spawn_blocking(move || match &directory.0.kind {
+            Kind::PasswdFile(file) => file.reload(),
+            Kind::Static(_) => {}
+        })
+        .await;
+    }
+
+    /// Sends the names until there are no more, or nobody wants them.
+    async fn list_to(&self, to: &mpsc::Sender<Result<Username, Unavailable>>) {
+        match &self.0.kind {
+            Kind::PasswdFile(file) => {
+                let content = file.snapshot();
+                match content.names() {
+                    Ok(names) => self.send(names, to).await,
+                    Err(why) => drop(to.send(Err(self.unavailable(why.to_owned()))).await),
+                }
+            }
+            Kind::Static(fixed) => self.send(fixed.names(), to).await,
+        }
+    }
+
+    async fn send<'a>(
+        &self,
+        names: impl Iterator<Item = &'a Username>,
+        to: &mpsc::Sender<Result<Username, Unavailable>>,
+    ) {
+        for name in names.filter(|name| self.serves(name)) {
+            if to.send(Ok(name.clone())).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn unavailable(&self, why: String) -> Unavailable {
+        Unavailable { directory: Arc::clone(&self.0.name), why }
+    }
+}
+
+impl fmt::Debug for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Directory({})", self.0.name)
+    }
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "directory {} is unavailable: {}", self.directory, self.why)
+    }
+}
+
+impl std::error::Error for Unavailable {}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,120 @@
+//! Several directories, asked in turn.
+
+use std::sync::Arc;
+
+use futures_util::future::join_all;
+use tokio::sync::mpsc;
+
+use super::{Directory, LISTED_AHEAD, Misfit, Unavailable};
+use crate::{
+    account::Account,
+    config,
+    password::{Broken, Decoy},
+    username::Username,
+};
+
+/// All configured directories, in the order of the configuration. A clone is another handle to the same ones.
+///
+/// Two directories are never taken for one, however alike they are: their names keep them apart.
+#[derive(Debug, Clone)]
+pub struct Chain {
+    directories: Arc<[Directory]>,
+    /// For names that no directory serves.
+    decoy: Arc<Stranger>,
+}
+
+struct Stranger(Decoy);
+
+impl std::fmt::Debug for Stranger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Decoy(..)")
+    }
+}
+
+impl Chain {
+    /// Opens all directories of a configuration.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with each of them.
+    pub fn open(directories: &[config::Directory], default_domain: Option<&str>) -> Result<Self, Vec<Misfit>> {
+        let mut open = Vec::with_capacity(directories.len());
+        let mut misfits = Vec::new();
+        for directory in directories {
+            match Directory::open(directory, default_domain) {
+                Ok(directory) => open.push(directory),
+                Err(misfit) => misfits.push(misfit),
+            }
+        }
+        if !misfits.is_empty() {
+            return Err(misfits);
+        }
+        Self::new(open).map_err(|Broken| Vec::new())
+    }
+
+    /// A chain of directories that are open already.
+    ///
+    /// # Errors
+    ///
+    /// Without random numbers.
+    pub fn new(directories: Vec<Directory>) -> Result<Self, Broken> {
+        Ok(Self { directories: directories.into(), decoy: Arc::new(Stranger(Decoy::new()?)) })
+    }
+
+    /// The directories in their order.
+    pub fn directories(&self) -> &[Directory] {
+        &self.directories
+    }
+
+    /// Asks the directories that serve the name, one after the other. The first that knows it has the say; `None`
+    /// means that every one of them said that it does not.
+    ///
+    /// # Errors
+    ///
+    /// The first that cannot answer ends the walk: the user may well be theirs, and a later one with the same name
+    /// would be somebody else.
+    pub async fn lookup(&self, user: &Username) -> Result<Option<Arc<Account>>, Unavailable> {
+        for directory in self.serving(user) {
+            if let Some(account) = directory.lookup(user).await? {
+                return Ok(Some(account));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What to verify for somebody who was not found, or has no password: the decoy of the directory that was asked
+    /// last, or one of the usual cost where none was.
+    pub fn decoy(&self, user: &Username) -> &Decoy {
+        self.serving(user).last().map_or(&self.decoy.0, Directory::decoy)
+    }
+
+    /// The names of all directories, one directory after the other. A name that two of them have comes twice. A
+    /// directory that is unavailable gives an error among the names of the others, so that the reader can say that the
+    /// list is not whole.
+    ///
+    /// Must be called within a runtime.
+    pub fn list(&self) -> mpsc::Receiver<Result<Username, Unavailable>> {
+        let (to, names) = mpsc::channel(LISTED_AHEAD);
+        let directories = Arc::clone(&self.directories);
+        tokio::spawn(async move {
+            for directory in &*directories {
+                directory.list_to(&to).await;
+            }
+        });
+        names
+    }
+
+    /// Looks after what can change, for as long as the daemon runs.
+    pub async fn watch(self) {
+        join_all(self.directories.iter().cloned().map(Directory::watch)).await;
+    }
+
+    /// Reads again what is read ahead.
+    pub async fn reload(&self) {
+        join_all(self.directories.iter().map(Directory::reload)).await;
+    }
+
+    fn serving(&self, user: &Username) -> impl DoubleEndedIterator<Item = &Directory> {
+        self.directories.iter().filter(|directory| directory.serves(user))
+    }
+}

@@ -1,0 +1,20 @@
+//! Which names a directory is asked for.
+
+use crate::{config::DomainPattern, username::Username};
+
+/// The `domains` of a directory. None given: all names, with and without a domain.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Domains(Option<Vec<DomainPattern>>);
+
+impl Domains {
+    /// The patterns of the configuration.
+    pub(super) fn new(patterns: Option<Vec<DomainPattern>>) -> Self {
+        Self(patterns)
+    }
+
+    /// Whether `user` is one of its names. A bare name is in no domain.
+    pub(super) fn serve(&self, user: &Username) -> bool {
+        let Some(patterns) = &self.0 else { return true };
+        user.domain().is_some_and(|domain| patterns.iter().any(|pattern| pattern.matches(domain)))
+    }
+}

@@ -1,0 +1,329 @@
+//! Directory type `passwd-file`: Dovecot's passwd-file, held in memory and read again when it changes.
+//!
+//! A lookup is one hash and one pointer copy. [`PasswdFile::poll`] looks at the file, some once a second:
+//!
+//! - A change is taken over when two polls in a row have seen the same file (device, inode, size, times): half of a
+//!   file that is just being written would make every user in the other half unknown, and their mail would bounce.
+//!   A file renamed into place takes as long, one to two seconds; nothing tells it from one created and filled.
+//! - A file that cannot be read, or has gone, makes the directory unavailable, until it can be read again.
+//! - A file that is empty after it held users does as well: that is what a full disk and `> file` leave behind. A
+//!   file of comments says that there are no users.
+//!
+//! As in Dovecot, the first of several lines for one name counts, and the others are told to the operator. A line
+//! that cannot be understood makes its user unavailable, if its name can be.
+
+use std::{
+    collections::{HashMap, hash_map},
+    fmt,
+    fs::{File, Metadata},
+    io::{self, Read as _},
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tokio::time::MissedTickBehavior;
+use tracing::{error, info, warn};
+use zeroize::Zeroizing;
+
+use self::line::Line;
+use super::{
+    Directory, Kind,
+    row::{BadRow, Recipe},
+};
+use crate::{account::Account, password::{Decoy, Stored}, username::{InvalidName, Username}};
+
+mod line;
+
+/// Between two looks at the file.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Largest file that is read, in bytes.
+const LARGEST: u64 = 1 << 30;
+
+/// How many bad lines of a file are named in the log. Further ones are counted.
+const NAMED: usize = 10;
+
+/// A passwd-file and what was last read of it.
+pub(super) struct PasswdFile {
+    path: PathBuf,
+    recipe: Recipe,
+    decoy: Arc<Decoy>,
+    content: ArcSwap<Content>,
+    watch: Mutex<Watch>,
+}
+
+/// Looks at the file of `directory` once a second.
+pub(super) async fn watch(directory: Directory) {
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let directory = directory.clone();
+        let polled = tokio::task::spawn_blocking(move || {
+            if let Kind::PasswdFile(file) = &directory.0.kind {
+                file.poll();
+            }
+        });
+        if polled.await.is_err() {
+            error!("a look at a passwd-file ended in a panic");
+        }
+    }
+}
+
+/// What lookups see.
+pub(super) enum Content {
+    Users(HashMap<Username, Entry>),
+    /// Why nothing can be said.
+    Gone(String),
+}
+
+pub(super) enum Entry {
+    Known(Arc<Account>),
+    /// The line's number, counted from 1, and what is wrong with it.
+    Bad(usize, BadRow),
+}
+
+/// What the polls remember.
+#[derive(Default)]
+struct Watch {
+    /// The file that `content` was read from.
+    loaded: Option<Stamp>,
+    /// Another one, seen by the last poll.
+    seen: Option<Stamp>,
+    /// Whether any user was ever read.
+    had_users: bool,
+}
+
+/// What tells one state of a file from another.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    size: u64,
+    /// Seconds and nanoseconds.
+    modified: (i64, i64),
+    /// The same of the inode: a changed mode, or a modification time set back.
+    changed: (i64, i64),
+}
+
+impl PasswdFile {
+    /// Reads the file. Where that fails, the directory starts as unavailable.
+    pub(super) fn open(path: PathBuf, recipe: Recipe, decoy: Arc<Decoy>) -> Self {
+        recipe.warm();
+        let content = ArcSwap::from_pointee(Content::Gone("not read yet".to_owned()));
+        let file = Self { path, recipe, decoy, content, watch: Mutex::default() };
+        file.reload();
+        file
+    }
+
+    /// Answers from memory.
+    pub(super) fn lookup(&self, user: &Username) -> Result<Option<Arc<Account>>, String> {
+        match &**self.content.load() {
+            Content::Gone(why) => Err(why.clone()),
+            Content::Users(users) => match users.get(user) {
+                None => Ok(None),
+                Some(Entry::Known(account)) => Ok(Some(Arc::clone(account))),
+                Some(Entry::Bad(line, bad)) => Err(format!("{}:{line}: {bad}", self.path.display())),
+            },
+        }
+    }
+
+    /// What is known now; stays as it is while the file changes.
+    pub(super) fn snapshot(&self) -> Arc<Content> {
+        self.content.load_full()
+    }
+
+    /// Looks at the file, and reads it if it has changed and come to rest.
+    pub(super) fn poll(&self) {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::fs::metadata(&self.path) {
+            Err(error) => self.lose(&mut watch, &error),
+            Ok(metadata) => {
+                let now = Stamp::of(&metadata);
+                if watch.loaded == Some(now) {
+                    watch.seen = None;
+                } else if watch.seen == Some(now) {
+                    self.load(&mut watch);
+                } else {
+                    watch.seen = Some(now);
+                }
+            }
+        }
+    }
+
+    /// Reads the file as it is now, whether it seems to have changed or not: an administrator says that it is whole.
+    pub(super) fn reload(&self) {
+        self.load(&mut self.watch.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn load(&self, watch: &mut Watch) {
+        let (stamp, bytes) = match read(&self.path) {
+            Ok(Some(read)) => read,
+            // Written to while it was read. What is known stays until the next poll.
+            Ok(None) => return watch.seen = None,
+            Err(error) => return self.lose(watch, &error),
+        };
+        watch.seen = None;
+        watch.loaded = Some(stamp);
+        if bytes.is_empty() && watch.had_users {
+            return self.go("is empty, and held users before: a comment line says that there are none");
+        }
+        let users = self.users(&bytes);
+        watch.had_users |= !users.is_empty();
+        info!(directory = %self.recipe.directory, file = ?self.path, users = users.len(), "passwd-file read");
+        self.content.store(Arc::new(Content::Users(users)));
+    }
+
+    fn lose(&self, watch: &mut Watch, error: &io::Error) {
+        watch.loaded = None;
+        watch.seen = None;
+        self.go(&error.to_string());
+    }
+
+    /// Makes the directory unavailable, and says so once.
+    fn go(&self, why: &str) {
+        let why = format!("{}: {why}", self.path.display());
+        if !matches!(&**self.content.load(), Content::Gone(known) if *known == why) {
+            error!(directory = %self.recipe.directory, why, "passwd-file unavailable");
+            self.content.store(Arc::new(Content::Gone(why)));
+        }
+    }
+
+    fn users(&self, bytes: &[u8]) -> HashMap<Username, Entry> {
+        let lines = bytes.split(|&byte| byte == b'\n').enumerate();
+        let mut users = HashMap::with_capacity(bytes.len() / 100);
+        let mut bad = 0;
+        for (index, line) in lines {
+            let Some(line) = Line::parse(line) else { continue };
+            let number = index + 1;
+            if let Err(why) = self.user(&line, number, &mut users) {
+                bad += 1;
+                if bad <= NAMED {
+                    warn!(directory = %self.recipe.directory, file = ?self.path, line = number, %why, "bad line");
+                }
+            }
+        }
+        if bad > 0 {
+            warn!(directory = %self.recipe.directory, file = ?self.path, bad, "passwd-file has bad lines");
+        }
+        users.shrink_to_fit();
+        if let Some(usual) = usual(&users) {
+            self.decoy.note(usual);
+        }
+        users
+    }
+
+    /// Adds the user of one line.
+    fn user(
+        &self,
+        line: &Line<'_>,
+        number: usize,
+        users: &mut HashMap<Username, Entry>,
+    ) -> Result<(), BadLine> {
+        let name = Username::normalise(line.name, self.recipe.default_domain.as_deref())?;
+        let hash_map::Entry::Vacant(place) = users.entry(name) else { return Err(BadLine::Twice) };
+        let row = line.row().map_err(|line::NotText| BadRow::FieldName);
+        match row.and_then(|row| self.recipe.account(place.key(), &row)) {
+            Ok(account) => {
+                place.insert(Entry::Known(Arc::new(account)));
+                Ok(())
+            }
+            Err(bad) => {
+                place.insert(Entry::Bad(number, bad.clone()));
+                Err(BadLine::Row(bad))
+            }
+        }
+    }
+}
+
+/// A stored password of the most common kind, so that the decoy costs what most users cost.
+fn usual(users: &HashMap<Username, Entry>) -> Option<&Stored> {
+    let mut tally: Vec<(&Stored, usize)> = Vec::new();
+    for entry in users.values() {
+        let Entry::Known(account) = entry else { continue };
+        let Some(stored) = account.password.as_deref() else { continue };
+        let same = |(known, _): &&mut (&Stored, usize)| {
+            known.scheme() == stored.scheme() && known.cost() == stored.cost()
+        };
+        match tally.iter_mut().find(same) {
+            Some((_, count)) => *count += 1,
+            None => tally.push((stored, 1)),
+        }
+    }
+    tally.into_iter().max_by_key(|(_, count)| *count).map(|(stored, _)| stored)
+}
+
+impl Content {
+    /// All names, in no order. Those of bad lines too: the users exist.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing is known.
+    pub(super) fn names(&self) -> Result<impl Iterator<Item = &Username>, &str> {
+        match self {
+            Self::Users(users) => Ok(users.keys()),
+            Self::Gone(why) => Err(why),
+        }
+    }
+}
+
+/// Why a line is left out, or its user unavailable. Never with anything of the line.
+#[derive(Debug)]
+enum BadLine {
+    Name(InvalidName),
+    Twice,
+    Row(BadRow),
+}
+
+impl From<InvalidName> for BadLine {
+    fn from(invalid: InvalidName) -> Self {
+        Self::Name(invalid)
+    }
+}
+
+impl fmt::Display for BadLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(invalid) => write!(f, "the name is not one that a login can have: {invalid}"),
+            Self::Twice => f.write_str("the user has an earlier line, which counts"),
+            Self::Row(bad) => bad.fmt(f),
+        }
+    }
+}
+
+impl Stamp {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+/// The bytes of a file and its stamp; `None` if it changed while it was read.
+fn read(path: &Path) -> io::Result<Option<(Stamp, Zeroizing<Vec<u8>>)>> {
+    // Asked by name first: opening a FIFO would wait for a writer.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("not an ordinary file"));
+    }
+    let mut file = File::open(path)?;
+    let before = Stamp::of(&file.metadata()?);
+    if before.size > LARGEST {
+        return Err(io::Error::other("larger than 1 GiB"));
+    }
+    // One byte more than it should have, so that the vector never moves and leaves passwords behind.
+    let room = usize::try_from(before.size).map_err(io::Error::other)? + 1;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+    file.by_ref().take(before.size + 1).read_to_end(&mut bytes)?;
+    let same = before == Stamp::of(&file.metadata()?) && bytes.len() as u64 == before.size;
+    Ok(same.then_some((before, bytes)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! The cellar's safe: stored passwords, and the slow work of comparing one with what a user typed.
+//!
+//! [`Stored`] is a password as a directory holds it, `{SCHEME}text`, read and checked once. [`Pool`] verifies it:
+//! cheap schemes in place, slow ones on a bounded number of threads within a memory budget. [`Decoy`] makes an unknown
+//! user cost what a known one costs. [`hash_new`] makes the stored form of a new password.
+//!
+//! Verification is pure: it compares bytes and knows nothing of policy. That an empty password, or one with a NUL in
+//! it, never logs anybody in is decided before anything gets here, because LDAP binds and C strings go wrong there too.
+//!
+//! What cannot be verified here is an error ([`Unusable`], [`Unverified`]), never a mismatch and never a match: the
+//! caller answers with a temporary failure and tells the operator. Traditional and extended DES, `$2x$`, `$gy$`,
+//! `$7$`, `$sha1$`, `$md5$`, `$3$` and OTP are among these: they need the system's libcrypt, which needs `unsafe`.
+
+mod argon2;
+mod blf_crypt;
+mod decoy;
+mod digest;
+mod encoding;
+mod kind;
+pub mod limits;
+mod md5_crypt;
+mod plain;
+mod pool;
+mod scheme;
+mod sha_crypt;
+mod yescrypt;
+
+use std::{fmt, sync::Arc};
+
+pub use self::{
+    argon2::hash_new,
+    decoy::Decoy,
+    pool::{Pool, Unverified},
+    scheme::Scheme,
+};
+
+use self::kind::Kind;
+
+/// A stored password: its scheme and its material, read and checked.
+///
+/// A clone is another handle to the same material, which is wiped when the last handle goes.
+#[derive(Clone)]
+pub struct Stored {
+    scheme: Scheme,
+    kind: Arc<Kind>,
+    /// A decoy does the work and then never matches.
+    decoy: bool,
+}
+
+impl Stored {
+    /// `["{" scheme ["." ("b64" / "base64" / "hex")] "}"] text`, where a bare text is of the scheme `default`.
+    ///
+    /// As in Dovecot, a bare `$1$salt$digest` is MD5-CRYPT whatever the default is, names are compared ignoring case,
+    /// and a suffix says how the whole text is encoded. Parameters above [`limits`] are refused here, so that what has
+    /// been read can be verified in bounded time.
+    pub fn parse(text: &[u8], default: Scheme) -> Result<Self, Unusable> {
+        let (scheme, encoding, text) = scheme::split(text, default)?;
+        let material = encoding.decode(scheme, text)?;
+        Ok(Self { scheme, kind: Arc::new(Kind::read(scheme, &material)?), decoy: false })
+    }
+
+    /// The scheme it was stored under.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// What one verification costs.
+    pub fn cost(&self) -> Cost {
+        self.kind.hash().cost()
+    }
+
+    /// Whether no password can ever match, as with the `!` and `*` of shadow files.
+    pub fn is_locked(&self) -> bool {
+        matches!(*self.kind, Kind::Locked)
+    }
+
+    /// Whether `password` is the one that was stored; takes as long as [`Self::cost`] says, so a task uses [`Pool`].
+    pub fn matches(&self, password: &[u8]) -> Result<bool, Broken> {
+        let same = self.kind.hash().matches(password)?;
+        Ok(same && !self.decoy)
+    }
+
+    /// Something of the same cost that never matches.
+    fn decoy(&self) -> Result<Self, Broken> {
+        Ok(Self { scheme: self.scheme, kind: Arc::new(self.kind.hash().decoy()?), decoy: true })
+    }
+
+    /// The work of one verification, for comparing.
+    fn work(&self) -> kind::Work {
+        self.kind.hash().work()
+    }
+}
+
+impl fmt::Debug for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Stored({})", self.scheme)
+    }
+}
+
+/// What a verification costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cost {
+    /// Microseconds: done in place.
+    Cheap,
+    /// Slow on purpose: done on the [`Pool`].
+    Slow {
+        /// Memory held meanwhile, in KiB.
+        memory_kib: u32,
+    },
+}
+
+/// A stored password that cannot be used. The operator's fault, or the directory's; never the remote's.
+///
+/// Names only what is in our own tables: a text that was taken for a scheme may be a password in the clear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unusable {
+    /// A scheme that is not supported.
+    UnknownScheme {
+        /// Its name where it is a known one, otherwise a description.
+        scheme: &'static str,
+    },
+    /// The text does not have the form of its scheme.
+    Malformed {
+        /// The scheme.
+        scheme: &'static str,
+        /// The form that was expected.
+        expected: &'static str,
+    },
+    /// Verifying it would take more than [`limits`] allows.
+    TooExpensive {
+        /// The scheme.
+        scheme: &'static str,
+        /// The parameter that is too large.
+        parameter: &'static str,
+    },
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnknownScheme { scheme } => write!(f, "password scheme not supported: {scheme}"),
+            Self::Malformed { scheme, expected } => {
+                write!(f, "malformed {scheme} password: expected {expected}")
+            }
+            Self::TooExpensive { scheme, parameter } => {
+                write!(f, "{scheme} password too expensive to verify: {parameter} above the limit")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Unusable {}
+
+/// A hash function could not do its work: no memory, no random numbers, or a defect in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Broken;
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("password hashing failed")
+    }
+}
+
+impl std::error::Error for Broken {}

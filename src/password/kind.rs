@@ -1,0 +1,174 @@
+//! One kind per hash function, and which kind a text is of.
+
+use zeroize::Zeroizing;
+
+use super::{
+    Broken, Cost, Scheme, Unusable,
+    argon2::Argon2,
+    blf_crypt::BlfCrypt,
+    digest::{Algorithm, Digest},
+    md5_crypt::Md5Crypt,
+    plain::Plain,
+    sha_crypt::ShaCrypt,
+    yescrypt::Yescrypt,
+};
+
+/// The material of a stored password, by hash function.
+pub(super) enum Kind {
+    Argon2(Argon2),
+    BlfCrypt(BlfCrypt),
+    Digest(Digest),
+    /// `!` or `*` in place of a hash: no password matches.
+    Locked,
+    Md5Crypt(Md5Crypt),
+    Plain(Plain),
+    ShaCrypt(ShaCrypt),
+    Yescrypt(Yescrypt),
+    #[cfg(test)]
+    Probe(super::pool::Probe),
+}
+
+/// What a hash function does here. A new one is a module with this in it, an arm in [`Kind::read`] and one in
+/// [`Kind::hash`].
+pub(super) trait Hash {
+    /// Whether `password` hashes to the stored digest, compared in constant time.
+    fn matches(&self, password: &[u8]) -> Result<bool, Broken>;
+
+    /// What that costs.
+    fn cost(&self) -> Cost;
+
+    /// The same in numbers.
+    fn work(&self) -> Work;
+
+    /// The same parameters and lengths with random bytes in place of salt and digest.
+    fn decoy(&self) -> Result<Kind, Broken>;
+}
+
+/// Two stored passwords of the same work take the same time and memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Work {
+    pub(super) function: &'static str,
+    /// Parameters of the function, then the length of the salt.
+    pub(super) parameters: [u32; 5],
+}
+
+impl Kind {
+    /// Reads the material of a scheme, its head and encoding taken off.
+    pub(super) fn read(scheme: Scheme, material: &[u8]) -> Result<Self, Unusable> {
+        match scheme {
+            Scheme::Argon2i | Scheme::Argon2id => Argon2::read(scheme, material).map(Self::Argon2),
+            Scheme::BlfCrypt => BlfCrypt::read(scheme, material).map(Self::BlfCrypt),
+            Scheme::Crypt | Scheme::Sha256Crypt | Scheme::Sha512Crypt => Self::read_crypt(scheme, material),
+            Scheme::LdapMd5 | Scheme::PlainMd5 => digest(scheme, Algorithm::Md5, material),
+            Scheme::Md5 if material.starts_with(b"$1$") => {
+                Md5Crypt::read(scheme, material).map(Self::Md5Crypt)
+            }
+            Scheme::Md5 => {
+                let digest = super::encoding::Encoding::Default.decode(Scheme::PlainMd5, material)?;
+                self::digest(scheme, Algorithm::Md5, &digest)
+            }
+            Scheme::Md5Crypt => Md5Crypt::read(scheme, material).map(Self::Md5Crypt),
+            Scheme::Plain => Ok(Self::Plain(Plain::new(material))),
+            Scheme::Sha1 => digest(scheme, Algorithm::Sha1, material),
+            Scheme::Sha256 => digest(scheme, Algorithm::Sha256, material),
+            Scheme::Sha512 => digest(scheme, Algorithm::Sha512, material),
+            Scheme::Smd5 => salted(scheme, Algorithm::Md5, material),
+            Scheme::Ssha => salted(scheme, Algorithm::Sha1, material),
+            Scheme::Ssha256 => salted(scheme, Algorithm::Sha256, material),
+            Scheme::Ssha512 => salted(scheme, Algorithm::Sha512, material),
+        }
+    }
+
+    /// By the prefix, as crypt(3) does. Only prefixes from our own table are named in the error: of a DES hash, the
+    /// first bytes are the salt.
+    fn read_crypt(scheme: Scheme, material: &[u8]) -> Result<Self, Unusable> {
+        let unknown = |scheme| Err(Unusable::UnknownScheme { scheme });
+        let mut fields = material.splitn(3, |&byte| byte == b'$');
+        match (fields.next(), fields.next(), fields.next()) {
+            (Some(b"" | [b'!' | b'*', ..]), None, _) | (Some([b'!' | b'*', ..]), _, _) => Ok(Self::Locked),
+            (Some(b""), Some(id), Some(_)) => match id {
+                b"1" => Md5Crypt::read(scheme, material).map(Self::Md5Crypt),
+                b"2a" | b"2b" | b"2y" => BlfCrypt::read(scheme, material).map(Self::BlfCrypt),
+                b"5" | b"6" => ShaCrypt::read(scheme, material).map(Self::ShaCrypt),
+                b"y" => Yescrypt::read(scheme, material).map(Self::Yescrypt),
+                b"argon2i" | b"argon2id" => Argon2::read(scheme, material).map(Self::Argon2),
+                b"2x" => unknown("CRYPT with $2x$ (bcrypt with a known defect)"),
+                b"3" => unknown("CRYPT with $3$ (NT hash)"),
+                b"7" => unknown("CRYPT with $7$ (scrypt)"),
+                b"gy" => unknown("CRYPT with $gy$ (GOST yescrypt)"),
+                b"sha1" => unknown("CRYPT with $sha1$"),
+                _ if id.starts_with(b"md5") => unknown("CRYPT with $md5 (SunMD5)"),
+                _ => unknown("CRYPT with an unknown $prefix$"),
+            },
+            (Some([b'_', ..]), None, _) => unknown("CRYPT with _ (extended DES)"),
+            _ => unknown("CRYPT without a $prefix$ (traditional DES)"),
+        }
+    }
+
+    /// What does the work.
+    pub(super) fn hash(&self) -> &dyn Hash {
+        match self {
+            Self::Argon2(hash) => hash,
+            Self::BlfCrypt(hash) => hash,
+            Self::Digest(hash) => hash,
+            Self::Locked => &Locked,
+            Self::Md5Crypt(hash) => hash,
+            Self::Plain(hash) => hash,
+            Self::ShaCrypt(hash) => hash,
+            Self::Yescrypt(hash) => hash,
+            #[cfg(test)]
+            Self::Probe(hash) => hash,
+        }
+    }
+}
+
+fn digest(scheme: Scheme, algorithm: Algorithm, material: &[u8]) -> Result<Kind, Unusable> {
+    Digest::unsalted(algorithm, material)
+        .map(Kind::Digest)
+        .ok_or(Unusable::Malformed { scheme: scheme.name(), expected: "a whole digest and nothing else" })
+}
+
+fn salted(scheme: Scheme, algorithm: Algorithm, material: &[u8]) -> Result<Kind, Unusable> {
+    Digest::salted(algorithm, material)
+        .map(Kind::Digest)
+        .ok_or(Unusable::Malformed { scheme: scheme.name(), expected: "a whole digest and a salt" })
+}
+
+struct Locked;
+
+impl Hash for Locked {
+    fn matches(&self, _: &[u8]) -> Result<bool, Broken> {
+        Ok(false)
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Cheap
+    }
+
+    fn work(&self) -> Work {
+        Work { function: "locked", parameters: [0; 5] }
+    }
+
+    fn decoy(&self) -> Result<Kind, Broken> {
+        Ok(Kind::Locked)
+    }
+}
+
+/// Random bytes for salts and for the digests of decoys.
+pub(super) fn random<const N: usize>() -> Result<Zeroizing<[u8; N]>, Broken> {
+    let mut bytes = Zeroizing::new([0; N]);
+    getrandom::fill(bytes.as_mut_slice()).map_err(|_| Broken)?;
+    Ok(bytes)
+}
+
+/// As many random bytes as there are in `like`.
+pub(super) fn random_like(like: &[u8]) -> Result<Zeroizing<Vec<u8>>, Broken> {
+    let mut bytes = Zeroizing::new(vec![0; like.len()]);
+    getrandom::fill(&mut bytes).map_err(|_| Broken)?;
+    Ok(bytes)
+}
+
+/// The length of a salt as a parameter of [`Work`]; bounded by [`super::limits::STORED_BYTES`].
+pub(super) fn length(bytes: &[u8]) -> u32 {
+    u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,38 @@
+//! PLAIN, CLEAR, CLEARTEXT: the password itself.
+
+use subtle::ConstantTimeEq as _;
+use zeroize::Zeroizing;
+
+use super::{
+    Broken, Cost,
+    encoding::Wiped,
+    kind::{Hash, Kind, Work, random},
+};
+
+/// The password itself.
+pub(super) struct Plain(Wiped);
+
+impl Plain {
+    pub(super) fn new(password: &[u8]) -> Self {
+        Self(Zeroizing::new(password.to_vec()))
+    }
+}
+
+impl Hash for Plain {
+    /// The length is not hidden: neither does Dovecot hide it, nor can it be told over a network.
+    fn matches(&self, password: &[u8]) -> Result<bool, Broken> {
+        Ok(self.0.ct_eq(password).into())
+    }
+
+    fn cost(&self) -> Cost {
+        Cost::Cheap
+    }
+
+    fn work(&self) -> Work {
+        Work { function: "plain", parameters: [0; 5] }
+    }
+
+    fn decoy(&self) -> Result<Kind, Broken> {
+        Ok(Kind::Plain(Self::new(random::<32>()?.as_slice())))
+    }
+}
