@@ -40,7 +40,7 @@ pub use self::{
     listener::{Endpoint, Listener, Protocol},
     log::{Format, Log},
     problem::{Excerpt, Place, Problem, Problems},
-    sasl::{Mechanism, Sasl},
+    sasl::Sasl,
     server::Server,
     surroundings::Surroundings,
     template::{Part, Template},

@@ -14,6 +14,7 @@ use crate::{
     account::Account,
     directory::Unavailable,
     mechanism::{Claim, Mechanism},
+    password::Unverified,
     username::{InvalidName, Username},
 };
 
@@ -77,8 +78,10 @@ pub enum Refusal {
 pub enum TempFail {
     /// A directory gave no answer.
     Directory(Unavailable),
-    /// The hashing pool is full.
-    HashingBusy,
+    /// The password could not be hashed.
+    Hashing(Unverified),
+    /// A part of the daemon failed on this request.
+    Panicked,
     /// The answer took longer than peers wait.
     Deadline,
     /// As many requests as one connection may have are in flight.
@@ -164,7 +167,8 @@ impl fmt::Display for TempFail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Directory(unavailable) => unavailable.fmt(f),
-            Self::HashingBusy => f.write_str("the hashing pool is full"),
+            Self::Hashing(unverified) => unverified.fmt(f),
+            Self::Panicked => f.write_str("a part of the daemon failed on this request"),
             Self::Deadline => f.write_str("no answer within the deadline"),
             Self::TooManyRequests => f.write_str("too many requests in flight on one connection"),
             Self::Stopping => f.write_str("the daemon is stopping"),

@@ -2,7 +2,10 @@
 #![cfg_attr(test, allow(clippy::wildcard_enum_match_arm, reason = "a test matches the variant it is about"))]
 
 pub mod account;
+pub mod command;
 pub mod config;
+pub mod control;
+pub mod daemon;
 pub mod decision;
 pub mod directory;
 pub mod listener;

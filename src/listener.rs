@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, UnixListener};
 
 pub use self::{
     accept::{MAX_CONNECTIONS, accept},
-    bind::bind,
+    bind::{bind, make_dirs, private},
     stream::Stream,
 };
 use crate::config::{Endpoint, Protocol};

@@ -7,6 +7,8 @@
 mod login;
 mod plain;
 
+use std::fmt;
+
 use gatepost_protocol::{dovecot::MechFlag, secret::Secret};
 
 pub use self::{login::Login, plain::Plain};
@@ -87,6 +89,12 @@ impl Mechanism {
             Some(response) => exchange.step(response),
             None => Ok(Step::Challenge(prompt, exchange)),
         }
+    }
+}
+
+impl fmt::Display for Mechanism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

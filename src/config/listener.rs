@@ -53,6 +53,11 @@ impl Protocol {
         }
     }
 
+    /// The protocol of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        PROTOCOLS.iter().find(|(known, _)| *known == name).map(|(_, protocol)| *protocol)
+    }
+
     /// The bits of its socket where `mode` is not set: those that Dovecot gives to the same socket of its own.
     pub const fn default_mode(self) -> u32 {
         match self {

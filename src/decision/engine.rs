@@ -6,8 +6,8 @@ use super::{Attempt, Decision, Refusal, TempFail, Verified};
 use crate::{
     account::{Account, State},
     directory::{Chain, Unavailable},
-    password::{self, Pool, Stored},
-    username::Username,
+    password::Pool,
+    username::{InvalidName, Username},
 };
 
 /// Everything that is needed to judge. Built from a configuration as a whole, and replaced as a whole.
@@ -59,7 +59,7 @@ impl Engine {
     /// Looks up where a user's mail lives, without a credential.
     pub async fn lookup(&self, name: &[u8]) -> Result<Option<Arc<Account>>, Unavailable> {
         match self.normalise(name) {
-            Ok(user) => self.chain.lookup(&user).await.map(|found| found.account),
+            Ok(user) => self.chain.lookup(&user).await,
             // What nobody can be called, nobody is called.
             Err(_) => Ok(None),
         }
@@ -74,35 +74,24 @@ impl Engine {
             return Err(Refusal::AuthzDenied);
         }
         let found = self.chain.lookup(&user).await.map_err(TempFail::Directory)?;
-        let (stored, verdict) = match &found.account {
-            Some(account) => match &account.password {
-                Some(stored) => (Arc::clone(stored), Ok(account)),
-                None => (found.decoy(), Err(Refusal::PasswordMismatch)),
-            },
-            // As slow as the real thing, so that time does not tell who exists.
-            None => (found.decoy(), Err(Refusal::UserUnknown)),
-        };
-        let matches = self.matches(attempt, &stored).await?;
-        let account = verdict?;
-        if !matches {
+        // For somebody who does not exist or has no password, one that costs as much and never matches: time must
+        // not tell who exists.
+        let stored = found.as_ref().and_then(|account| account.password.as_deref());
+        let stored = self.chain.decoy(&user).pick(stored);
+        let password = &claim.password;
+        let matches = self.pool.verify(&stored, password).await.map_err(TempFail::Hashing)?;
+        // An empty password proves nothing (RFC 4513 5.1.2), and a NUL would let a C library see less than was
+        // sent. Neither can be right, but both cost what a wrong password costs.
+        let possible = !password.is_empty() && !password.expose().contains(&0);
+        let account = found.ok_or(Refusal::UserUnknown)?;
+        if !(matches && possible) {
             return Err(Refusal::PasswordMismatch);
         }
-        admit(account, attempt)?;
-        Ok(Verified { account: Arc::clone(account) })
+        admit(&account, attempt)?;
+        Ok(Verified { account })
     }
 
-    async fn matches(&self, attempt: &Attempt, stored: &Arc<Stored>) -> Result<bool, Refusal> {
-        let password = &attempt.claim.password;
-        // An empty password proves nothing (RFC 4513 5.1.2), and a NUL would let a C library see less than was
-        // sent. Neither can be right, but both have to cost what a wrong password costs.
-        let possible = !password.is_empty() && !password.expose().contains(&0);
-        match self.pool.verify(stored, password).await {
-            Ok(matches) => Ok(matches && possible),
-            Err(password::Busy) => Err(Refusal::TempFail(TempFail::HashingBusy)),
-        }
-    }
-
-    fn normalise(&self, name: &[u8]) -> Result<Username, crate::username::InvalidName> {
+    fn normalise(&self, name: &[u8]) -> Result<Username, InvalidName> {
         Username::normalise(name, self.default_domain.as_deref())
     }
 }
@@ -123,8 +112,8 @@ fn admit(account: &Account, attempt: &Attempt) -> Result<(), Refusal> {
     Ok(())
 }
 
-impl From<crate::username::InvalidName> for Refusal {
-    fn from(why: crate::username::InvalidName) -> Self {
+impl From<InvalidName> for Refusal {
+    fn from(why: InvalidName) -> Self {
         Self::InvalidName(why)
     }
 }

@@ -75,11 +75,20 @@ fn open(wanted: &config::Listener) -> Result<Listener, BindError> {
     Ok(Listener { protocol: wanted.protocol, place: place.into(), socket })
 }
 
+/// Opens a socket at `path` that is the owner's alone.
+pub fn private(path: &Path) -> Result<tokio::net::UnixListener, BindError> {
+    let refused = |(error, remedy)| BindError { place: path.display().to_string(), error, remedy };
+    match unix(path, 0o600, None, None).map_err(refused)? {
+        Socket::Unix { listener, .. } => Ok(listener),
+        Socket::Tcp { .. } => Err(refused((io::ErrorKind::Unsupported.into(), ""))),
+    }
+}
+
 type Refused = (io::Error, &'static str);
 
 fn unix(path: &Path, mode: u32, user: Option<Uid>, group: Option<Gid>) -> Result<Socket, Refused> {
     if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent).map_err(|error| (error, "make its directory, or let this user make it"))?;
+        make_dirs(parent).map_err(|error| (error, "make its directory, or let this user make it"))?;
     }
     clear(path)?;
     let unusable = |error| (error, "may this user write to its directory?");
@@ -97,6 +106,22 @@ fn unix(path: &Path, mode: u32, user: Option<Uid>, group: Option<Gid>) -> Result
     let access = access(path).map_err(unusable)?;
     let listener = tokio::net::UnixListener::from_std(socket.into()).map_err(unusable)?;
     Ok(Socket::Unix { listener, access })
+}
+
+/// Makes a directory and those above it, each open to be passed through: what is in it says who may use it. The
+/// process's umask, which keeps its files private, would lock peers out.
+pub fn make_dirs(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    if let Some(parent) = dir.parent() {
+        make_dirs(parent)?;
+    }
+    match fs::create_dir(dir) {
+        Ok(()) => fs::set_permissions(dir, fs::Permissions::from_mode(0o755)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Makes way: a dead socket goes, everything else is an error and stays.
@@ -142,7 +167,7 @@ fn link_to(path: &Path, link: &Path) -> io::Result<()> {
             fs::remove_file(link)?;
         }
         Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(from)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => make_dirs(from)?,
         Err(error) => return Err(error),
     }
     std::os::unix::fs::symlink(target, link)

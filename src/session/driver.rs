@@ -44,7 +44,7 @@ pub async fn auth(stream: Stream, mut session: auth::Session, engines: Arc<Engin
     let mut asked = Vec::new();
     let mut stopping = false;
     let why = loop {
-        if wire.flush().await.is_err() || wire.ended() {
+        if wire.flush().await.is_err() || (wire.ended() && !stopping) {
             break None;
         }
         if stopping && session.is_idle() {
@@ -53,7 +53,7 @@ pub async fn auth(stream: Stream, mut session: auth::Session, engines: Arc<Engin
         let next_tick = session.next_tick();
         let mut answered = None;
         tokio::select! {
-            read = wire.read() => match read {
+            read = wire.read(), if !wire.ended() => match read {
                 Ok(true) => {}
                 // Nobody is left to answer, unless it is we who have closed that direction.
                 Ok(false) if stopping => {}
@@ -63,7 +63,6 @@ pub async fn auth(stream: Stream, mut session: auth::Session, engines: Arc<Engin
             () = sleep_until(next_tick) => {}
             () = stop.cancelled(), if !stopping => {
                 stopping = true;
-                session.hurry(&mut wire.out);
             }
         }
         let now = Instant::now();
@@ -85,6 +84,9 @@ pub async fn auth(stream: Stream, mut session: auth::Session, engines: Arc<Engin
             closed = closed.or(answer.tell(&mut session, &mut wire).err());
         }
         session.tick(now, &mut wire.out);
+        if stopping {
+            session.hurry(&mut wire.out);
+        }
         if closed.is_some() {
             break closed;
         }
@@ -179,7 +181,7 @@ pub async fn master(
                     }
                     master::Question::Flush { id, .. } => {
                         again = true;
-                        engines.load().chain().refresh();
+                        engines.load_full().chain().reload().await;
                         session.flushed(id, 0, &mut wire.out);
                     }
                 }

@@ -5,7 +5,7 @@ use zeroize::Zeroize as _;
 
 /// A receive buffer that leaves no password behind: what was consumed is wiped, and growing wipes what it leaves.
 #[derive(Debug)]
-pub struct Inbox {
+pub(super) struct Inbox {
     bytes: BytesMut,
 }
 
@@ -14,13 +14,13 @@ const ROOM: usize = 4096;
 
 impl Inbox {
     /// An empty one.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { bytes: BytesMut::with_capacity(ROOM) }
     }
 
     /// The buffer with room to read into. What is read is bounded by the room; the owner bounds the rest by
     /// consuming all complete lines before the next read and by refusing lines that are too long.
-    pub fn with_room(&mut self) -> &mut BytesMut {
+    pub(super) fn with_room(&mut self) -> &mut BytesMut {
         let free = self.bytes.capacity() - self.bytes.len();
         if free < ROOM / 4 {
             // Not `reserve`, which would move the bytes and leave a copy in freed memory.
@@ -33,12 +33,12 @@ impl Inbox {
     }
 
     /// What has arrived and was not consumed.
-    pub fn arrived(&self) -> &[u8] {
+    pub(super) fn arrived(&self) -> &[u8] {
         &self.bytes
     }
 
     /// Wipes and forgets the first `count` bytes.
-    pub fn consume(&mut self, count: usize) {
+    pub(super) fn consume(&mut self, count: usize) {
         let len = self.bytes.len();
         let count = count.min(len);
         // The rest, if any, is the beginning of one line: moving it to the front keeps one allocation for the
