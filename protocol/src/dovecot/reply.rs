@@ -278,3 +278,6 @@ fn line(out: &mut BytesMut, word: &str, id: RequestId, fields: Fields<'_>) {
     put_fields(out, fields);
     out.put_u8(b'\n');
 }
+
+#[cfg(test)]
+mod tests;
