@@ -8,6 +8,29 @@
 //! All lines are a word and parameters with TABs between; each parameter is tab-escaped (see
 //! [`text`](crate::text)). Parsers take a line without its end, encoders write it with LF. What a parser does not
 //! know inside a list it keeps; a word it does not know, and anything left over, is [`Malformed`].
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use gatepost_protocol::dovecot::{Fields, auth, reply};
+//! use gatepost_protocol::error::Malformed;
+//! use gatepost_protocol::sasl::Plain;
+//!
+//! # fn main() -> Result<(), Malformed> {
+//! let line = b"AUTH\t1\tPLAIN\tservice=imap\tsecured\trip=192.0.2.1\tresp=AGFsaWNlAHNlY3JldA==";
+//! let auth::Command::Auth(auth) = auth::Command::parse(line)? else { unreachable!() };
+//! assert_eq!(auth.params.service.as_deref(), Some(&b"imap"[..]));
+//!
+//! // What follows may fail through the remote user's fault: the connection goes on.
+//! let response = auth.response.map(|response| response.decode()).transpose()?;
+//! let plain = Plain::parse(response.as_ref().map_or(b"", |response| response.expose()))?;
+//! assert_eq!(plain.authcid, b"alice");
+//!
+//! let mut out = BytesMut::new();
+//! reply::ok(&mut out, auth.id, plain.authcid, Fields::default());
+//! assert_eq!(out, "OK\t1\tuser=alice\n");
+//! # Ok(())
+//! # }
+//! ```
 
 use std::fmt::{self, Write as _};
 use std::num::NonZeroU32;

@@ -7,8 +7,8 @@ use crate::dovecot::testing::{any_fields, any_id, any_text, id, nearly_lines, un
 use crate::dovecot::{Fields, FieldsBuf, Params, Secured, Version};
 use crate::text::{Encoded, base64_into};
 
-/// Seen on real sockets; all in the form in which we would write them.
-const SEEN: &[&str] = &[
+/// Seen on real sockets or of the same form; all spelt as we would write them.
+const LINES: &[&str] = &[
     "VERSION\t1\t0",
     "VERSION\t1\t4",
     "CPID\t27612",
@@ -45,8 +45,8 @@ const SEEN: &[&str] = &[
 ];
 
 #[test]
-fn lines_seen_on_real_sockets_are_read_and_written_the_same() {
-    for line in SEEN {
+fn lines_as_on_real_sockets_are_read_and_written_the_same() {
+    for line in LINES {
         let command = Command::parse(line.as_bytes()).unwrap_or_else(|error| panic!("{line:?}: {error}"));
         assert_eq!(unframed(&encoded(&command)), line.as_bytes(), "{line:?}");
     }
@@ -145,7 +145,7 @@ fn no_response_a_blank_one_and_an_empty_one_are_three_things() {
 
 #[test]
 fn auth_is_read_without_copying_anything() {
-    let line = SEEN[5].as_bytes();
+    let line = LINES[5].as_bytes();
     let Command::Auth(auth) = Command::parse(line).unwrap() else { panic!() };
     let Auth { id: request, mechanism, params, response } = auth;
     assert_eq!(request, id(1));

@@ -6,8 +6,8 @@ use super::{FailCode, Reply, cont, fail, ok};
 use crate::dovecot::testing::{any_fields, any_id, any_text, id, nearly_lines, unframed, written};
 use crate::dovecot::{Cookie, FieldsBuf, MechFlag, MechFlags, Version};
 
-/// Said by Dovecot, or by servers that Dovecot, Postfix and Exim were seen to understand.
-const SEEN: &[&str] = &[
+/// Seen on real sockets or of the same form; all spelt as we would write them.
+const LINES: &[&str] = &[
     "VERSION\t1\t2",
     "MECH\tPLAIN\tplaintext",
     "MECH\tCRAM-MD5\tdictionary\tactive",
@@ -39,8 +39,8 @@ const SEEN: &[&str] = &[
 ];
 
 #[test]
-fn lines_seen_on_real_sockets_are_read_and_written_the_same() {
-    for line in SEEN {
+fn lines_as_on_real_sockets_are_read_and_written_the_same() {
+    for line in LINES {
         let reply = Reply::parse(line.as_bytes()).unwrap_or_else(|error| panic!("{line:?}: {error}"));
         assert_eq!(unframed(&encoded(&reply)), line.as_bytes(), "{line:?}");
     }
