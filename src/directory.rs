@@ -35,7 +35,10 @@ mod passwd_file;
 mod row;
 mod static_;
 
-pub use self::{chain::Chain, misfit::Misfit};
+pub use self::{
+    chain::{Chain, Found},
+    misfit::Misfit,
+};
 
 /// Names that a listing holds ready before it waits for its reader.
 const LISTED_AHEAD: usize = 256;

@@ -9,7 +9,7 @@ use super::{Directory, LISTED_AHEAD, Misfit, Unavailable};
 use crate::{
     account::Account,
     config,
-    password::{Broken, Decoy},
+    password::{Broken, Decoy, Stored},
     username::Username,
 };
 
@@ -21,6 +21,13 @@ pub struct Chain {
     directories: Arc<[Directory]>,
     /// For names that no directory serves.
     decoy: Arc<Stranger>,
+}
+
+/// What a walk along a [`Chain`] came to.
+pub struct Found<'c> {
+    /// The account; `None`: nobody has this name.
+    pub account: Option<Arc<Account>>,
+    decoy: &'c Decoy,
 }
 
 struct Stranger(Decoy);
@@ -37,7 +44,10 @@ impl Chain {
     /// # Errors
     ///
     /// What is wrong with each of them.
-    pub fn open(directories: &[config::Directory], default_domain: Option<&str>) -> Result<Self, Vec<Misfit>> {
+    pub fn open(
+        directories: &[config::Directory],
+        default_domain: Option<&str>,
+    ) -> Result<Self, Vec<Misfit>> {
         let mut open = Vec::with_capacity(directories.len());
         let mut misfits = Vec::new();
         for directory in directories {
@@ -66,26 +76,22 @@ impl Chain {
         &self.directories
     }
 
-    /// Asks the directories that serve the name, one after the other. The first that knows it has the say; `None`
-    /// means that every one of them said that it does not.
+    /// Asks the directories that serve the name, one after the other. The first that knows it has the say; no account
+    /// means that every one of them said that it has none.
     ///
     /// # Errors
     ///
     /// The first that cannot answer ends the walk: the user may well be theirs, and a later one with the same name
     /// would be somebody else.
-    pub async fn lookup(&self, user: &Username) -> Result<Option<Arc<Account>>, Unavailable> {
-        for directory in self.serving(user) {
+    pub async fn lookup(&self, user: &Username) -> Result<Found<'_>, Unavailable> {
+        let mut decoy = &self.decoy.0;
+        for directory in self.directories.iter().filter(|directory| directory.serves(user)) {
+            decoy = directory.decoy();
             if let Some(account) = directory.lookup(user).await? {
-                return Ok(Some(account));
+                return Ok(Found { account: Some(account), decoy });
             }
         }
-        Ok(None)
-    }
-
-    /// What to verify for somebody who was not found, or has no password: the decoy of the directory that was asked
-    /// last, or one of the usual cost where none was.
-    pub fn decoy(&self, user: &Username) -> &Decoy {
-        self.serving(user).last().map_or(&self.decoy.0, Directory::decoy)
+        Ok(Found { account: None, decoy })
     }
 
     /// The names of all directories, one directory after the other. A name that two of them have comes twice. A
@@ -113,8 +119,12 @@ impl Chain {
     pub async fn reload(&self) {
         join_all(self.directories.iter().map(Directory::reload)).await;
     }
+}
 
-    fn serving(&self, user: &Username) -> impl DoubleEndedIterator<Item = &Directory> {
-        self.directories.iter().filter(|directory| directory.serves(user))
+impl Found<'_> {
+    /// Something to verify that never matches, at the usual cost of the directory that was asked last; of a new
+    /// password where none was asked.
+    pub fn decoy(&self) -> Stored {
+        self.decoy.pick(None)
     }
 }

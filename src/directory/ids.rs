@@ -29,7 +29,11 @@ impl Ids {
     }
 }
 
-fn resolve(text: &str, known: &Mutex<HashMap<String, u32>>, ask: impl Fn(&str) -> Option<u32>) -> Option<u32> {
+fn resolve(
+    text: &str,
+    known: &Mutex<HashMap<String, u32>>,
+    ask: impl Fn(&str) -> Option<u32>,
+) -> Option<u32> {
     let usable = |id: &u32| *id != 0 && *id != u32::MAX;
     if text.bytes().all(|byte| byte.is_ascii_digit()) {
         return text.parse().ok().filter(usable);

@@ -33,7 +33,11 @@ use super::{
     Directory, Kind,
     row::{BadRow, Recipe},
 };
-use crate::{account::Account, password::{Decoy, Stored}, username::{InvalidName, Username}};
+use crate::{
+    account::Account,
+    password::{Decoy, Stored},
+    username::{InvalidName, Username},
+};
 
 mod line;
 

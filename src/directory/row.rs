@@ -201,8 +201,7 @@ impl Recipe {
             }
         }
         let Some(text) = text else { return Ok(asked.clone()) };
-        let user =
-            Username::normalise(&text, self.default_domain.as_deref()).map_err(|_| BadRow::Name)?;
+        let user = Username::normalise(&text, self.default_domain.as_deref()).map_err(|_| BadRow::Name)?;
         // A bare name belongs to no domain: a system user may stand behind an address.
         if user.domain().is_some() && !self.domains.serve(&user) {
             return Err(BadRow::Domain);
@@ -255,9 +254,13 @@ impl fmt::Display for BadRow {
             Self::Password(why) => why.fmt(f),
             Self::Id(name) => write!(f, "{name} is no number or name of a system account other than root"),
             Self::Text(name) => write!(f, "{name} is not UTF-8"),
-            Self::Refused(name) => write!(f, "{name} is not supported, and leaving it out might let somebody in"),
+            Self::Refused(name) => {
+                write!(f, "{name} is not supported, and leaving it out might let somebody in")
+            }
             Self::FieldName => f.write_str("the name of a field cannot be sent"),
-            Self::Template { field, name } => write!(f, "the field {field} needs {{{name}}}, which there is not"),
+            Self::Template { field, name } => {
+                write!(f, "the field {field} needs {{{name}}}, which there is not")
+            }
         }
     }
 }

@@ -168,12 +168,24 @@ const USERDB_REFUSED: [&str; 11] = [
 fn proxy_word(name: &str) -> Option<ProxyWord> {
     Some(match name {
         "proxy" => ProxyWord::Proxy,
-        "proxy_noauth" | "proxy_nopipelining" | "proxy_not_trusted" | "proxy_redirect_reauth"
+        "proxy_noauth"
+        | "proxy_nopipelining"
+        | "proxy_not_trusted"
+        | "proxy_redirect_reauth"
         | "proxy_no_multiplex" => ProxyWord::Flag,
-        "host" | "hostip" | "port" | "destuser" | "pass" | "master" | "source_ip" | "ssl" | "starttls"
-        | "proxy_timeout" | "proxy_mech" | "proxy_refresh" | "proxy_host_immediate_failure_after" => {
-            ProxyWord::Value
-        }
+        "host"
+        | "hostip"
+        | "port"
+        | "destuser"
+        | "pass"
+        | "master"
+        | "source_ip"
+        | "ssl"
+        | "starttls"
+        | "proxy_timeout"
+        | "proxy_mech"
+        | "proxy_refresh"
+        | "proxy_host_immediate_failure_after" => ProxyWord::Value,
         _ => return None,
     })
 }

@@ -1,0 +1,145 @@
+use std::path::Path;
+
+use super::{Chain, Directory, Misfit, Unavailable};
+use crate::{
+    config::{self, Config, Surroundings},
+    username::Username,
+};
+
+/// All directories of a configuration text.
+pub(super) fn configs(text: &str) -> Vec<config::Directory> {
+    let mut around = Surroundings::of_this_process(false);
+    around.state_dir = Some("/nonexistent/state".into());
+    around.runtime_dir = Some("/nonexistent/run".into());
+    Config::from_texts(&[(Path::new("test.toml"), text)], &around).unwrap().directories
+}
+
+/// The only one.
+pub(super) fn config(text: &str) -> config::Directory {
+    let mut configs = configs(text);
+    assert_eq!(configs.len(), 1);
+    configs.remove(0)
+}
+
+pub(super) fn name(text: &str) -> Username {
+    Username::normalise(text.as_bytes(), None).unwrap()
+}
+
+fn chain(text: &str) -> Chain {
+    Chain::open(&configs(text), None).unwrap()
+}
+
+pub(super) async fn names(
+    mut listing: tokio::sync::mpsc::Receiver<Result<Username, Unavailable>>,
+) -> Vec<Result<String, String>> {
+    let mut names = Vec::new();
+    while let Some(name) = listing.recv().await {
+        names.push(
+            name.map(|name| name.as_str().to_owned())
+                .map_err(|unavailable| unavailable.directory.to_string()),
+        );
+    }
+    names.sort();
+    names
+}
+
+/// Who answers for a name, and with which password.
+async fn who(chain: &Chain, user: &str) -> Result<Option<String>, String> {
+    match chain.lookup(&name(user)).await {
+        Ok(found) => Ok(found.account.map(|account| account.directory.to_string())),
+        Err(Unavailable { directory, .. }) => Err(directory.to_string()),
+    }
+}
+
+#[tokio::test]
+async fn the_first_directory_that_knows_a_name_has_the_say() {
+    let chain = chain(
+        "[[directory]]\nname = 'one'\ntype = 'static'\nusers = ['a@x.test', 'b@x.test']\n\
+         [[directory]]\nname = 'two'\ntype = 'static'\nusers = ['b@x.test', 'c@x.test']\n",
+    );
+    for (user, expected) in [("a@x.test", Some("one")), ("b@x.test", Some("one")), ("c@x.test", Some("two"))]
+    {
+        assert_eq!(who(&chain, user).await, Ok(expected.map(str::to_owned)), "{user}");
+    }
+    assert_eq!(who(&chain, "d@x.test").await, Ok(None));
+    let all = ["a@x.test", "b@x.test", "b@x.test", "c@x.test"].map(|name| Ok(name.to_owned()));
+    assert_eq!(names(chain.list()).await, all);
+}
+
+#[tokio::test]
+async fn an_outage_ends_the_walk_and_is_no_refusal() {
+    let chain = chain(
+        "[[directory]]\nname = 'one'\ntype = 'static'\nusers = ['a@x.test']\n\
+         [[directory]]\nname = 'dead'\ntype = 'passwd-file'\nfile = '/nonexistent/passwd'\ndomains = ['x.test']\n\
+         [[directory]]\nname = 'three'\ntype = 'static'\nusers = ['a@x.test', 'b@x.test', 'b@y.test']\n",
+    );
+    assert_eq!(who(&chain, "a@x.test").await, Ok(Some("one".to_owned())), "found before it");
+    assert_eq!(who(&chain, "b@x.test").await, Err("dead".to_owned()), "although a later one knows the name");
+    assert_eq!(who(&chain, "nobody@x.test").await, Err("dead".to_owned()));
+    assert_eq!(who(&chain, "b@y.test").await, Ok(Some("three".to_owned())), "not asked for this domain");
+    let listed = names(chain.list()).await;
+    assert_eq!(listed.iter().filter(|name| name.is_err()).count(), 1);
+    assert_eq!(listed.len(), 5, "the others are listed all the same");
+}
+
+#[tokio::test]
+async fn a_directory_is_asked_for_its_own_domains_only() {
+    let one = "[[directory]]\nname = 'one'\ntype = 'static'\ndomains = ['example.org', '*.example.net']\n";
+    let chain = chain(one);
+    let table = [
+        ("a@example.org", true),
+        ("a@sub.example.org", false),
+        ("a@sub.example.net", true),
+        ("a@example.net", false),
+        ("a@badexample.net", false),
+        ("a", false),
+    ];
+    for (user, served) in table {
+        assert_eq!(who(&chain, user).await.unwrap().is_some(), served, "{user}");
+    }
+}
+
+#[tokio::test]
+async fn a_static_directory_without_a_password_answers_the_userdb_alone() {
+    let text = "[[directory]]\nname = 'all'\ntype = 'static'\n\
+                [directory.fields]\nuid = '5000'\nhome = '/m/{domain}/{local}'\n";
+    let chain = chain(text);
+    let found = chain.lookup(&name("alice@example.org")).await.unwrap();
+    let account = found.account.unwrap();
+    assert!(account.password.is_none());
+    assert_eq!(account.userdb.as_fields().raw(), b"uid=5000\thome=/m/example.org/alice");
+    assert_eq!(names(chain.list()).await, [], "everybody cannot be listed");
+}
+
+#[tokio::test]
+async fn the_decoy_costs_what_the_asked_directory_costs() {
+    let chain = chain(
+        "[[directory]]\nname = 'cheap'\ntype = 'static'\ndomains = ['cheap.test']\nusers = ['a@cheap.test']\n\
+         password = '{PLAIN}secret'\n",
+    );
+    let unknown = chain.lookup(&name("b@cheap.test")).await.unwrap();
+    assert!(unknown.account.is_none());
+    assert_eq!(unknown.decoy().cost(), crate::password::Cost::Cheap);
+    assert!(!unknown.decoy().matches(b"secret").unwrap());
+    let strange = chain.lookup(&name("b@other.test")).await.unwrap();
+    assert!(matches!(strange.decoy().cost(), crate::password::Cost::Slow { .. }));
+}
+
+#[test]
+fn what_no_account_could_be_made_with_is_told_before_the_start() {
+    let table = [
+        ("type = 'static'\npassword = '{NO-SUCH}abc'", "password"),
+        ("type = 'static'\nusers = ['a*b']", "users"),
+        ("type = 'passwd-file'\nfile = '/nonexistent'\ndefault_scheme = 'NO-SUCH'", "default_scheme"),
+        ("type = 'static'\n[directory.fields]\nnopassword = 'y'", "fields.nopassword"),
+        ("type = 'static'\n[directory.fields]\nallow_nets = '10.0.0.0/33'", "fields.allow_nets"),
+        ("type = 'static'\n[directory.fields]\nactive = 'maybe'", "fields.active"),
+    ];
+    for (text, key) in table {
+        let config = config(&format!("[[directory]]\nname = 'bad'\n{text}\n"));
+        let misfit: Misfit = Directory::open(&config, None).unwrap_err();
+        let message = misfit.to_string();
+        assert!(message.contains(&format!("directory bad: {key}: ")), "{message}");
+        assert!(!message.contains("abc"), "{message}");
+    }
+}
