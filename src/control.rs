@@ -130,8 +130,13 @@ pub async fn answer(engine: &Engine, request: Request, password: Option<Secret>)
                 authcid: user.into_bytes(),
                 password: password.unwrap_or_else(|| Secret::new(Vec::new())),
             };
-            let attempt =
-                Attempt { claim, mechanism: Mechanism::Plain, service: service.into(), remote, session: None };
+            let attempt = Attempt {
+                claim,
+                mechanism: Mechanism::Plain,
+                service: service.into(),
+                remote,
+                session: None,
+            };
             let decision = engine.decide(&attempt).await;
             let response = Response::of(decision.outcome());
             match &decision {

@@ -1,12 +1,6 @@
 //! The daemon: puts the rooms together, and takes them apart in order.
 
-use std::{
-    fs, io,
-    os::unix::fs::DirBuilderExt as _,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Instant,
-};
+use std::{fs, io, os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
 use tokio::{
@@ -64,7 +58,8 @@ where
     let started = Instant::now();
     let config = loaded.config;
     make_private(&config.server.state_dir).map_err(|error| Failure::Io("the state directory", error))?;
-    listener::make_dirs(&config.server.runtime_dir).map_err(|error| Failure::Io("the runtime directory", error))?;
+    listener::make_dirs(&config.server.runtime_dir)
+        .map_err(|error| Failure::Io("the runtime directory", error))?;
     let tokens = token_key(&config.server.state_dir)?;
     let shared = Shared::new(tokens, started)
         .map_err(|error| Failure::Io("random numbers", io::Error::other(error)))?;
@@ -217,7 +212,7 @@ fn on(kind: SignalKind) -> Result<tokio::signal::unix::Signal, Failure> {
     signal(kind).map_err(|error| Failure::Io("signals", error))
 }
 
-fn token_key(state_dir: &PathBuf) -> Result<TokenKey, Failure> {
+fn token_key(state_dir: &Path) -> Result<TokenKey, Failure> {
     TokenKey::load(state_dir).or_else(|error| {
         tracing::warn!(%error, "the secret of auth tokens cannot be kept; they end with this daemon");
         TokenKey::ephemeral().map_err(|error| Failure::Io("random numbers", error))

@@ -5,8 +5,8 @@
 //! what is not listening for a moment costs a login process 180 s and a port of Postfix 60 s, so the file stays
 //! and, with socket activation, the socket itself.
 
-mod activation;
 mod accept;
+mod activation;
 mod bind;
 mod stream;
 

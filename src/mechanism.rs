@@ -142,7 +142,9 @@ mod tests {
 
     #[test]
     fn plain_asks_with_an_empty_challenge_when_nothing_was_sent_along() {
-        let Step::Challenge(prompt, exchange) = Mechanism::Plain.start(None).unwrap() else { panic!("claim") };
+        let Step::Challenge(prompt, exchange) = Mechanism::Plain.start(None).unwrap() else {
+            panic!("claim")
+        };
         assert_eq!(prompt, b"");
         let claim = claim(exchange.step(secret(b"\0alice\0secret")).unwrap());
         assert_eq!((claim.authcid.as_slice(), claim.password.expose()), (&b"alice"[..], &b"secret"[..]));
@@ -160,9 +162,13 @@ mod tests {
 
     #[test]
     fn login_asks_twice_or_once_if_the_name_came_along() {
-        let Step::Challenge(prompt, exchange) = Mechanism::Login.start(None).unwrap() else { panic!("claim") };
+        let Step::Challenge(prompt, exchange) = Mechanism::Login.start(None).unwrap() else {
+            panic!("claim")
+        };
         assert_eq!(prompt, b"Username:");
-        let Step::Challenge(prompt, exchange) = exchange.step(secret(b"alice")).unwrap() else { panic!("claim") };
+        let Step::Challenge(prompt, exchange) = exchange.step(secret(b"alice")).unwrap() else {
+            panic!("claim")
+        };
         assert_eq!(prompt, b"Password:");
         let done = claim(exchange.step(secret(b"secret")).unwrap());
         assert_eq!((done.authcid.as_slice(), done.password.expose()), (&b"alice"[..], &b"secret"[..]));

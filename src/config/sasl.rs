@@ -37,8 +37,8 @@ const LATER: &[&str] = &[
     "GSS-SPNEGO",
 ];
 
-/// Postfix waits 10 s for a reply (`AUTH_TIMEOUT` of its Dovecot plug-in) and then calls it a temporary failure, so a
-/// refusal must be out well before that.
+/// Postfix waits 10 s for a reply (`AUTH_TIMEOUT` of its Dovecot plug-in) and then calls it a temporary
+/// failure, so a refusal must be out well before that.
 const LONGEST_DELAY: Duration = Duration::from_secs(8);
 
 /// Reads `[sasl]`.

@@ -59,7 +59,7 @@ impl Engine {
     /// Looks up where a user's mail lives, without a credential.
     pub async fn lookup(&self, name: &[u8]) -> Result<Option<Arc<Account>>, Unavailable> {
         match self.normalise(name) {
-            Ok(user) => self.chain.lookup(&user).await,
+            Ok(user) => self.chain.lookup(&user).await.map(|found| found.account),
             // What nobody can be called, nobody is called.
             Err(_) => Ok(None),
         }
@@ -74,16 +74,13 @@ impl Engine {
             return Err(Refusal::AuthzDenied);
         }
         let found = self.chain.lookup(&user).await.map_err(TempFail::Directory)?;
-        // For somebody who does not exist or has no password, one that costs as much and never matches: time must
-        // not tell who exists.
-        let stored = found.as_ref().and_then(|account| account.password.as_deref());
-        let stored = self.chain.decoy(&user).pick(stored);
+        let stored = found.stored();
         let password = &claim.password;
         let matches = self.pool.verify(&stored, password).await.map_err(TempFail::Hashing)?;
         // An empty password proves nothing (RFC 4513 5.1.2), and a NUL would let a C library see less than was
         // sent. Neither can be right, but both cost what a wrong password costs.
         let possible = !password.is_empty() && !password.expose().contains(&0);
-        let account = found.ok_or(Refusal::UserUnknown)?;
+        let account = found.account.ok_or(Refusal::UserUnknown)?;
         if !(matches && possible) {
             return Err(Refusal::PasswordMismatch);
         }

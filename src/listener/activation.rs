@@ -61,9 +61,8 @@ impl Inherited {
         let at = self.sockets.iter().position(|handed| match (&handed.socket, endpoint) {
             (HandedSocket::Unix(_, here), Endpoint::Unix { path, .. }) => here == path,
             (HandedSocket::Tcp(_, here), Endpoint::Tcp { address, .. }) => here == address,
-            (HandedSocket::Unix(..), Endpoint::Tcp { .. }) | (HandedSocket::Tcp(..), Endpoint::Unix { .. }) => {
-                false
-            }
+            (HandedSocket::Unix(..), Endpoint::Tcp { .. })
+            | (HandedSocket::Tcp(..), Endpoint::Unix { .. }) => false,
         })?;
         Some(self.sockets.remove(at))
     }

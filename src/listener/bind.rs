@@ -53,8 +53,11 @@ fn open(wanted: &config::Listener) -> Result<Listener, BindError> {
     let place = place(&wanted.endpoint);
     let socket = match &wanted.endpoint {
         Endpoint::Unix { path, mode, user, group, link } => {
-            let opened = unix(path, *mode, *user, *group)
-                .map_err(|(error, remedy)| BindError { place: place.clone(), error, remedy })?;
+            let opened = unix(path, *mode, *user, *group).map_err(|(error, remedy)| BindError {
+                place: place.clone(),
+                error,
+                remedy,
+            })?;
             if let Some(link) = link {
                 link_to(path, link).map_err(|error| BindError {
                     place: link.display().to_string(),
@@ -137,7 +140,10 @@ fn clear(path: &Path) -> Result<(), Refused> {
     }
     if is_live(path).map_err(|error| (error, "whether somebody listens on it could not be found out"))? {
         let error = io::Error::from(io::ErrorKind::AddrInUse);
-        return Err((error, "another process listens on it: a second gatepost, or Dovecot's own auth service?"));
+        return Err((
+            error,
+            "another process listens on it: a second gatepost, or Dovecot's own auth service?",
+        ));
     }
     fs::remove_file(path).map_err(|error| (error, "a dead socket is in the way and could not be removed"))
 }
@@ -148,11 +154,10 @@ fn is_live(path: &Path) -> io::Result<bool> {
     socket.set_write_timeout(Some(Duration::from_millis(200)))?;
     match socket.connect(&SockAddr::unix(path)?) {
         Ok(()) => Ok(true),
-        Err(error) => match error.kind() {
-            io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => Ok(false),
-            io::ErrorKind::WouldBlock => Ok(true),
-            _ => Err(error),
-        },
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -197,9 +202,9 @@ fn adopt(handed: Handed, protocol: Protocol, endpoint: &Endpoint) -> Result<List
         // Whoever opened the socket had the rights to make the link; this user may have none.
         tracing::warn!(link = %link.display(), %error, "the link to an inherited socket could not be made");
     }
-    convert(handed.socket, allow_from).map(|socket| Listener { protocol, place: place.as_str().into(), socket }).map_err(
-        |error| BindError { place, error, remedy: "the inherited socket could not be used" },
-    )
+    convert(handed.socket, allow_from)
+        .map(|socket| Listener { protocol, place: place.as_str().into(), socket })
+        .map_err(|error| BindError { place, error, remedy: "the inherited socket could not be used" })
 }
 
 fn adopt_unnamed(handed: Handed, protocol: Protocol) -> Result<Listener, BindError> {
@@ -207,9 +212,9 @@ fn adopt_unnamed(handed: Handed, protocol: Protocol) -> Result<Listener, BindErr
         HandedSocket::Unix(_, path) => path.display().to_string(),
         HandedSocket::Tcp(_, address) => address.to_string(),
     };
-    convert(handed.socket, Vec::new()).map(|socket| Listener { protocol, place: place.as_str().into(), socket }).map_err(
-        |error| BindError { place, error, remedy: "the inherited socket could not be used" },
-    )
+    convert(handed.socket, Vec::new())
+        .map(|socket| Listener { protocol, place: place.as_str().into(), socket })
+        .map_err(|error| BindError { place, error, remedy: "the inherited socket could not be used" })
 }
 
 fn convert(handed: HandedSocket, allow_from: Vec<ipnet::IpNet>) -> io::Result<Socket> {

@@ -137,7 +137,7 @@ impl Session {
         }
         Reply::Spid(self.shared.spid).encode(out);
         Reply::Cuid(self.connection).encode(out);
-        Reply::Cookie(self.cookie.clone()).encode(out);
+        Reply::Cookie(self.cookie).encode(out);
         Reply::Done.encode(out);
     }
 
@@ -155,7 +155,7 @@ impl Session {
             (Phase::WantCpid { minor }, Command::Cpid(cpid)) => {
                 self.phase = Phase::Ready { minor };
                 if self.role == Role::Login {
-                    self.shared.table.open(self.connection, cpid, self.cookie.clone());
+                    self.shared.table.open(self.connection, cpid, self.cookie);
                 }
                 Ok(None)
             }
@@ -362,7 +362,6 @@ impl Session {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the facts of one reply; a struct would be named once")]
     fn accept(
         &mut self,
         id: RequestId,

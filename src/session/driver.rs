@@ -37,7 +37,12 @@ pub type Engines = arc_swap::ArcSwap<Engine>;
 type Answer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Serves one connection of the auth-client protocol to its end.
-pub async fn auth(stream: Stream, mut session: auth::Session, engines: Arc<Engines>, stop: CancellationToken) {
+pub async fn auth(
+    stream: Stream,
+    mut session: auth::Session,
+    engines: Arc<Engines>,
+    stop: CancellationToken,
+) {
     let mut wire = Wire::new(stream, Lines::new(AUTH_LINE));
     session.greet(&mut wire.out);
     let mut deciding = FuturesUnordered::new();
@@ -153,7 +158,8 @@ pub async fn master(
         let closed = loop {
             let ended = wire.each_line(|line, out| {
                 let question = session.line(line, now, out)?;
-                let pause = matches!(question, Some(master::Question::List { .. } | master::Question::Flush { .. }));
+                let pause =
+                    matches!(question, Some(master::Question::List { .. } | master::Question::Flush { .. }));
                 asked.extend(question);
                 Ok(if pause { Go::Pause } else { Go::On })
             });

@@ -31,7 +31,9 @@ impl Mask {
                     at += 1;
                 }
                 _ => {
-                    let Some((star, from)) = retry.filter(|(_, from)| *from < name.len()) else { return false };
+                    let Some((star, from)) = retry.filter(|(_, from)| *from < name.len()) else {
+                        return false;
+                    };
                     retry = Some((star, from + 1));
                     (next, at) = (star, from + 1);
                 }

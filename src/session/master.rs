@@ -10,11 +10,7 @@ use gatepost_protocol::dovecot::{
     master::{Command, Reply, Request},
 };
 
-use super::{
-    Close, mask::Mask,
-    shared::Shared,
-    table::Ticket,
-};
+use super::{Close, mask::Mask, shared::Shared, table::Ticket};
 use crate::{
     account::{Account, State},
     directory::Unavailable,
@@ -118,16 +114,12 @@ impl Session {
             return Err(Close::OutOfOrder("a command before VERSION"));
         }
         match (self.role, command) {
-            (_, Command::User { id, user, .. }) => {
-                Ok(Some(Question::User { id, name: user.into_owned() }))
-            }
+            (_, Command::User { id, user, .. }) => Ok(Some(Question::User { id, name: user.into_owned() })),
             (_, Command::Pass { id, .. }) if self.peer.restricted_to.is_some() => {
                 fail(id, Some("Not allowed on this socket"), out);
                 Ok(None)
             }
-            (_, Command::Pass { id, user, .. }) => {
-                Ok(Some(Question::Pass { id, name: user.into_owned() }))
-            }
+            (_, Command::Pass { id, user, .. }) => Ok(Some(Question::Pass { id, name: user.into_owned() })),
             (_, Command::List { id, .. }) if self.peer.restricted_to.is_some() => {
                 say(&Reply::Done { id, failed: true }, out);
                 Ok(None)
@@ -162,8 +154,11 @@ impl Session {
     pub fn user(&self, id: RequestId, found: &Result<Option<Arc<Account>>, Unavailable>, out: &mut BytesMut) {
         match found {
             Ok(Some(account)) if self.may_see(account) => {
-                let reply =
-                    Reply::User { id, user: account.user.as_str().as_bytes().into(), fields: account.userdb.as_fields() };
+                let reply = Reply::User {
+                    id,
+                    user: account.user.as_str().as_bytes().into(),
+                    fields: account.userdb.as_fields(),
+                };
                 say_or_fail(id, &reply, out);
             }
             Ok(Some(_)) => fail(id, Some("Not allowed on this socket"), out),
@@ -227,11 +222,8 @@ impl Session {
             (Some(peer), Some(session)) => peer != session && !request.session_pid_trusted,
             (None, _) | (_, None) => false,
         };
-        let ticket = Ticket {
-            client_pid: request.client_pid,
-            client_id: request.client_id,
-            cookie: request.cookie.clone(),
-        };
+        let ticket =
+            Ticket { client_pid: request.client_pid, client_id: request.client_id, cookie: request.cookie };
         // A stranger's try uses nothing up.
         let login = if stranger { None } else { self.shared.table.claim(&ticket, now) };
         let Some(login) = login else {

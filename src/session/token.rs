@@ -56,7 +56,13 @@ impl TokenKey {
     }
 
     /// The token of one session.
-    pub fn token(&self, user: &str, session_pid: u32, session: Option<&str>, service: &str) -> Option<String> {
+    pub fn token(
+        &self,
+        user: &str,
+        session_pid: u32,
+        session: Option<&str>,
+        service: &str,
+    ) -> Option<String> {
         let mut mac = Hmac::<Sha1>::new_from_slice(user.as_bytes()).ok()?;
         mac.update(session_pid.to_string().as_bytes());
         mac.update(session.unwrap_or_default().as_bytes());

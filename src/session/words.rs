@@ -25,7 +25,8 @@ fn fail(id: RequestId, user: Option<&str>, refusal: &Refusal) -> BytesMut {
     let code = refusal.fail_code();
     let reason = match code {
         Some(FailCode::PassExpired) => Some("Password expired"),
-        Some(FailCode::AuthzFail | FailCode::InvalidBase64 | FailCode::TempFail | FailCode::UserDisabled) | None => None,
+        Some(FailCode::AuthzFail | FailCode::InvalidBase64 | FailCode::TempFail | FailCode::UserDisabled)
+        | None => None,
     };
     // Both spellings of "temporary": Dovecot before 2.3 and its imitators know the bare word only.
     let reason = reason.map(str::as_bytes);
