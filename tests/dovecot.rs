@@ -11,7 +11,7 @@
 
 mod support;
 
-use std::fs;
+use std::{fs, os::unix::net::UnixStream};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use support::{Dovecot, Gatepost, Listener, People, Place, Tree, wait_until};
@@ -255,7 +255,9 @@ fn gatepost_restarts_unseen_when_a_supervisor_holds_its_sockets() {
         let dovecot = Dovecot::start(&place);
 
         gatepost.stop();
-        // Dovecot connects while nobody is there: it waits in the backlog instead of failing.
+        let login = place.outside("run/login/gatepost/login");
+        UnixStream::connect(login).expect("the socket takes connections while nobody is there");
+        // So Dovecot's connection waits in the backlog instead of failing.
         let address = place.port(10143);
         let mut early = support::Lines::connect(address);
         gatepost.start_again();
