@@ -29,6 +29,9 @@ pub struct Shared {
     connections: AtomicU32,
 }
 
+/// Mail processes read `SPID` as a `pid_t`, which has a sign: half of all u32 are no valid SPID to them.
+const LARGEST_SPID: u32 = i32::MAX.unsigned_abs();
+
 /// How SASL is offered. Replaced as a whole on reload.
 #[derive(Debug, Clone)]
 pub struct Offer {
@@ -42,7 +45,7 @@ impl Shared {
     /// For a daemon that starts now.
     pub fn new(tokens: TokenKey, started: Instant) -> Result<Self, getrandom::Error> {
         Ok(Self {
-            spid: getrandom::u32()?.max(1),
+            spid: (getrandom::u32()? & LARGEST_SPID).max(1),
             table: Table::default(),
             tokens,
             started,
