@@ -1,4 +1,4 @@
-//! The study's rule book: files on one side, a checked [`Config`] on the other, and every problem at once.
+//! The rules of the house: files on one side, a checked [`Config`] on the other, and every problem at once.
 //!
 //! The way of a setting:
 //!
@@ -12,8 +12,8 @@
 //! serde is not used for this: it stops at the first error, and it forgets the places when files are merged.
 //! Nothing is guessed for a value that is wrong: with one problem there is no `Config`.
 //!
-//! Secrets never appear in a problem, nor in the source line below it: the value of every key that is not known
-//! to be harmless is shown as `***`.
+//! Secrets never appear in a problem, nor in the source line below it: the value of every key that is not
+//! known to be harmless is shown as `***`.
 
 use std::path::{Path, PathBuf};
 
@@ -40,7 +40,7 @@ pub use self::{
     listener::{Endpoint, Listener, Protocol},
     log::{Format, Log},
     problem::{Excerpt, Place, Problem, Problems},
-    sasl::{Mechanism, Sasl},
+    sasl::Sasl,
     server::Server,
     surroundings::Surroundings,
     template::{Part, Template},
@@ -82,9 +82,9 @@ impl Loaded {
 impl Config {
     /// Reads the configuration.
     ///
-    /// Without `given`: `/etc/gatepost/gatepost.toml`, then `/etc/gatepost/conf.d/*.toml` in name order; where there
-    /// is none of them, the embedded default. With a file: that file alone. With a directory: its `gatepost.toml` and
-    /// `conf.d/*.toml`, or, where it has neither, its `*.toml` in name order.
+    /// Without `given`: `/etc/gatepost/gatepost.toml`, then `/etc/gatepost/conf.d/*.toml` in name order;
+    /// where there is none of them, the embedded default. With a file: that file alone. With a directory: its
+    /// `gatepost.toml` and `conf.d/*.toml`, or, where it has neither, its `*.toml` in name order.
     ///
     /// # Errors
     ///
@@ -102,8 +102,8 @@ impl Config {
         load::from_texts(texts, around)
     }
 
-    /// What gatepost runs on without any file: the accounts in `users.db` under the state directory, and one socket
-    /// a protocol under the runtime directory.
+    /// What gatepost runs on without any file: the accounts in `users.db` under the state directory, and one
+    /// socket a protocol under the runtime directory.
     ///
     /// # Errors
     ///
@@ -112,3 +112,6 @@ impl Config {
         load::embedded(around)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,6 +72,13 @@ pub struct Unavailable {
     pub why: String,
 }
 
+impl Unavailable {
+    /// The one that did not answer, and why, for the log.
+    pub fn new(directory: &str, why: impl Into<String>) -> Self {
+        Self { directory: directory.into(), why: why.into() }
+    }
+}
+
 impl Directory {
     /// Makes a directory of its configuration. A file that cannot be read now is no error: the directory starts as
     /// unavailable.

@@ -8,6 +8,29 @@
 //! All lines are a word and parameters with TABs between; each parameter is tab-escaped (see
 //! [`text`](crate::text)). Parsers take a line without its end, encoders write it with LF. What a parser does not
 //! know inside a list it keeps; a word it does not know, and anything left over, is [`Malformed`].
+//!
+//! ```
+//! use bytes::BytesMut;
+//! use gatepost_protocol::dovecot::{Fields, auth, reply};
+//! use gatepost_protocol::error::Malformed;
+//! use gatepost_protocol::sasl::Plain;
+//!
+//! # fn main() -> Result<(), Malformed> {
+//! let line = b"AUTH\t1\tPLAIN\tservice=imap\tsecured\trip=192.0.2.1\tresp=AGFsaWNlAHNlY3JldA==";
+//! let auth::Command::Auth(auth) = auth::Command::parse(line)? else { unreachable!() };
+//! assert_eq!(auth.params.service.as_deref(), Some(&b"imap"[..]));
+//!
+//! // What follows may fail through the remote user's fault: the connection goes on.
+//! let response = auth.response.map(|response| response.decode()).transpose()?;
+//! let plain = Plain::parse(response.as_ref().map_or(b"", |response| response.expose()))?;
+//! assert_eq!(plain.authcid, b"alice");
+//!
+//! let mut out = BytesMut::new();
+//! reply::ok(&mut out, auth.id, plain.authcid, Fields::default());
+//! assert_eq!(out, "OK\t1\tuser=alice\n");
+//! # Ok(())
+//! # }
+//! ```
 
 use std::fmt::{self, Write as _};
 use std::num::NonZeroU32;
@@ -23,6 +46,8 @@ pub mod master;
 pub mod mech;
 pub mod params;
 pub mod reply;
+#[cfg(test)]
+mod testing;
 
 pub use self::fields::{Field, Fields, FieldsBuf};
 pub use self::mech::{MechFlag, MechFlags};
@@ -164,4 +189,60 @@ fn put_field(out: &mut BytesMut, key: &str, value: &[u8]) {
     out.put_slice(key.as_bytes());
     out.put_u8(b'=');
     crate::text::escape_into(value, out);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::testing::written;
+    use super::{Cookie, RequestId};
+
+    #[test]
+    fn zero_is_no_id() {
+        assert_eq!(RequestId::new(0), None);
+        assert!(RequestId::try_from(0).is_err());
+        assert_eq!(RequestId::try_from(u32::MAX).unwrap().to_string(), "4294967295");
+        assert_eq!(RequestId::new(7).unwrap().get(), 7);
+    }
+
+    #[test]
+    fn a_cookie_is_32_hexadecimal_digits() {
+        let hex = b"eF6696d2e670ddD76a7ed133ec372910";
+        let cookie = Cookie::parse(hex).unwrap();
+        assert_eq!(cookie.as_bytes()[..3], [0xef, 0x66, 0x96]);
+        assert_eq!(written(|out| cookie.encode(out)), hex.to_ascii_lowercase());
+        for wrong in [
+            &b""[..],
+            &hex[..31],
+            &hex[..30],
+            b"eF6696d2e670ddD76a7ed133ec3729100",
+            b"eF6696d2e670ddD76a7ed133ec37291000",
+            b"eF6696d2e670ddD76a7ed133ec37291g",
+            b"+F6696d2e670ddD76a7ed133ec372910",
+            b" F6696d2e670ddD76a7ed133ec372910",
+        ] {
+            assert!(Cookie::parse(wrong).is_err(), "{}", wrong.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn cookies_differ_by_any_bit() {
+        let cookie = Cookie::new([0x5a; 16]);
+        for bit in 0..128 {
+            let mut bytes = [0x5a; 16];
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert_ne!(Cookie::new(bytes), cookie, "bit {bit}");
+        }
+        assert_eq!(Cookie::new([0x5a; 16]), cookie);
+    }
+
+    proptest! {
+        #[test]
+        fn a_cookie_comes_back(bytes: [u8; 16]) {
+            let hex = written(|out| Cookie::new(bytes).encode(out));
+            let cookie = Cookie::parse(&hex).unwrap();
+            prop_assert_eq!(cookie.as_bytes(), &bytes);
+        }
+    }
 }

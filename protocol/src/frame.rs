@@ -54,3 +54,127 @@ impl Lines {
         }))
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::{AUTH_LINE, Lines, MASTER_LINE, MASTER_REPLY};
+
+    /// What a stream comes to: its lines, and whether it ended in a line too long.
+    pub(crate) type Outcome = (Vec<Vec<u8>>, bool);
+
+    /// Dovecot 2.4.2 ends some lines in CR LF, all others in LF; an empty line is a line.
+    pub(crate) const STREAM: &[u8] =
+        b"VERSION\t1\t2\nCPID\t7\n\nUSER\t1\tbob\tprotocol=lmtp\r\n\r\nCONT\t1\t\n\rx\r\r\nCANC";
+
+    #[test]
+    fn lines_end_in_lf_or_cr_lf() {
+        let (lines, too_long) = lines_of(100, &[STREAM]);
+        let expected: [&[u8]; 7] = [
+            b"VERSION\t1\t2",
+            b"CPID\t7",
+            b"",
+            b"USER\t1\tbob\tprotocol=lmtp",
+            b"",
+            b"CONT\t1\t",
+            b"\rx\r", // one CR, not all of them
+        ];
+        assert_eq!(lines, expected);
+        assert!(!too_long);
+    }
+
+    #[test]
+    fn lines_are_the_same_however_the_bytes_arrive() {
+        let whole = lines_of(100, &[STREAM]);
+        for one in 0..=STREAM.len() {
+            for two in one..=STREAM.len() {
+                let chunks = [&STREAM[..one], &STREAM[one..two], &STREAM[two..]];
+                assert_eq!(lines_of(100, &chunks), whole, "split at {one} and {two}");
+            }
+        }
+        let drops: Vec<_> = STREAM.chunks(1).collect();
+        assert_eq!(lines_of(100, &drops), whole);
+    }
+
+    #[test]
+    fn an_unfinished_line_is_left_where_it_is() {
+        let mut buf = &b"CPID\t7"[..];
+        assert_eq!(Lines::new(10).cut(&mut buf), Ok(None));
+        assert_eq!(buf, b"CPID\t7");
+    }
+
+    #[test]
+    fn the_limit_counts_the_line_without_its_end() {
+        for (stream, fits) in [
+            (&b"12345\n"[..], true),
+            (b"12345\r\n", true),
+            (b"12345", true),
+            (b"12345\r", true), // its LF may follow
+            (b"123456\n", false),
+            (b"123456\r\n", false),
+            (b"12345\r\r\n", false),
+            (b"123456", false), // no LF in sight, and none could help
+            (b"12345\rx", false),
+        ] {
+            assert_eq!(lines_of(5, &[stream]).1, !fits, "{}", stream.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn an_endless_line_is_refused_as_soon_as_it_passes_the_limit() {
+        for limit in [0, 1, MASTER_REPLY, MASTER_LINE, AUTH_LINE] {
+            let mut endless = vec![b'x'; limit];
+            assert_eq!(Lines::new(limit).cut(&mut &endless[..]), Ok(None));
+            endless.push(b'x');
+            assert_eq!(Lines::new(limit).cut(&mut &endless[..]).unwrap_err().limit, limit);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_and_limits_do_not_interfere(
+            (stream, cuts) in stream_and_cuts(),
+            limit in 0_usize..12,
+        ) {
+            let whole = lines_of(limit, &[&stream]);
+            prop_assert_eq!(lines_of(limit, &split(&stream, &cuts)), whole);
+        }
+    }
+
+    /// Streams with many line ends, and places to cut them at.
+    pub(crate) fn stream_and_cuts() -> impl Strategy<Value = (Vec<u8>, Vec<usize>)> {
+        let byte = prop::sample::select(&b"ab\t\r\r\n\n"[..]);
+        (prop::collection::vec(byte, 0..60), prop::collection::vec(0_usize..60, 0..8))
+    }
+
+    pub(crate) fn split<'a>(stream: &'a [u8], cuts: &[usize]) -> Vec<&'a [u8]> {
+        let mut cuts: Vec<_> = cuts.iter().map(|&at| at.min(stream.len())).collect();
+        cuts.sort_unstable();
+        let mut chunks = Vec::new();
+        let mut from = 0;
+        for to in cuts.into_iter().chain([stream.len()]) {
+            chunks.push(&stream[from..to]);
+            from = to;
+        }
+        chunks
+    }
+
+    pub(crate) fn lines_of(limit: usize, chunks: &[&[u8]]) -> Outcome {
+        let mut held = Vec::new();
+        let mut lines = Vec::new();
+        for chunk in chunks {
+            held.extend_from_slice(chunk);
+            let mut buf = &held[..];
+            loop {
+                match Lines::new(limit).cut(&mut buf) {
+                    Ok(Some(line)) => lines.push(line.to_vec()),
+                    Ok(None) => break,
+                    Err(_) => return (lines, true),
+                }
+            }
+            held = buf.to_vec();
+        }
+        (lines, false)
+    }
+}

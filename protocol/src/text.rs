@@ -3,14 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::{BufMut as _, BytesMut};
 use memchr::memchr;
-use zeroize::Zeroizing;
 
-use crate::error::Malformed;
-use crate::secret::Secret;
+mod encoded;
+
+pub use self::encoded::{Encoded, base64_into};
 
 /// Announces an escaped byte.
 const ESCAPE: u8 = 0x01;
@@ -58,82 +56,6 @@ pub fn unescape(value: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(decoded)
 }
 
-/// Appends `bytes` in the base64 of RFC 4648 section 4, padded.
-pub fn base64_into(bytes: &[u8], out: &mut BytesMut) {
-    let start = out.len();
-    let Some(size) = base64::encoded_len(bytes.len(), true) else {
-        return; // More than the address space holds: such a slice does not exist.
-    };
-    out.resize(start + size, 0);
-    if let Some(room) = out.get_mut(start..) {
-        // The room has just been made to measure.
-        let _ = BASE64.encode_slice(bytes, room);
-    }
-}
-
-/// Base64 text as it stood on the wire: what a remote user answered, not yet looked at.
-///
-/// That it may be no base64 at all is the remote user's fault and never the peer's, who only hands it on. So it is
-/// kept as it came, and [`Encoded::decode`] is where it fails.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Encoded<'a>(&'a [u8]);
-
-impl<'a> Encoded<'a> {
-    /// The text to send, usually made by [`base64_into`]. It may be wrong base64, but it must stay within its
-    /// field: no TAB, CR, LF.
-    pub fn new(text: &'a [u8]) -> Result<Self, Malformed> {
-        if text.iter().any(|byte| matches!(byte, b'\t' | b'\r' | b'\n')) {
-            return Err(Malformed::new("base64", "no TAB, CR, LF"));
-        }
-        Ok(Self(text))
-    }
-
-    /// Takes over one field of a line, which holds neither TAB nor LF.
-    pub(crate) const fn of_field(text: &'a [u8]) -> Self {
-        Self(text)
-    }
-
-    /// What it stands for. The alphabet, the padding and the unused last bits must be exactly as
-    /// RFC 4648 section 4 has them, so that there is one text for each value.
-    ///
-    /// Nothing at all and a single `=` are both empty: the one is what Dovecot sends, the other is how SMTP
-    /// (RFC 4954 section 4) and so Postfix write it.
-    pub fn decode(&self) -> Result<Secret, Malformed> {
-        if matches!(self.0, b"" | b"=") {
-            return Ok(Secret::new(Vec::new()));
-        }
-        // Decoded in memory that is wiped, also when the decoder gives up half-way.
-        let mut bytes = Zeroizing::new(vec![0; base64::decoded_len_estimate(self.0.len())]);
-        let size = BASE64
-            .decode_slice(self.0, &mut bytes)
-            .map_err(|_| Malformed::new("base64", "canonical base64 (RFC 4648 section 4)"))?;
-        bytes.truncate(size);
-        Ok(Secret::new(std::mem::take(&mut *bytes)))
-    }
-
-    /// Whether there is no text at all, as in `resp=`. Clients below minor version 2 mean "no initial response"
-    /// by it, the others an empty one.
-    pub const fn is_blank(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether it is the `#` that Dovecot 2.4 puts in place of base64 in an exchange that the remote does not see.
-    pub const fn is_out_of_band(&self) -> bool {
-        matches!(self.0, b"#")
-    }
-
-    /// The text itself, as secret as what it stands for. Each call is a place to review.
-    pub const fn expose(&self) -> &'a [u8] {
-        self.0
-    }
-}
-
-impl fmt::Debug for Encoded<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Encoded(..)")
-    }
-}
-
 /// Bytes for a Debug: quoted, everything but printable ASCII escaped.
 pub(crate) struct Shown<'a>(pub(crate) &'a [u8]);
 
@@ -164,5 +86,88 @@ const fn byte_of(letter: u8) -> u8 {
         b'r' => b'\r',
         b'n' => b'\n',
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use bytes::BytesMut;
+    use proptest::prelude::*;
+
+    use super::{escape_into, unescape};
+
+    #[test]
+    fn escapes_as_dovecot_does() {
+        let table: [(&[u8], &[u8]); 6] = [
+            (b"", b""),
+            (b"thunderbird", b"thunderbird"),
+            (b"thunder\tbird", b"thunder\x01tbird"),
+            (b"Come back\tlater", b"Come back\x01tlater"),
+            (b"\0\x01\t\r\n", b"\x010\x011\x01t\x01r\x01n"),
+            (b"\x01t", b"\x011t"),
+        ];
+        for (value, text) in table {
+            assert_eq!(escaped(value), text);
+            assert_eq!(unescape(text), value);
+        }
+    }
+
+    #[test]
+    fn each_of_the_256_bytes_survives_and_none_breaks_the_line() {
+        for byte in u8::MIN..=u8::MAX {
+            for value in [&[byte][..], &[b'a', byte], &[byte, b'0'], &[byte, byte]] {
+                let text = escaped(value);
+                assert!(!text.iter().any(|byte| b"\0\t\r\n".contains(byte)), "byte {byte:#04x}");
+                assert_eq!(unescape(&text), value, "byte {byte:#04x}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_escape_nobody_writes_is_read_as_dovecot_reads_it() {
+        let table: [(&[u8], &[u8]); 6] = [
+            (b"\x01x", b"x"),
+            (b"a\x01=b", b"a=b"),
+            (b"\x01\x01", b"\x01"),
+            (b"\x01\x01t", b"\x01t"),
+            (b"\x01", b""),
+            (b"cut off\x01", b"cut off"),
+        ];
+        for (text, value) in table {
+            assert_eq!(unescape(text), value, "{}", text.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_value_without_escapes_is_not_copied() {
+        assert!(matches!(unescape(b"alice@example.org"), Cow::Borrowed(_)));
+        assert!(matches!(unescape(b"alice\x01t"), Cow::Owned(_)));
+    }
+
+    proptest! {
+        #[test]
+        fn unescaping_undoes_escaping(value: Vec<u8>) {
+            let text = escaped(&value);
+            prop_assert_eq!(&*unescape(&text), &value[..]);
+        }
+
+        #[test]
+        fn escaping_undoes_unescaping_of_what_was_escaped(value: Vec<u8>) {
+            let text = escaped(&value);
+            prop_assert_eq!(escaped(&unescape(&text)), text);
+        }
+
+        #[test]
+        fn any_text_can_be_unescaped_and_never_grows(text in prop::collection::vec(0_u8..4, 0..40)) {
+            prop_assert!(unescape(&text).len() <= text.len());
+        }
+    }
+
+    fn escaped(value: &[u8]) -> Vec<u8> {
+        let mut out = BytesMut::new();
+        escape_into(value, &mut out);
+        out.to_vec()
     }
 }

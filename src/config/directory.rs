@@ -18,11 +18,13 @@ use super::{
 /// One `[[directory]]`.
 #[derive(Debug)]
 pub struct Directory {
-    /// `name`: for logs and commands, 1 to 64 letters, digits, `-`, `_` and `.`. No two directories have the same.
+    /// `name`: for logs and commands, 1 to 64 letters, digits, `-`, `_` and `.`. No two directories have the
+    /// same.
     pub name: Arc<str>,
-    /// `domains`: which users it is asked about. `None`: all, bare names too. Otherwise not empty.
-    pub domains: Option<Vec<DomainPattern>>,
-    /// `[directory.fields]`: what the peer gets besides, in the order of the file. Names without `=`, TAB and LF.
+    /// `domains`: which users it is asked about, each once. Empty: all, bare names too.
+    pub domains: Vec<DomainPattern>,
+    /// `[directory.fields]`: what the peer gets besides, in the order of the file. Names without `=`, TAB and
+    /// LF.
     pub fields: Vec<(String, Template)>,
     /// `type`, with what belongs to it alone.
     pub kind: Kind,
@@ -42,13 +44,14 @@ pub enum Kind {
     PasswdFile {
         /// `file`: absolute.
         file: PathBuf,
-        /// `default_scheme`: for a password without `{SCHEME}`, in capitals. `None`: the crypt(3) ones, told by `$`.
+        /// `default_scheme`: for a password without `{SCHEME}`, in capitals. `None`: the crypt(3) ones, told
+        /// by `$`.
         default_scheme: Option<String>,
     },
     /// `static`: one answer for everybody.
     Static {
-        /// `password`, `password_file` or `password_credential`: as stored, with its `{SCHEME}`. `None`: nobody can log
-        /// in by password here, but users can be looked up.
+        /// `password`, `password_file` or `password_credential`: as stored, with its `{SCHEME}`. `None`:
+        /// nobody can log in by password here, but users can be looked up.
         password: Option<Secret>,
         /// `users`: who exists. `None`: everybody in `domains`.
         users: Option<Vec<String>>,
@@ -58,8 +61,8 @@ pub enum Kind {
 impl Directory {
     /// Whether it is asked about users of `domain` (`None`: bare names), which must be normalised.
     pub fn serves(&self, domain: Option<&str>) -> bool {
-        let Some(patterns) = &self.domains else { return true };
-        domain.is_some_and(|domain| patterns.iter().any(|pattern| pattern.matches(domain)))
+        let covers = |domain| self.domains.iter().any(|pattern| pattern.matches(domain));
+        self.domains.is_empty() || domain.is_some_and(covers)
     }
 }
 
@@ -106,7 +109,7 @@ pub(super) fn directories(
 pub(super) fn embedded(server: &Server) -> Directory {
     Directory {
         name: Arc::from("local"),
-        domains: None,
+        domains: Vec::new(),
         fields: Vec::new(),
         kind: Kind::Sqlite { file: server.state_dir.join(USERS_DB) },
         place: None,
@@ -125,7 +128,7 @@ fn directory(
     let kind = reader.one_of("type", TYPES, LATER);
     reader.need("type", "write what it is, as in type = \"sqlite\"");
     let domains = domains(&mut reader);
-    let fields = reader.table("fields").free(field);
+    let fields = reader.table("fields").free(field_name, |text| field(text, kind));
     let place = reader.spot().map(Spot::place);
     // Without a type nobody knows which keys belong here.
     let kind = match kind? {
@@ -150,8 +153,8 @@ fn directory(
     Some(Directory { name: name?, domains, fields, kind: kind?, place })
 }
 
-fn domains(reader: &mut Reader<'_>) -> Option<Vec<DomainPattern>> {
-    let listed = reader.list("domains", DomainPattern::parse)?;
+fn domains(reader: &mut Reader<'_>) -> Vec<DomainPattern> {
+    let listed = reader.list("domains", DomainPattern::parse).unwrap_or_default();
     if reader.is_empty_list("domains") {
         let what = "is empty, so that this directory would never be asked";
         reader.wrong("domains", Wrong::new(what, "name the domains, or leave the key out for all of them"));
@@ -165,7 +168,7 @@ fn domains(reader: &mut Reader<'_>) -> Option<Vec<DomainPattern>> {
             domains.push(domain);
         }
     }
-    Some(domains)
+    domains
 }
 
 fn name(text: &str) -> Result<Arc<str>, Wrong> {
@@ -194,19 +197,25 @@ fn user(text: &str) -> Result<String, Wrong> {
     Err(Wrong::new(format!("{} is no login name", quoted(text)), "write such as \"anna@example.org\""))
 }
 
-fn field(name: &str, text: &str) -> Result<Template, Wrong> {
-    // On the wire it is `name=value` between TABs.
+/// On the wire a field is `name=value` between TABs.
+fn field_name(name: &str) -> Result<(), Wrong> {
     let fits = |letter: char| !letter.is_control() && !letter.is_whitespace() && letter != '=';
-    if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
-        return Err(Wrong::new(
-            "is no name for a field",
-            "write 1 to 64 letters, digits and signs without blanks and =",
-        ));
+    if (1..=64).contains(&name.len()) && name.chars().all(fits) {
+        return Ok(());
     }
+    Err(Wrong::new("is no name for a field", "write 1 to 64 letters, digits and signs without blanks and ="))
+}
+
+fn field(text: &str, kind: Option<Type>) -> Result<Template, Wrong> {
     let template = Template::parse(text)?;
     if template.names().any(|column| column.eq_ignore_ascii_case("password")) {
         let what = "would hand the stored password to the peer";
         return Err(Wrong::new(what, "leave {password} out: gatepost checks passwords itself"));
+    }
+    let of_the_name = |name: &str| matches!(name, "user" | "local" | "domain");
+    if matches!(kind, Some(Type::Static)) && !template.names().all(of_the_name) {
+        let what = "needs a column, and a static directory has none";
+        return Err(Wrong::new(what, "write {user}, {local}, {domain} and plain text only"));
     }
     Ok(template)
 }

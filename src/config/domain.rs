@@ -11,7 +11,8 @@ use super::problem::{Wrong, quoted};
 pub enum DomainPattern {
     /// `example.org`: this domain and no other. In lower case, NFC.
     Exact(String),
-    /// `*.example.net`: every domain below this one, at any depth, but not the domain itself. Without the `*.`.
+    /// `*.example.net`: every domain below this one, at any depth, but not the domain itself. Without the
+    /// `*.`.
     Below(String),
 }
 
@@ -45,8 +46,9 @@ impl fmt::Display for DomainPattern {
     }
 }
 
-/// `text` in lower case and NFC, if it looks like a domain: labels of 1 to 63 bytes of letters, digits, `-` and `_`,
-/// no `-` at either end of one, 253 bytes in all. Letters of any script (RFC 6531); one label is enough (`localhost`).
+/// `text` in lower case and NFC, if it looks like a domain: labels of 1 to 63 bytes of letters, digits, `-`
+/// and `_`, no `-` at either end of one, 253 bytes in all. Letters of any script (RFC 6531); one label is
+/// enough (`localhost`).
 pub(super) fn domain(text: &str) -> Result<String, Wrong> {
     let normal: String = text.to_lowercase().nfc().collect();
     let fits = |label: &str| {

@@ -7,11 +7,11 @@ use super::reader::Reader;
 pub struct Hashing {
     /// `threads`: how many slow hashes are computed at a time, 0 to 1024. 0, the default: one a core.
     pub threads: usize,
-    /// `memory`: what all of them may hold at a time, in bytes, 64MiB to 1TiB. Default 1GiB. A hash that alone needs
-    /// more can never be checked.
+    /// `memory`: what all of them may hold at a time, in bytes, 64MiB to 1TiB. Default 1GiB. A hash that
+    /// alone needs more can never be checked.
     pub memory: u64,
-    /// `queue`: how many more may wait for a thread, 1 to 1048576. Default 1024. One beyond that is answered as
-    /// unavailable at once.
+    /// `queue`: how many more may wait for a thread, 1 to 1048576. Default 1024. One beyond that is answered
+    /// as unavailable at once.
     pub queue: usize,
 }
 

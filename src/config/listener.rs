@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
@@ -10,13 +10,18 @@ use ipnet::IpNet;
 use nix::unistd::{Gid, Uid};
 
 use super::{
-    problem::{Found, Place, Wrong, quoted},
-    reader::{self, Reader},
+    problem::{Place, Wrong},
+    reader::Reader,
     server::Server,
     surroundings::Surroundings,
     tree::Spot,
     value,
 };
+
+mod place;
+
+pub(super) use self::place::LONGEST_PATH;
+use self::place::{network, owner, socket_address, socket_path};
 
 /// One `[[listener]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +56,11 @@ impl Protocol {
             Self::DovecotMaster => "dovecot-master",
             Self::DovecotUserdb => "dovecot-userdb",
         }
+    }
+
+    /// The protocol of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        PROTOCOLS.iter().find(|(known, _)| *known == name).map(|(_, protocol)| *protocol)
     }
 
     /// The bits of its socket where `mode` is not set: those that Dovecot gives to the same socket of its own.
@@ -88,7 +98,8 @@ pub enum Endpoint {
     Tcp {
         /// `address`: where to listen. Port 0 lets the system choose.
         address: SocketAddr,
-        /// `allow_from`: who may connect besides this machine itself. Not empty unless `address` is a loopback one.
+        /// `allow_from`: who may connect besides this machine itself. Not empty unless `address` is a
+        /// loopback one.
         allow_from: Vec<IpNet>,
     },
 }
@@ -113,9 +124,6 @@ const PROTOCOLS: &[(&str, Protocol)] = &[
 const LATER: &[&str] =
     &["dovecot-dict", "postfix-socketmap", "postfix-policy", "postfix-tcp-table", "saslauthd", "http"];
 
-/// Bytes of a path that fit into `sun_path` with its NUL (unix(7)).
-const LONGEST_PATH: usize = 107;
-
 /// Where a listener stands in a file, with what it must not share with another.
 type Taken<'a> = (Claim, &'a Spot);
 
@@ -126,40 +134,27 @@ enum Claim {
 }
 
 /// Reads all `[[listener]]`. Without any: one socket a protocol under the runtime directory.
-pub(super) fn listeners(
-    readers: Vec<Reader<'_>>,
-    server: &Server,
-    around: &Surroundings,
-    found: &Found,
-) -> Vec<Listener> {
+pub(super) fn listeners(readers: Vec<Reader<'_>>, server: &Server, around: &Surroundings) -> Vec<Listener> {
     if readers.is_empty() {
-        return defaults(&server.runtime_dir, found);
+        return defaults(&server.runtime_dir);
     }
     let mut taken = Vec::new();
     readers.into_iter().filter_map(|reader| listener(reader, around, &mut taken)).collect()
 }
 
-fn defaults(runtime_dir: &Path, found: &Found) -> Vec<Listener> {
+fn defaults(runtime_dir: &Path) -> Vec<Listener> {
     let names = [
         ("login", Protocol::DovecotLogin),
         ("client", Protocol::DovecotClient),
         ("master", Protocol::DovecotMaster),
         ("userdb", Protocol::DovecotUserdb),
     ];
-    let mut listeners = Vec::with_capacity(names.len());
-    for (name, protocol) in names {
-        let path = runtime_dir.join(name);
-        if path.as_os_str().len() > LONGEST_PATH {
-            let what =
-                format!("leaves no room for the default socket \"{name}\" within {LONGEST_PATH} bytes");
-            found.nowhere("server.runtime_dir", Wrong::new(what, "choose a shorter one"));
-            break;
-        }
-        let mode = protocol.default_mode();
+    let listener = |(name, protocol): (&str, Protocol)| {
+        let (path, mode) = (runtime_dir.join(name), protocol.default_mode());
         let endpoint = Endpoint::Unix { path, mode, user: None, group: None, link: None };
-        listeners.push(Listener { protocol, endpoint, place: None });
-    }
-    listeners
+        Listener { protocol, endpoint, place: None }
+    };
+    names.into_iter().map(listener).collect()
 }
 
 fn listener<'a>(
@@ -205,10 +200,10 @@ fn unix<'a>(
     let path = reader.text("path", socket_path);
     claim(reader, "path", path.clone().map(Claim::Path), taken);
     let mode = reader.text("mode", value::mode);
-    let user = reader.text("user", |name| {
+    let user = reader.text_or_number("user", |name| {
         owner(name, "user", |name| (around.uid_of)(name).map(Uid::as_raw)).map(Uid::from_raw)
     });
-    let group = reader.text("group", |name| {
+    let group = reader.text_or_number("group", |name| {
         owner(name, "group", |name| (around.gid_of)(name).map(Gid::as_raw)).map(Gid::from_raw)
     });
     let link = reader.path("link");
@@ -272,58 +267,4 @@ fn collide(a: &Claim, b: &Claim) -> bool {
         }
         (Claim::Path(_), Claim::Address(_)) | (Claim::Address(_), Claim::Path(_)) => false,
     }
-}
-
-fn socket_path(text: &str) -> Result<PathBuf, Wrong> {
-    let path = reader::path(text)?;
-    if text.ends_with('/') {
-        return Err(Wrong::new("names a directory", "write the path of the socket in it"));
-    }
-    if text.len() > LONGEST_PATH {
-        return Err(Wrong::new(
-            format!("has {} bytes, and the path of a socket can have {LONGEST_PATH}", text.len()),
-            "choose a shorter one",
-        ));
-    }
-    Ok(path)
-}
-
-fn socket_address(text: &str) -> Result<SocketAddr, Wrong> {
-    text.parse().map_err(|_| {
-        Wrong::new(
-            format!("{} is no address with a port", quoted(text)),
-            "write it in numbers, as in \"127.0.0.1:12345\" or \"[::1]:12345\"",
-        )
-    })
-}
-
-fn network(text: &str) -> Result<IpNet, Wrong> {
-    let network =
-        text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
-            Wrong::new(
-                format!("{} is no network", quoted(text)),
-                "write it in numbers, as in \"172.22.1.0/24\" or \"2001:db8::/32\"",
-            )
-        })?;
-    if network.trunc() != network {
-        let what = format!("{} is an address within a network", quoted(text));
-        return Err(Wrong::new(what, format!("write \"{}\"", network.trunc())));
-    }
-    Ok(network)
-}
-
-/// A number as it is, a name as the system knows it.
-fn owner(name: &str, kind: &str, lookup: impl FnOnce(&str) -> Option<u32>) -> Result<u32, Wrong> {
-    if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()) {
-        let number = name.parse().ok().filter(|&number: &u32| number != u32::MAX);
-        return number.ok_or_else(|| {
-            Wrong::new(format!("{name} is no id of a {kind}"), "write one that fits into 32 bits")
-        });
-    }
-    lookup(name).ok_or_else(|| {
-        Wrong::new(
-            format!("this machine knows no {kind} {}", quoted(name)),
-            format!("install what brings it along, or write the name or number of another {kind}"),
-        )
-    })
 }

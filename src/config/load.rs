@@ -5,6 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use zeroize::Zeroizing;
+
 use super::{
     Config, Loaded, Problems, Surroundings,
     directory::{self, directories},
@@ -85,7 +87,7 @@ fn check(root: &Table, around: &Surroundings, found: Found, extent: Extent) -> R
     let mut reader = Reader::root(root, &found);
     let server = server(reader.table("server"), around);
     let tables = reader.tables("listener");
-    let listeners = listeners(tables, &server, around, &found);
+    let listeners = listeners(tables, &server, around);
     let sasl = sasl(reader.table("sasl"));
     let tables = reader.tables("directory");
     let mut directories = directories(tables, &server, around);
@@ -162,8 +164,8 @@ fn fragments_in(directory: &Path) -> Result<Vec<PathBuf>, Amiss> {
     Ok(files)
 }
 
-/// A file as text.
-fn read(path: &Path) -> Result<String, Wrong> {
+/// A file as text, which may hold secrets.
+fn read(path: &Path) -> Result<Zeroizing<String>, Wrong> {
     let metadata = fs::metadata(path).map_err(|error| unreadable(&error))?;
     if !metadata.is_file() {
         return Err(Wrong::new("is no ordinary file", "take it away, or put a file there"));
@@ -172,7 +174,7 @@ fn read(path: &Path) -> Result<String, Wrong> {
         return Err(Wrong::new("has more than 1MiB", "check that it is the file that you mean"));
     }
     let bytes = fs::read(path).map_err(|error| unreadable(&error))?;
-    String::from_utf8(bytes).map_err(|error| {
+    String::from_utf8(bytes).map(Zeroizing::new).map_err(|error| {
         let good = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
         let line = good.iter().filter(|&&byte| byte == b'\n').count() + 1;
         Wrong::new(format!("is not UTF-8 in line {line}"), "save it as UTF-8")

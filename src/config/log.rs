@@ -10,8 +10,8 @@ use super::{
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
-    /// `filter`: a level (`error`, `warn`, `info`, `debug`, `trace`), or `tracing`'s directives with one a target, as
-    /// in `info,gatepost::session=debug`. Always one that `EnvFilter` accepts. Default `info`.
+    /// `filter`: a level (`error`, `warn`, `info`, `debug`, `trace`), or `tracing`'s directives with one a
+    /// target, as in `info,gatepost::session=debug`. Always one that `EnvFilter` accepts. Default `info`.
     pub filter: String,
     /// `format`. Default `text`.
     pub format: Format,

@@ -139,7 +139,8 @@ impl fmt::Display for Problems {
 
 impl std::error::Error for Problems {}
 
-/// What a value is instead of what it should be, and the remedy. Its place is known to whoever holds the value.
+/// What a value is instead of what it should be, and the remedy. Its place is known to whoever holds the
+/// value.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wrong {
     pub(super) what: String,

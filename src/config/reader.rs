@@ -1,35 +1,38 @@
 //! Reads one table: every value by name and type, and in the end whatever nobody asked for.
 
-use std::{
-    ops::RangeInclusive,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use super::{
-    problem::{Found, Wrong, choice, quoted},
+    problem::{Found, Wrong},
     tree::{Entry, Node, Spot, Table, Value},
     value,
 };
 
+mod convert;
 mod nearest;
 
-/// One table that is being read. A getter returns `None` both for what is absent and for what is wrong; in the second
-/// case the problem is noted, so whatever the caller puts in its place is never used.
+use self::convert::{as_text, within};
+pub(super) use self::convert::{name_of, path};
+
+/// One table that is being read. A getter returns `None` both for what is absent and for what is wrong; in
+/// the second case the problem is noted, so whatever the caller puts in its place is never used.
 pub(super) struct Reader<'a> {
     table: &'a Table,
     /// The table's header; `None` for a table that no file has.
     spot: Option<&'a Spot>,
     /// `listener`; empty for the root.
     path: String,
+    /// Keys that were asked for.
     known: Vec<String>,
+    /// Keys that are known too, but not to be recommended.
+    refused: Vec<String>,
     found: &'a Found,
 }
 
 impl<'a> Reader<'a> {
     /// The outermost table.
     pub(super) fn root(table: &'a Table, found: &'a Found) -> Self {
-        Self { table, spot: None, path: String::new(), known: Vec::new(), found }
+        Self::new(table, None, String::new(), found)
     }
 
     /// Where all problems go.
@@ -72,7 +75,26 @@ impl<'a> Reader<'a> {
         self.value(key, |value| as_text(value).and_then(read))
     }
 
-    /// A string that names one of `names`; the case does not count. What is in `later` is not supported so far.
+    /// A string, or a whole number as one, through `read`.
+    pub(super) fn text_or_number<T>(
+        &mut self,
+        key: &str,
+        read: impl FnOnce(&str) -> Result<T, Wrong>,
+    ) -> Option<T> {
+        self.value(key, |value| match value {
+            Value::Integer(Some(number)) => read(&number.to_string()),
+            Value::Text(_)
+            | Value::Integer(None)
+            | Value::Bool
+            | Value::Float
+            | Value::Datetime
+            | Value::List(_)
+            | Value::Table(_) => read(as_text(value)?),
+        })
+    }
+
+    /// A string that names one of `names`; the case does not count. What is in `later` is not supported so
+    /// far.
     pub(super) fn one_of<T: Copy>(&mut self, key: &str, names: &[(&str, T)], later: &[&str]) -> Option<T> {
         self.text(key, |text| name_of(text, names, later))
     }
@@ -104,7 +126,10 @@ impl<'a> Reader<'a> {
         self.value(key, |value| {
             let remedy = format!("write a whole number from {} to {}", range.start(), range.end());
             let Value::Integer(number) = value else {
-                return Err(Wrong::new(format!("a number is wanted here, not {}", value.kind()), remedy));
+                return Err(Wrong::new(
+                    format!("a whole number is wanted here, not {}", value.kind()),
+                    remedy,
+                ));
             };
             let number = number.and_then(|number| usize::try_from(number).ok());
             number.filter(|number| range.contains(number)).ok_or(Wrong::new("is out of range", remedy))
@@ -144,7 +169,7 @@ impl<'a> Reader<'a> {
             }
             None => (EMPTY, None),
         };
-        Reader { table, spot, path, known: Vec::new(), found: self.found }
+        Reader::new(table, spot, path, self.found)
     }
 
     /// The tables `[[key]]`.
@@ -174,23 +199,24 @@ impl<'a> Reader<'a> {
                 self.found.at(&node.spot, &path, Wrong::new(what, format!("write [[{path}]]")));
                 continue;
             };
-            let path = path.clone();
-            readers.push(Reader {
-                table,
-                spot: Some(&node.spot),
-                path,
-                known: Vec::new(),
-                found: self.found,
-            });
+            readers.push(Reader::new(table, Some(&node.spot), path.clone(), self.found));
         }
         readers
     }
 
-    /// All keys of a table whose names the operator makes up, each a string, through `read`.
-    pub(super) fn free<T>(self, read: impl Fn(&'a str, &'a str) -> Result<T, Wrong>) -> Vec<(String, T)> {
+    /// All keys of a table whose names the operator makes up, as far as `named` has nothing against them;
+    /// each a string, through `read`.
+    pub(super) fn free<T>(
+        self,
+        named: impl Fn(&str) -> Result<(), Wrong>,
+        read: impl Fn(&'a str) -> Result<T, Wrong>,
+    ) -> Vec<(String, T)> {
         let mut fields = Vec::with_capacity(self.table.0.len());
         for entry in &self.table.0 {
-            match as_text(&entry.node.value).and_then(|text| read(&entry.name, text)) {
+            if let Err(wrong) = named(&entry.name) {
+                self.found.at(&entry.spot, self.path_of(&entry.name), wrong);
+            }
+            match as_text(&entry.node.value).and_then(&read) {
                 Ok(field) => fields.push((entry.name.clone(), field)),
                 Err(wrong) => self.wrong(&entry.name, wrong),
             }
@@ -201,7 +227,8 @@ impl<'a> Reader<'a> {
     /// Notes each of `keys` that is there: `why` it cannot be, and the remedy.
     pub(super) fn refuse(&mut self, keys: &[&str], why: &str, remedy: &str) {
         for key in keys {
-            if let Some(entry) = self.ask(key) {
+            self.refused.push((*key).to_owned());
+            if let Some(entry) = self.table.entry(key) {
                 self.found.at(&entry.spot, self.path_of(key), Wrong::new(why, remedy));
             }
         }
@@ -231,7 +258,10 @@ impl<'a> Reader<'a> {
 
     /// Notes all keys that nobody asked for, with the nearest known key.
     pub(super) fn finish(self) {
-        for entry in self.table.0.iter().filter(|entry| !self.known.contains(&entry.name)) {
+        for entry in &self.table.0 {
+            if self.known.contains(&entry.name) || self.refused.contains(&entry.name) {
+                continue;
+            }
             let remedy = match nearest::nearest(&entry.name, &self.known) {
                 Some(known) => format!("did you mean \"{known}\"?"),
                 None if self.known.is_empty() => String::new(),
@@ -262,6 +292,10 @@ impl<'a> Reader<'a> {
         self.table.entry(key)
     }
 
+    fn new(table: &'a Table, spot: Option<&'a Spot>, path: String, found: &'a Found) -> Self {
+        Self { table, spot, path, known: Vec::new(), refused: Vec::new(), found }
+    }
+
     fn value<T>(&mut self, key: &str, read: impl FnOnce(&'a Value) -> Result<T, Wrong>) -> Option<T> {
         let entry = self.ask(key)?;
         match read(&entry.node.value) {
@@ -276,60 +310,3 @@ impl<'a> Reader<'a> {
 
 /// A table that no file has.
 const EMPTY: &Table = &Table(Vec::new());
-
-/// `text` as one of `names`, whatever its case.
-pub(super) fn name_of<T: Copy>(text: &str, names: &[(&str, T)], later: &[&str]) -> Result<T, Wrong> {
-    if let Some(&(_, value)) = names.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)) {
-        return Ok(value);
-    }
-    let known = || choice(names.iter().map(|&(name, _)| name));
-    if later.iter().any(|name| name.eq_ignore_ascii_case(text)) {
-        return Err(Wrong::new(
-            format!("{} is not in this version yet", quoted(text)),
-            format!("write {}", known()),
-        ));
-    }
-    let remedy = match nearest::nearest(text, names.iter().map(|&(name, _)| name)) {
-        Some(name) => format!("did you mean \"{name}\"?"),
-        None => format!("write {}", known()),
-    };
-    Err(Wrong::new(format!("{} is not known here", quoted(text)), remedy))
-}
-
-fn as_text(value: &Value) -> Result<&str, Wrong> {
-    match value {
-        Value::Text(text) => Ok(text),
-        Value::Integer(_)
-        | Value::Bool
-        | Value::Float
-        | Value::Datetime
-        | Value::List(_)
-        | Value::Table(_) => Err(Wrong::new(
-            format!("a string is wanted here, not {}", value.kind()),
-            "put the value in quotes",
-        )),
-    }
-}
-
-/// An absolute path without a NUL.
-pub(super) fn path(text: &str) -> Result<PathBuf, Wrong> {
-    if !Path::new(text).is_absolute() || text.contains('\0') {
-        return Err(Wrong::new(
-            "is no absolute path, and the directory that gatepost runs in is not yours to choose",
-            "write the whole path, from / on",
-        ));
-    }
-    Ok(PathBuf::from(text))
-}
-
-fn within<T: PartialOrd + Copy>(
-    value: T,
-    range: &RangeInclusive<T>,
-    show: impl Fn(T) -> String,
-) -> Result<T, Wrong> {
-    if range.contains(&value) {
-        return Ok(value);
-    }
-    let remedy = format!("write something from \"{}\" to \"{}\"", show(*range.start()), show(*range.end()));
-    Err(Wrong::new("is out of range", remedy))
-}

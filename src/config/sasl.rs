@@ -1,11 +1,12 @@
 //! `[sasl]`: how remotes may prove who they are.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use super::{
     problem::Wrong,
     reader::{Reader, name_of},
 };
+use crate::mechanism::Mechanism;
 
 /// `[sasl]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,31 +15,6 @@ pub struct Sasl {
     pub mechanisms: Vec<Mechanism>,
     /// `failure_delay`: how long a refusal is held back, 0s to 8s. Default 2s.
     pub failure_delay: Duration,
-}
-
-/// A SASL mechanism that this version can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Mechanism {
-    /// RFC 4616.
-    Plain,
-    /// `draft-murchison-sasl-login-00`: never a standard, and every old client's only one.
-    Login,
-}
-
-impl Mechanism {
-    /// Its name on the wire.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "PLAIN",
-            Self::Login => "LOGIN",
-        }
-    }
-}
-
-impl fmt::Display for Mechanism {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
 }
 
 const MECHANISMS: &[(&str, Mechanism)] =
@@ -61,8 +37,8 @@ const LATER: &[&str] = &[
     "GSS-SPNEGO",
 ];
 
-/// Postfix waits 10 s for a reply (`AUTH_TIMEOUT` of its Dovecot plug-in) and then calls it a temporary failure, so a
-/// refusal must be out well before that.
+/// Postfix waits 10 s for a reply (`AUTH_TIMEOUT` of its Dovecot plug-in) and then calls it a temporary
+/// failure, so a refusal must be out well before that.
 const LONGEST_DELAY: Duration = Duration::from_secs(8);
 
 /// Reads `[sasl]`.

@@ -1,12 +1,12 @@
 //! Secrets of the configuration: written out, in a file, or among systemd's credentials.
 //!
-//! No message in here holds a byte of a secret, nor the value of the keys that name one: whoever confuses `password`
-//! with `password_file` has written the password there.
+//! No message in here holds a byte of a secret, nor the value of the keys that name one: whoever confuses
+//! `password` with `password_file` has written the password there.
 
 use std::{
-    fs::File,
+    fs::{File, OpenOptions},
     io::{self, Read},
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
 };
 
@@ -18,8 +18,8 @@ use super::{problem::Wrong, reader::Reader};
 /// Longest secret in a file, in bytes. Keys and tokens fit; a wrong path to something huge does not.
 const LIMIT: u64 = 64 * 1024;
 
-/// The secret `key` of a table: `key`, `key_file` or `key_credential`, at most one of them. `None` both where there is
-/// none and where something is wrong with it.
+/// The secret `key` of a table: `key`, `key_file` or `key_credential`, at most one of them. `None` both where
+/// there is none and where something is wrong with it.
 pub(super) fn secret(reader: &mut Reader<'_>, key: &str, credentials: Option<&Path>) -> Option<Secret> {
     let [in_file, in_credential] = [format!("{key}_file"), format!("{key}_credential")];
     let plain = reader.text(key, |text| usable(text.as_bytes().to_vec()));
@@ -71,8 +71,9 @@ fn from_credential(name: &str, directory: Option<&Path>) -> Result<Secret, Wrong
 }
 
 fn open(path: &Path) -> Result<File, Wrong> {
-    let file = File::open(path).map_err(|error| unreadable(&error))?;
-    // A FIFO would be waited for at the first read, a device could be read for ever.
+    // Without O_NONBLOCK a FIFO would be waited for, and a device could be read for ever.
+    let file = OpenOptions::new().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path);
+    let file = file.map_err(|error| unreadable(&error))?;
     if file.metadata().is_ok_and(|metadata| metadata.is_file()) {
         return Ok(file);
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{domain, problem::Wrong, reader::Reader, surroundings::Surroundings};
+use super::{domain, listener::LONGEST_PATH, problem::Wrong, reader::Reader, surroundings::Surroundings};
 
 /// `[server]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,16 +10,24 @@ pub struct Server {
     /// `state_dir`: what must survive a restart, such as the embedded database. Absolute.
     /// Default: systemd's, `/var/lib/gatepost`, or the XDG one.
     pub state_dir: PathBuf,
-    /// `runtime_dir`: sockets. Absolute. Default: systemd's, `/run/gatepost`, or the XDG one.
+    /// `runtime_dir`: sockets. Absolute, at most 99 bytes. Default: systemd's, `/run/gatepost`, or the XDG
+    /// one.
     pub runtime_dir: PathBuf,
     /// `default_domain`: appended to a login name without `@`. Lower case, NFC. `None`: bare names stay bare.
     pub default_domain: Option<String>,
 }
 
+/// Bytes that leave room for the longest name of a default socket, `/control`.
+const LONGEST_RUNTIME_DIR: usize = LONGEST_PATH - 8;
+
 /// Reads `[server]`.
 pub(super) fn server(mut reader: Reader<'_>, around: &Surroundings) -> Server {
     let state_dir = directory(&mut reader, "state_dir", around.state_dir.as_ref());
     let runtime_dir = directory(&mut reader, "runtime_dir", around.runtime_dir.as_ref());
+    if runtime_dir.as_os_str().len() > LONGEST_RUNTIME_DIR {
+        let what = format!("is too long for sockets in it: it can have {LONGEST_RUNTIME_DIR} bytes");
+        reader.wrong("runtime_dir", Wrong::new(what, "choose a shorter one"));
+    }
     let default_domain = reader.text("default_domain", domain::domain);
     reader.finish();
     Server { state_dir, runtime_dir, default_domain }

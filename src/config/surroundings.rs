@@ -22,10 +22,11 @@ pub struct Surroundings {
 impl Surroundings {
     /// Those of this process.
     ///
-    /// systemd's `$STATE_DIRECTORY` and `$RUNTIME_DIRECTORY` come first. Otherwise: for root, and for everybody where
-    /// `system` says that the configuration is the one of the whole machine, `/var/lib/gatepost` and `/run/gatepost`;
-    /// for an ordinary user `gatepost` in `$XDG_STATE_HOME` (or `~/.local/state`) and in `$XDG_RUNTIME_DIR` (or `run`
-    /// in the state directory: nobody else can put anything there, which cannot be said of `/tmp`).
+    /// systemd's `$STATE_DIRECTORY` and `$RUNTIME_DIRECTORY` come first. Otherwise: for root, and for
+    /// everybody where `system` says that the configuration is the one of the whole machine,
+    /// `/var/lib/gatepost` and `/run/gatepost`; for an ordinary user `gatepost` in `$XDG_STATE_HOME` (or
+    /// `~/.local/state`) and in `$XDG_RUNTIME_DIR` (or `run` in the state directory: nobody else can put
+    /// anything there, which cannot be said of `/tmp`).
     pub fn of_this_process(system: bool) -> Self {
         let uid = Uid::effective();
         let home = || User::from_uid(uid).ok().flatten().map(|user| user.dir);
@@ -87,6 +88,14 @@ mod tests {
         let around = Surroundings::from_env(variable, system, || home.map(PathBuf::from));
         let text = |path: Option<PathBuf>| path.map(|path| path.display().to_string());
         (text(around.state_dir), text(around.runtime_dir))
+    }
+
+    #[test]
+    fn the_system_knows_root_and_nobody_of_a_made_up_name() {
+        let around = Surroundings::of_this_process(true);
+        assert_eq!((around.uid_of)("root"), Some(Uid::from_raw(0)));
+        assert_eq!((around.gid_of)("root"), Some(Gid::from_raw(0)));
+        assert_eq!(((around.uid_of)("no such user"), (around.gid_of)("no such group")), (None, None));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Files as a tree in which every key and every value knows its place.
 //!
-//! Files are parsed one by one and then merged: tables merge, lists of tables append, and anything else that is set
-//! twice is a problem that names both places.
+//! Files are parsed one by one and then merged: tables merge, lists of tables append, and anything else that
+//! is set twice is a problem that names both places.
 
 use std::{ops::Range, path::Path, sync::Arc};
 
@@ -12,14 +12,16 @@ use super::problem::{Excerpt, Found, Place, Wrong};
 
 mod excerpt;
 
+use self::excerpt::Masks;
+
 /// One file, kept for its name and for the lines below problems.
 pub(super) struct File {
     /// In the order in which the files count.
     number: usize,
     name: Arc<Path>,
     text: Zeroizing<String>,
-    /// Byte ranges that no problem may show; `None` where the file is no TOML, so that nothing is known of it.
-    masks: Option<Vec<Range<usize>>>,
+    /// What no problem may show.
+    masks: Masks,
 }
 
 /// A byte range of a file.
@@ -43,7 +45,7 @@ impl Spot {
 
     /// The line that it starts on, without secrets.
     pub(super) fn excerpt(&self) -> Option<Excerpt> {
-        excerpt::excerpt(&self.file.text, self.range.clone(), self.file.masks.as_deref())
+        excerpt::excerpt(&self.file.text, self.range.clone(), &self.file.masks)
     }
 
     /// The file's number in the order of reading.
@@ -81,7 +83,7 @@ impl Value {
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Text(_) => "a string",
-            Self::Integer(_) => "a number",
+            Self::Integer(_) => "a whole number",
             Self::Bool => "true or false",
             Self::Float => "a number with a fraction",
             Self::Datetime => "a date or time",
@@ -116,10 +118,11 @@ pub(super) fn add(root: &mut Table, number: usize, name: &Path, text: &str, foun
     let parsed = parsed.into_inner();
     // After a duplicate key the rest of the tree is sound; after anything else it is guesswork.
     let sound = errors.iter().all(|error| error.message() == DUPLICATE);
-    let masks = sound.then(|| excerpt::masks(&parsed));
+    let spots: Vec<Range<usize>> =
+        errors.iter().map(|error| error.span().unwrap_or(text.len()..text.len())).collect();
+    let masks = Masks::of(sound.then_some(&parsed), &spots, text);
     let file = Arc::new(File { number, name: Arc::from(name), text: Zeroizing::new(text.to_owned()), masks });
-    for error in &errors {
-        let range = error.span().unwrap_or(text.len()..text.len());
+    for (error, range) in errors.iter().zip(spots) {
         let spot = Spot { file: Arc::clone(&file), range: range.clone() };
         if error.message() == DUPLICATE {
             let key = text.get(range.clone()).unwrap_or_default().to_owned();
@@ -127,7 +130,7 @@ pub(super) fn add(root: &mut Table, number: usize, name: &Path, text: &str, foun
             let first = first.map(|range| Spot { file: Arc::clone(&file), range });
             found.at(&spot, key, set_twice(first.as_ref()));
         } else {
-            found.at(&spot, "", Wrong::new(error.message(), remedy_for(error.message())));
+            found.at(&spot, "", syntax(error.message()));
         }
     }
     if sound {
@@ -196,7 +199,8 @@ fn set_twice(first: Option<&Spot>) -> Wrong {
     Wrong::new(format!("is set twice: here and {first}"), "keep one of the two")
 }
 
-/// Where the key `name` stands last before `before`: keys of one table stand together, so that is the first of two.
+/// Where the key `name` stands last before `before`: keys of one table stand together, so that is the first
+/// of two.
 fn first_of(table: &DeTable<'_>, name: &str, before: usize) -> Option<Range<usize>> {
     table
         .iter()
@@ -215,13 +219,16 @@ fn first_within(value: &DeValue<'_>, name: &str, before: usize) -> Option<Range<
     items.filter_map(|item| first_within(item.get_ref(), name, before)).max_by_key(|range| range.start)
 }
 
-/// The parser's words say what it met; these say what was probably meant.
-fn remedy_for(message: &str) -> &'static str {
-    if message.contains("leading zero") || message.contains("leading `0`") {
+/// The parser says what it met; the remedy is what was probably meant.
+fn syntax(message: &str) -> Wrong {
+    let remedy = if message.contains("leading zero") {
         "write it as a string, as in mode = \"0660\""
     } else if message.contains("quoted") {
-        "put the value in quotes"
+        "put a value in quotes there"
     } else {
         "write `key = value` lines and [table] headers as TOML wants them"
-    }
+    };
+    // What it would have liked instead says nothing in these two cases.
+    let met = message.trim_end_matches(", expected nothing").trim_end_matches(", expected literal string");
+    Wrong::new(met, remedy)
 }

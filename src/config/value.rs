@@ -35,7 +35,8 @@ pub(super) fn duration(text: &str) -> Result<Duration, Wrong> {
     }
 }
 
-/// `digits unit`, units `B KiB MiB GiB TiB`, in bytes. `MB` and its kin are refused: half the world means `MiB` by it.
+/// `digits unit`, units `B KiB MiB GiB TiB`, in bytes. `MB` and its kin are refused: half the world means
+/// `MiB` by it.
 pub(super) fn size(text: &str) -> Result<u64, Wrong> {
     let wrong = || {
         Wrong::new(

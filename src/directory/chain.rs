@@ -122,9 +122,9 @@ impl Chain {
 }
 
 impl Found<'_> {
-    /// Something to verify that never matches, at the usual cost of the directory that was asked last; of a new
-    /// password where none was asked.
-    pub fn decoy(&self) -> Stored {
-        self.decoy.pick(None)
+    /// What to verify a password against: the account's own, or, for somebody who does not exist or has none, one that
+    /// never matches and costs as much. Time must not tell who exists.
+    pub fn stored(&self) -> Stored {
+        self.decoy.pick(self.account.as_ref().and_then(|account| account.password.as_deref()))
     }
 }

@@ -4,17 +4,17 @@ use crate::{config::DomainPattern, username::Username};
 
 /// The `domains` of a directory. None given: all names, with and without a domain.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Domains(Option<Vec<DomainPattern>>);
+pub(super) struct Domains(Vec<DomainPattern>);
 
 impl Domains {
     /// The patterns of the configuration.
-    pub(super) fn new(patterns: Option<Vec<DomainPattern>>) -> Self {
+    pub(super) fn new(patterns: Vec<DomainPattern>) -> Self {
         Self(patterns)
     }
 
     /// Whether `user` is one of its names. A bare name is in no domain.
     pub(super) fn serve(&self, user: &Username) -> bool {
-        let Some(patterns) = &self.0 else { return true };
-        user.domain().is_some_and(|domain| patterns.iter().any(|pattern| pattern.matches(domain)))
+        let fits = |domain| self.0.iter().any(|pattern| pattern.matches(domain));
+        self.0.is_empty() || user.domain().is_some_and(fits)
     }
 }

@@ -119,10 +119,10 @@ async fn the_decoy_costs_what_the_asked_directory_costs() {
     );
     let unknown = chain.lookup(&name("b@cheap.test")).await.unwrap();
     assert!(unknown.account.is_none());
-    assert_eq!(unknown.decoy().cost(), crate::password::Cost::Cheap);
-    assert!(!unknown.decoy().matches(b"secret").unwrap());
+    assert_eq!(unknown.stored().cost(), crate::password::Cost::Cheap);
+    assert!(!unknown.stored().matches(b"secret").unwrap());
     let strange = chain.lookup(&name("b@other.test")).await.unwrap();
-    assert!(matches!(strange.decoy().cost(), crate::password::Cost::Slow { .. }));
+    assert!(matches!(strange.stored().cost(), crate::password::Cost::Slow { .. }));
 }
 
 #[test]

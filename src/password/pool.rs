@@ -19,6 +19,7 @@ const WAITING_PER_THREAD: usize = 64;
 ///
 /// A caller may go away at any time. While it waits, its place is free again at once; once the hash runs, it runs to
 /// its end, since a thread cannot be stopped, and what it holds is free after that.
+#[derive(Debug)]
 pub struct Pool {
     /// Running and waiting.
     places: Arc<Semaphore>,

@@ -155,3 +155,6 @@ impl<'a> Cont<'a> {
 }
 
 const BINDING: &str = "channel_binding";
+
+#[cfg(test)]
+mod tests;

@@ -183,3 +183,6 @@ fn cut(bytes: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
         None => (bytes, None),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -192,3 +192,6 @@ fn lookup<'a>(
     }
     Ok((id, user, params))
 }
+
+#[cfg(test)]
+mod tests;

@@ -198,3 +198,6 @@ fn read<T: std::str::FromStr>(value: Option<&[u8]>) -> Option<T> {
     let value = unescape(value?);
     std::str::from_utf8(&value).ok()?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests;

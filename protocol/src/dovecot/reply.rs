@@ -34,7 +34,7 @@ pub enum Reply<'a> {
     Cookie(Cookie),
     /// `"DONE"`: the handshake is over.
     Done,
-    /// `"CONT" TAB <id> TAB <base64> [TAB "channel_binding=" <type>]`
+    /// `"CONT" TAB <id> TAB <base64> [TAB "channel_binding=" <type>]`. Other fields, which no server sends, are dropped.
     Cont {
         /// The request that goes on.
         id: RequestId,
@@ -54,7 +54,7 @@ pub enum Reply<'a> {
     Ok {
         /// The request that ends.
         id: RequestId,
-        /// `user=` and all else.
+        /// `user=`, without which Postfix and Exim take it for a failure, and all else. [`ok`] puts it there.
         fields: Fields<'a>,
     },
     /// `"FAIL" TAB <id> [TAB "user=" <user>] [TAB "code=" <code>] [TAB "reason=" <text>] [TAB key[=value]]*`
@@ -278,3 +278,6 @@ fn line(out: &mut BytesMut, word: &str, id: RequestId, fields: Fields<'_>) {
     put_fields(out, fields);
     out.put_u8(b'\n');
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,3 +25,29 @@ pub fn check(response: &[u8]) -> Result<&[u8], Malformed> {
     }
     Ok(response)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::check;
+    use crate::sasl::RESPONSE;
+
+    #[test]
+    fn a_response_is_one_value_as_it_came() {
+        for response in [&b"alice@example.org"[..], b"", b" pass word\t\xff"] {
+            assert_eq!(check(response), Ok(response));
+        }
+    }
+
+    #[test]
+    fn a_response_with_nul_is_two_values_and_so_none() {
+        for response in [&b"\0"[..], b"good\0junk", b"\0alice", b"alice\0"] {
+            assert!(check(response).is_err(), "{}", response.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn a_response_of_8_kib_is_the_longest() {
+        assert!(check(&[b'x'; RESPONSE]).is_ok());
+        assert!(check(&[b'x'; RESPONSE + 1]).is_err());
+    }
+}

@@ -14,7 +14,8 @@ pub(super) fn nearest<S: AsRef<str>>(word: &str, known: impl IntoIterator<Item =
         .map(|(_, known)| known)
 }
 
-/// Letters to insert, drop, change or swap with their neighbour to make `b` of `a` (optimal string alignment).
+/// Letters to insert, drop, change or swap with their neighbour to make `b` of `a` (optimal string
+/// alignment).
 fn distance(a: &str, b: &str) -> usize {
     // Nobody misspells longer words than gatepost's longest key twice over.
     const LIMIT: usize = 64;

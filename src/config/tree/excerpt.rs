@@ -1,7 +1,8 @@
 //! The line below a problem, and what of it must not be shown.
 //!
-//! A value is shown where its key is one of gatepost's own and no secret. Any other may be a misspelt `password`, so
-//! it is masked. In a file that is no TOML the lines themselves have to do, and what is not plainly harmless is masked.
+//! A value is shown where its key is one of gatepost's own and no secret. Any other may be a misspelt
+//! `password`, so it is masked. In a file that is no TOML the lines themselves have to do, and what is not
+//! plainly harmless is masked.
 
 use std::ops::Range;
 
@@ -9,7 +10,8 @@ use toml::de::{DeTable, DeValue};
 
 use crate::config::problem::Excerpt;
 
-/// Keys whose values may be shown. A key that is missing here is masked, which costs a little comfort and no secret.
+/// Keys whose values may be shown. A key that is missing here is masked, which costs a little comfort and no
+/// secret.
 const SHOWN: &[&str] = &[
     "address",
     "allow_from",
@@ -43,25 +45,42 @@ const SECRET_LIKE: &[&str] = &["pass", "pw", "secret", "token", "key", "cred", "
 /// Longest part of a line that is shown, in characters.
 const WINDOW: usize = 100;
 
-/// The byte ranges of all values in `table` that may be secret.
-pub(super) fn masks(table: &DeTable<'_>) -> Vec<Range<usize>> {
-    let mut masks = Vec::new();
-    mask_table(table, "", &mut masks);
-    masks
+/// What of a file must not be shown.
+pub(super) struct Masks {
+    ranges: Vec<Range<usize>>,
+    /// Whether nothing is known of the file but its letters.
+    broken: bool,
+}
+
+impl Masks {
+    /// Of `text`, which was read as `table` (`None`: it is no TOML) with complaints about `errors`.
+    pub(super) fn of(table: Option<&DeTable<'_>>, errors: &[Range<usize>], text: &str) -> Self {
+        let mut ranges = Vec::new();
+        if let Some(table) = table {
+            mask_table(table, "", &mut ranges);
+        }
+        for error in errors {
+            // With a table it is a key that is there twice, and its value is not in the table. Without one,
+            // the text from here on was not understood, so it may be anything.
+            let from = if table.is_some() { error.end } else { error.start };
+            let rest = text.get(from..).and_then(|rest| rest.lines().next()).unwrap_or_default();
+            // The line still looks like one.
+            let value = rest.trim_start_matches([' ', '\t', '=', ']']);
+            ranges.push(from + rest.len() - value.len()..from + rest.len());
+        }
+        Self { ranges, broken: table.is_none() }
+    }
+
+    fn hide(&self, at: usize) -> bool {
+        self.ranges.iter().any(|range| range.contains(&at))
+    }
 }
 
 /// The line of `text` on which `range` starts. `None` where there is nothing on it.
-pub(super) fn excerpt(text: &str, range: Range<usize>, masks: Option<&[Range<usize>]>) -> Option<Excerpt> {
+pub(super) fn excerpt(text: &str, range: Range<usize>, masks: &Masks) -> Option<Excerpt> {
     let start = text.get(..range.start)?.rfind('\n').map_or(0, |at| at + 1);
     let line = text.get(start..)?.lines().next()?;
-    let by_line;
-    let masks = match masks {
-        Some(masks) => masks,
-        None => {
-            by_line = mask_line(line, start);
-            by_line.as_slice()
-        }
-    };
+    let doubtful = if masks.broken { doubtful(line, start) } else { 0..0 };
     let mut shown: Vec<char> = Vec::new();
     let (mut caret, mut end) = (None, None);
     let mut masked = false;
@@ -72,7 +91,7 @@ pub(super) fn excerpt(text: &str, range: Range<usize>, masks: Option<&[Range<usi
         if at >= range.end {
             end.get_or_insert(shown.len());
         }
-        let hidden = masks.iter().any(|mask| mask.contains(&at));
+        let hidden = masks.hide(at) || doubtful.contains(&at);
         if !hidden {
             // A tab would move the caret, an escape sequence the operator's terminal.
             shown.push(if letter == '\t' { ' ' } else { printable(letter) });
@@ -142,19 +161,18 @@ fn mask_value(
     }
 }
 
-/// What to mask in a line of which nothing is known but its letters.
-fn mask_line(line: &str, start: usize) -> Option<Range<usize>> {
+/// What to mask in a line of which nothing is known but its letters, and which begins at `start`.
+fn doubtful(line: &str, start: usize) -> Range<usize> {
     let all = start..start + line.len();
     let trimmed = line.trim();
     if trimmed.starts_with('[') && !trimmed.contains(['=', '"', '\'']) {
-        return None;
+        return 0..0;
     }
-    let Some((key, value)) = line.split_once('=') else { return Some(all) };
+    let Some((key, value)) = line.split_once('=') else { return all };
     let key = key.rsplit('.').next().unwrap_or_default().trim();
     // In braces there may be further keys.
     if SHOWN.contains(&key) && !value.contains('{') {
-        return None;
+        return 0..0;
     }
-    let from = all.end - value.trim_start().len();
-    Some(from..all.end)
+    all.end - value.trim_start().len()..all.end
 }

@@ -219,3 +219,6 @@ impl fmt::Debug for Reply<'_> {
 }
 
 const REASON: &str = "reason";
+
+#[cfg(test)]
+mod tests;

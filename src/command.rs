@@ -1,0 +1,147 @@
+//! The command line. Every command says its outcome on standard output, as text or (`--json`) as one JSON value, and
+//! with its exit code; passwords come from a prompt or standard input, never from an argument, where every process
+//! on the machine could read them.
+
+mod ask;
+mod check;
+mod password;
+mod serve;
+
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::{config::Problems, daemon::Failure};
+
+/// One daemon that answers every question a mail stack asks about people.
+#[derive(Debug, Parser)]
+#[command(name = "gatepost", version, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What all commands take.
+    #[command(flatten)]
+    pub common: Common,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What all commands take.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Read this file or directory instead of /etc/gatepost
+    #[arg(long, global = true, value_name = "FILE_OR_DIR", env = "GATEPOST_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Print the outcome as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon
+    Serve,
+    /// Say what is wrong with the configuration, without starting
+    Check,
+    /// Try logins
+    #[command(subcommand)]
+    Auth(Auth),
+    /// Say what mail processes learn of a user
+    Lookup(ask::Lookup),
+}
+
+/// What can be done with logins.
+#[derive(Debug, Subcommand)]
+pub enum Auth {
+    /// Try a login; the password is asked for, or read from standard input
+    Test(ask::Test),
+}
+
+/// How a command ends. The numbers are those of sysexits(3) where there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: yes.
+    Yes,
+    /// 1: no: rejected, or not found.
+    No,
+    /// 75: it could not be found out now.
+    Temporary,
+    /// 78: the configuration is wrong.
+    Config,
+}
+
+/// What a command has to say.
+#[derive(Debug)]
+pub struct Answer {
+    /// How it ends.
+    pub exit: Exit,
+    /// For people.
+    pub text: String,
+    /// For programs.
+    pub json: serde_json::Value,
+}
+
+impl Exit {
+    /// As the process's exit code.
+    pub fn code(self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Yes => 0,
+            Self::No => 1,
+            Self::Temporary => 75,
+            Self::Config => 78,
+        })
+    }
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub fn run(self) -> Exit {
+        let answer = match self.command {
+            Command::Serve => return serve::serve(&self.common),
+            Command::Check => check::check(&self.common),
+            Command::Auth(Auth::Test(test)) => test.run(&self.common),
+            Command::Lookup(lookup) => lookup.run(&self.common),
+        };
+        answer.print(self.common.json)
+    }
+}
+
+impl Answer {
+    /// Prints it. A reader that has gone away does not change how the command ends.
+    fn print(self, json: bool) -> Exit {
+        let text = if json { self.json.to_string() } else { self.text };
+        let mut out = io::stdout().lock();
+        let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+        self.exit
+    }
+
+    /// The configuration is wrong.
+    fn problems(problems: &Problems) -> Self {
+        let json = serde_json::json!({ "outcome": "invalid", "problems": problems });
+        Self { exit: Exit::Config, text: problems.to_string(), json }
+    }
+
+    /// The daemon's rooms could not be put together.
+    fn failure(failure: &Failure) -> Self {
+        let exit = exit_of(failure);
+        let outcome = if exit == Exit::Config { "invalid" } else { "unavailable" };
+        let text = failure.to_string();
+        Self { exit, json: serde_json::json!({ "outcome": outcome, "reason": text }), text }
+    }
+}
+
+const fn exit_of(failure: &Failure) -> Exit {
+    match failure {
+        Failure::Config(_) | Failure::Misfits(_) => Exit::Config,
+        Failure::Bind(_) | Failure::Io(..) => Exit::Temporary,
+    }
+}
+
+/// A runtime for a command that asks one thing.
+fn small_runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}

@@ -1,0 +1,107 @@
+//! `gatepost auth test` and `gatepost lookup`: what a peer would be told, and why.
+
+use std::{fmt::Write as _, io, net::IpAddr};
+
+use clap::Args;
+use gatepost_protocol::secret::Secret;
+use serde_json::json;
+
+use super::{Answer, Common, Exit, password, small_runtime};
+use crate::{
+    config::Config,
+    control::{self, Request, Response},
+    daemon::{self, Failure},
+};
+
+/// A login to try.
+#[derive(Debug, Args)]
+pub struct Test {
+    /// The login name
+    user: String,
+    /// The service to log in to
+    #[arg(long, default_value = "imap")]
+    service: String,
+    /// The address to log in from
+    #[arg(long, value_name = "ADDRESS")]
+    remote: Option<IpAddr>,
+    /// Whom to act as
+    #[arg(long, value_name = "USER")]
+    authzid: Option<String>,
+}
+
+/// A user to look up.
+#[derive(Debug, Args)]
+pub struct Lookup {
+    /// The name
+    user: String,
+}
+
+impl Test {
+    pub(super) fn run(self, common: &Common) -> Answer {
+        let password = match password::read(&format!("Password of {}", self.user)) {
+            Ok(password) => password,
+            Err(error) => return Answer::failure(&Failure::Io("the password", error)),
+        };
+        let Self { user, service, remote, authzid } = self;
+        ask(common, Request::AuthTest { user, authzid, service, remote }, Some(password))
+    }
+}
+
+impl Lookup {
+    pub(super) fn run(self, common: &Common) -> Answer {
+        ask(common, Request::Lookup { user: self.user }, None)
+    }
+}
+
+fn ask(common: &Common, request: Request, password: Option<Secret>) -> Answer {
+    let loaded = match Config::load(common.config.as_deref()) {
+        Ok(loaded) => loaded,
+        Err(problems) => return Answer::problems(&problems),
+    };
+    let response = small_runtime().map_err(|error| Failure::Io("the runtime", error)).and_then(|runtime| {
+        runtime.block_on(async {
+            let socket = loaded.config.server.runtime_dir.join(control::SOCKET);
+            match control::ask(&socket, &request, password.as_ref()).await {
+                Ok(response) => Ok(response),
+                Err(error) if nobody_listens(&error) => {
+                    let engine = daemon::engine(&loaded.config)?;
+                    Ok(control::answer(&engine, request, password).await)
+                }
+                Err(error) => Err(Failure::Io("the control socket", error)),
+            }
+        })
+    });
+    match response {
+        Ok(response) => say(&response),
+        Err(failure) => Answer::failure(&failure),
+    }
+}
+
+/// No daemon runs, or none that this user may talk to: then the directories are asked directly.
+fn nobody_listens(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+}
+
+fn say(response: &Response) -> Answer {
+    let exit = match response.outcome.as_str() {
+        Response::FOUND | Response::VERIFIED => Exit::Yes,
+        Response::UNAVAILABLE => Exit::Temporary,
+        _ => Exit::No,
+    };
+    let mut text = response.outcome.replace('_', " ");
+    if let Some(user) = &response.user {
+        let _ = write!(text, ": {user}");
+    }
+    if let Some(directory) = &response.directory {
+        let _ = write!(text, ", by directory {directory}");
+    }
+    if let Some(reason) = &response.reason {
+        let _ = write!(text, ": {reason}");
+    }
+    for (kind, fields) in [("passdb", &response.passdb), ("userdb", &response.userdb)] {
+        for field in fields {
+            let _ = write!(text, "\n  {kind} {field}");
+        }
+    }
+    Answer { exit, text, json: json!(response) }
+}

@@ -1,0 +1,196 @@
+//! The control socket: how the commands talk to the running daemon, so that they ask what peers ask, with its
+//! configuration and its memory.
+//!
+//! One request a connection. `C:` a JSON object on one line; for [`Request::AuthTest`] a second line with the
+//! password in base64, so that it is never part of a value that could be printed. `S:` a JSON object on one line.
+//! The socket has mode 0600: who can connect to it can read the daemon's files as well.
+
+use std::{io, net::IpAddr, path::Path, sync::Arc};
+
+use bytes::{BufMut as _, BytesMut};
+use futures_util::{SinkExt as _, StreamExt as _};
+use gatepost_protocol::{
+    codec::LineCodec,
+    secret::Secret,
+    text::{Encoded, base64_into},
+};
+use serde::{Deserialize, Serialize};
+use tokio::net::UnixStream;
+use tokio_util::codec::Framed;
+use zeroize::Zeroize as _;
+
+use crate::{
+    account::Account,
+    decision::{Attempt, Decision, Engine},
+    mechanism::{Claim, Mechanism},
+};
+
+/// Name of the socket under the runtime directory.
+pub const SOCKET: &str = "control";
+
+/// Longest line, in bytes.
+const LINE: usize = 64 * 1024;
+
+/// What can be asked.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "snake_case")]
+pub enum Request {
+    /// Would this login be let in? The password follows on a line of its own.
+    AuthTest {
+        /// The login name, as typed.
+        user: String,
+        /// Whom to act as, if somebody else.
+        authzid: Option<String>,
+        /// The service to log in to.
+        service: String,
+        /// Where the login comes from.
+        remote: Option<IpAddr>,
+    },
+    /// What do mail processes learn of this user?
+    Lookup {
+        /// The name, as typed.
+        user: String,
+    },
+}
+
+/// What is answered.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Response {
+    /// `verified`, `rejected`, `no_such_user`, `unavailable` ...
+    pub outcome: String,
+    /// The canonical name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The directory that knows the user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
+    /// Why not, for the operator. A peer is told less.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What a login process is told besides the name. The password for the next hop (`pass`) is not shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passdb: Vec<String>,
+    /// What a mail process is told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub userdb: Vec<String>,
+}
+
+impl Response {
+    /// The outcome of a lookup that found somebody.
+    pub const FOUND: &'static str = "found";
+    /// Nobody could tell.
+    pub const UNAVAILABLE: &'static str = "unavailable";
+    /// No directory knows the name.
+    pub const NO_SUCH_USER: &'static str = "no_such_user";
+    /// The login would be let in.
+    pub const VERIFIED: &'static str = "verified";
+
+    fn of(outcome: &str) -> Self {
+        Self {
+            outcome: outcome.to_owned(),
+            user: None,
+            directory: None,
+            reason: None,
+            passdb: Vec::new(),
+            userdb: Vec::new(),
+        }
+    }
+
+    fn with(mut self, account: &Account) -> Self {
+        self.user = Some(account.user.as_str().to_owned());
+        self.directory = Some(account.directory.to_string());
+        self.passdb = shown(account.passdb.as_fields());
+        if let Some(nologin) = &account.nologin {
+            self.passdb.insert(0, "nologin".to_owned());
+            self.reason = nologin.reason.clone();
+        }
+        self.userdb = shown(account.userdb.as_fields());
+        self
+    }
+}
+
+fn shown(fields: gatepost_protocol::dovecot::Fields<'_>) -> Vec<String> {
+    let show = |field: gatepost_protocol::dovecot::Field<'_>| {
+        let key = String::from_utf8_lossy(&field.key).into_owned();
+        match field.value {
+            None => key,
+            Some(_) if *field.key == *b"pass" => format!("{key}=(not shown)"),
+            Some(value) => format!("{key}={}", String::from_utf8_lossy(&value)),
+        }
+    };
+    fields.iter().map(show).collect()
+}
+
+/// Answers a request. The daemon does for its socket, and a command for itself where no daemon runs.
+pub async fn answer(engine: &Engine, request: Request, password: Option<Secret>) -> Response {
+    match request {
+        Request::AuthTest { user, authzid, service, remote } => {
+            let claim = Claim {
+                authzid: authzid.map(String::into_bytes),
+                authcid: user.into_bytes(),
+                password: password.unwrap_or_else(|| Secret::new(Vec::new())),
+            };
+            let attempt = Attempt {
+                claim,
+                mechanism: Mechanism::Plain,
+                service: service.into(),
+                remote,
+                session: None,
+            };
+            let decision = engine.decide(&attempt).await;
+            let response = Response::of(decision.outcome());
+            match &decision {
+                Decision::Accept(verified) => response.with(verified.account()),
+                Decision::Refuse(refusal) => Response { reason: Some(refusal.to_string()), ..response },
+            }
+        }
+        Request::Lookup { user } => match engine.lookup(user.as_bytes()).await {
+            Ok(Some(account)) => Response::of(Response::FOUND).with(&account),
+            Ok(None) => Response::of(Response::NO_SUCH_USER),
+            Err(unavailable) => {
+                Response { reason: Some(unavailable.to_string()), ..Response::of(Response::UNAVAILABLE) }
+            }
+        },
+    }
+}
+
+/// Serves one connection.
+pub async fn serve(stream: UnixStream, engine: Arc<Engine>) -> io::Result<()> {
+    let mut framed = Framed::new(stream, LineCodec::new(LINE));
+    let Some(line) = framed.next().await.transpose()? else { return Ok(()) };
+    let request: Request = serde_json::from_slice(&line)?;
+    let password = match &request {
+        Request::AuthTest { .. } => {
+            let Some(line) = framed.next().await.transpose()? else { return Ok(()) };
+            let text = Encoded::new(&line).map_err(io::Error::other)?;
+            Some(text.decode().map_err(io::Error::other)?)
+        }
+        Request::Lookup { .. } => None,
+    };
+    let response = answer(&engine, request, password).await;
+    say(&mut framed, &response).await
+}
+
+async fn say<T: Serialize + Sync>(framed: &mut Framed<UnixStream, LineCodec>, value: &T) -> io::Result<()> {
+    let mut line = serde_json::to_vec(value)?;
+    line.push(b'\n');
+    framed.send(line.as_slice()).await
+}
+
+/// Asks the daemon behind `socket`.
+pub async fn ask(socket: &Path, request: &Request, password: Option<&Secret>) -> io::Result<Response> {
+    let stream = UnixStream::connect(socket).await?;
+    let mut framed = Framed::new(stream, LineCodec::new(LINE));
+    say(&mut framed, request).await?;
+    if let Some(password) = password {
+        let mut text = BytesMut::new();
+        base64_into(password.expose(), &mut text);
+        text.put_u8(b'\n');
+        let sent = framed.send(text.as_ref()).await;
+        text.as_mut().zeroize();
+        sent?;
+    }
+    let line = framed.next().await.transpose()?;
+    let line = line.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
+    Ok(serde_json::from_slice(&line)?)
+}

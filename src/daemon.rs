@@ -1,0 +1,245 @@
+//! The daemon: puts the rooms together, and takes them apart in order.
+
+use std::{fs, io, os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc, time::Instant};
+
+use arc_swap::ArcSwap;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    config::{Config, Loaded, Problems, Protocol},
+    control,
+    decision::{Engine, Limits},
+    directory::{Chain, Misfit},
+    listener::{self, Listener, Stream},
+    mechanism::Mechanism,
+    observe::systemd,
+    password::Pool,
+    session::{
+        auth, driver,
+        master::{self, Peer},
+        shared::{Offer, Shared},
+        token::TokenKey,
+    },
+};
+
+/// Why the daemon does not start, or does not take a new configuration.
+#[derive(Debug)]
+pub enum Failure {
+    /// The operator's: the configuration says something that cannot be.
+    Config(Problems),
+    /// The operator's: a directory cannot be made of what the configuration says.
+    Misfits(Vec<Misfit>),
+    /// The machine's: sockets that could not be had.
+    Bind(Vec<listener::BindError>),
+    /// The machine's: anything else.
+    Io(&'static str, io::Error),
+}
+
+/// What a reload replaces.
+struct Replaceable {
+    engines: Arc<driver::Engines>,
+    offer: ArcSwap<Offer>,
+    /// Ends the watches of the directories that were replaced.
+    watches: ArcSwap<CancellationToken>,
+}
+
+/// Runs until SIGTERM or SIGINT. `reload` reads the configuration again on SIGHUP.
+///
+/// Sockets are in place and listening when the service manager is told that the daemon is ready; they are left in
+/// place when it ends.
+pub async fn run<R>(loaded: Loaded, reload: R) -> Result<(), Failure>
+where
+    R: Fn() -> Result<Loaded, Problems>,
+{
+    let started = Instant::now();
+    let config = loaded.config;
+    make_private(&config.server.state_dir).map_err(|error| Failure::Io("the state directory", error))?;
+    listener::make_dirs(&config.server.runtime_dir)
+        .map_err(|error| Failure::Io("the runtime directory", error))?;
+    let tokens = token_key(&config.server.state_dir)?;
+    let shared = Shared::new(tokens, started)
+        .map_err(|error| Failure::Io("random numbers", io::Error::other(error)))?;
+    let shared = Arc::new(shared);
+    let current = Arc::new(Replaceable::new(&config)?);
+    let mut terminate = on(SignalKind::terminate())?;
+    let mut interrupt = on(SignalKind::interrupt())?;
+    let mut hangup = on(SignalKind::hangup())?;
+
+    let listeners = listener::bind(&config.listeners).map_err(Failure::Bind)?;
+    let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+    let slots = Arc::new(Semaphore::new(listener::MAX_CONNECTIONS));
+    let count = listeners.len();
+    for listener in listeners {
+        tracing::info!(protocol = %listener.protocol, at = %listener.place, "listening");
+        listen(listener, &shared, &current, &slots, &tasks, &stop);
+    }
+    listen_for_commands(&config.server.runtime_dir, &current, &tasks, &stop);
+    tokio::spawn(systemd::watchdog());
+    systemd::ready(&format!("{count} sockets"));
+    tracing::info!(sockets = count, took_ms = started.elapsed().as_millis(), "ready");
+
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => {
+                systemd::reloading();
+                match reload().map_err(Failure::Config).and_then(|loaded| current.replace(&loaded.config)) {
+                    Ok(()) => tracing::info!("the configuration was read again; listeners stay as they are"),
+                    Err(failure) => tracing::error!(%failure, "the new configuration is not taken; the running one stays"),
+                }
+                systemd::ready(&format!("{count} sockets"));
+            }
+        }
+    }
+    systemd::stopping();
+    tracing::info!(connections = tasks.len(), "stopping");
+    stop.cancel();
+    tasks.close();
+    if tokio::time::timeout(driver::DRAIN, tasks.wait()).await.is_err() {
+        tracing::warn!(connections = tasks.len(), "connections that did not end in time are cut");
+    }
+    Ok(())
+}
+
+impl Replaceable {
+    fn new(config: &Config) -> Result<Self, Failure> {
+        let engine = Arc::new(engine(config)?);
+        let watch = watch(&engine);
+        Ok(Self {
+            engines: Arc::new(ArcSwap::new(engine)),
+            offer: ArcSwap::from_pointee(offer(config)),
+            watches: ArcSwap::from_pointee(watch),
+        })
+    }
+
+    fn replace(&self, config: &Config) -> Result<(), Failure> {
+        let engine = Arc::new(engine(config)?);
+        let watch = watch(&engine);
+        self.engines.store(engine);
+        self.offer.store(Arc::new(offer(config)));
+        self.watches.swap(Arc::new(watch)).cancel();
+        Ok(())
+    }
+}
+
+/// Makes an engine of a configuration. Directories that cannot be reached now are no error.
+pub fn engine(config: &Config) -> Result<Engine, Failure> {
+    let domain = config.server.default_domain.as_deref();
+    let chain = Chain::open(&config.directories, domain).map_err(Failure::Misfits)?;
+    let hashing = &config.hashing;
+    let pool = Pool::with_queue(hashing.threads, hashing.memory, hashing.queue);
+    Ok(Engine::new(chain, Arc::new(pool), Limits::default(), domain))
+}
+
+fn offer(config: &Config) -> Offer {
+    let mechanisms: Vec<Mechanism> = config.sasl.mechanisms.clone();
+    Offer { mechanisms: mechanisms.into(), failure_delay: config.sasl.failure_delay }
+}
+
+fn watch(engine: &Engine) -> CancellationToken {
+    let (stop, chain) = (CancellationToken::new(), engine.chain().clone());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(chain.watch()));
+    stop
+}
+
+fn listen(
+    listener: Listener,
+    shared: &Arc<Shared>,
+    current: &Arc<Replaceable>,
+    slots: &Arc<Semaphore>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    let (shared, current, stopping) = (Arc::clone(shared), Arc::clone(current), stop.clone());
+    let protocol = listener.protocol;
+    let serve = move |stream: Stream, peer: Peer| {
+        let (shared, current, stop) = (Arc::clone(&shared), Arc::clone(&current), stopping.clone());
+        async move {
+            let engines = Arc::clone(&current.engines);
+            let role = match protocol {
+                Protocol::DovecotLogin => Ok(auth::Role::Login),
+                Protocol::DovecotClient => Ok(auth::Role::Client),
+                Protocol::DovecotMaster => Err(master::Role::Master),
+                Protocol::DovecotUserdb => Err(master::Role::Userdb),
+            };
+            match role {
+                Ok(role) => {
+                    // Without random numbers there is no cookie, and a guessable one would let anybody claim a login.
+                    let Ok(cookie) = Shared::new_cookie() else { return };
+                    let session = auth::Session::new(role, shared, current.offer.load_full(), cookie);
+                    driver::auth(stream, session, engines, stop).await;
+                }
+                Err(role) => {
+                    driver::master(stream, master::Session::new(role, shared, peer), engines, stop).await;
+                }
+            }
+        }
+    };
+    tokio::spawn(listener::accept(listener, Arc::clone(slots), tasks.clone(), stop.clone(), serve));
+}
+
+fn listen_for_commands(
+    runtime_dir: &Path,
+    current: &Arc<Replaceable>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    let path = runtime_dir.join(control::SOCKET);
+    let socket = match listener::private(&path) {
+        Ok(socket) => socket,
+        // Mail goes on without it.
+        Err(error) => return tracing::warn!(%error, "commands cannot talk to this daemon"),
+    };
+    let (engines, tasks, stop) = (Arc::clone(&current.engines), tasks.clone(), stop.clone());
+    tokio::spawn(stop.run_until_cancelled_owned(async move {
+        while let Ok((stream, _)) = socket.accept().await {
+            let engine = engines.load_full();
+            tasks.spawn(async move {
+                if let Err(error) = control::serve(stream, engine).await {
+                    tracing::debug!(%error, "a command was not answered");
+                }
+            });
+        }
+    }));
+}
+
+fn on(kind: SignalKind) -> Result<tokio::signal::unix::Signal, Failure> {
+    signal(kind).map_err(|error| Failure::Io("signals", error))
+}
+
+fn token_key(state_dir: &Path) -> Result<TokenKey, Failure> {
+    TokenKey::load(state_dir).or_else(|error| {
+        tracing::warn!(%error, "the secret of auth tokens cannot be kept; they end with this daemon");
+        TokenKey::ephemeral().map_err(|error| Failure::Io("random numbers", error))
+    })
+}
+
+fn make_private(dir: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Config(problems) => problems.fmt(f),
+            Self::Misfits(misfits) => lines(misfits, f),
+            Self::Bind(errors) => lines(errors, f),
+            Self::Io(what, error) => write!(f, "{what}: {error}"),
+        }
+    }
+}
+
+fn lines<T: std::fmt::Display>(items: &[T], f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    for (at, item) in items.iter().enumerate() {
+        let separator = if at == 0 { "" } else { "\n" };
+        write!(f, "{separator}{item}")?;
+    }
+    Ok(())
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,205 @@
+//! The study: an [`Attempt`] in, a [`Decision`] out. It does not know which protocol asked.
+//!
+//! A decision is a value with its reason. There is one place where an acceptance is made ([`Engine::decide`]) and
+//! it needs a verified password to do so; there is one place, per protocol, where a refusal becomes words.
+
+mod engine;
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+use gatepost_protocol::dovecot::FailCode;
+
+pub use self::engine::{Engine, Limits};
+use crate::{
+    account::Account,
+    directory::Unavailable,
+    mechanism::{Claim, Mechanism},
+    password::Unverified,
+    username::{InvalidName, Username},
+};
+
+/// A login that is to be judged: the claim, and the circumstances under which it was made.
+#[derive(Debug)]
+pub struct Attempt {
+    /// What was claimed.
+    pub claim: Claim,
+    /// How it was claimed.
+    pub mechanism: Mechanism,
+    /// What is to be used, as the peer spells it: `imap`, `smtp` ...
+    pub service: Box<str>,
+    /// The address of the mail user, if the peer told one.
+    pub remote: Option<IpAddr>,
+    /// The peer's name for the session, for the log.
+    pub session: Option<Box<str>>,
+}
+
+/// What was decided.
+#[derive(Debug)]
+pub enum Decision {
+    /// They are who they say they are, and may come in.
+    Accept(Verified),
+    /// They may not, or it could not be found out.
+    Refuse(Refusal),
+}
+
+/// Proof that a credential was checked. Its field is private: only the engine makes one.
+#[derive(Debug)]
+pub struct Verified {
+    account: Arc<Account>,
+}
+
+/// Why not. The difference between an outage and a wrong password is kept up to the wire.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// They may not act as the one they want to act as.
+    AuthzDenied,
+    /// No account can have this name.
+    InvalidName(InvalidName),
+    /// The response broke the grammar of its mechanism.
+    MechanismBreach,
+    /// `allow_nets` does not hold the address.
+    NetworkDenied,
+    /// The password was right once; it has run out.
+    PassExpired,
+    /// Not the password of this account.
+    PasswordMismatch,
+    /// The account may not use this service.
+    ServiceDenied,
+    /// Nobody could tell. Says nothing about the user.
+    TempFail(TempFail),
+    /// The account is switched off.
+    UserDisabled,
+    /// No directory knows the name.
+    UserUnknown,
+}
+
+/// Why nobody could tell. For the log; a peer learns only that it is temporary.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TempFail {
+    /// A directory gave no answer.
+    Directory(Unavailable),
+    /// The password could not be hashed.
+    Hashing(Unverified),
+    /// A part of the daemon failed on this request.
+    Panicked,
+    /// The answer took longer than peers wait.
+    Deadline,
+    /// As many requests as one connection may have are in flight.
+    TooManyRequests,
+    /// The daemon is on its way out.
+    Stopping,
+}
+
+impl Verified {
+    /// The account that was proven.
+    pub const fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
+    /// The canonical name of the account.
+    pub fn user(&self) -> &Username {
+        &self.account.user
+    }
+}
+
+impl Refusal {
+    /// What Dovecot may learn. An unknown user and a wrong password look alike, and must.
+    pub const fn fail_code(&self) -> Option<FailCode> {
+        match self {
+            Self::AuthzDenied => Some(FailCode::AuthzFail),
+            Self::PassExpired => Some(FailCode::PassExpired),
+            Self::InvalidName(_)
+            | Self::MechanismBreach
+            | Self::NetworkDenied
+            | Self::PasswordMismatch
+            | Self::ServiceDenied
+            | Self::UserUnknown => None,
+            Self::TempFail(_) => Some(FailCode::TempFail),
+            Self::UserDisabled => Some(FailCode::UserDisabled),
+        }
+    }
+
+    /// Whether this says nothing about the user and must not be held against them.
+    pub const fn is_temporary(&self) -> bool {
+        matches!(self, Self::TempFail(_))
+    }
+}
+
+impl Decision {
+    /// The outcome in one word, for logs and `--json`.
+    pub const fn outcome(&self) -> &'static str {
+        match self {
+            Self::Accept(_) => "verified",
+            Self::Refuse(refusal) => match refusal {
+                Refusal::AuthzDenied => "authz_denied",
+                Refusal::InvalidName(_) => "invalid_name",
+                Refusal::MechanismBreach => "mechanism_breach",
+                Refusal::NetworkDenied => "network_denied",
+                Refusal::PassExpired => "expired",
+                Refusal::PasswordMismatch => "rejected",
+                Refusal::ServiceDenied => "service_denied",
+                Refusal::TempFail(_) => "unavailable",
+                Refusal::UserDisabled => "disabled",
+                Refusal::UserUnknown => "no_such_user",
+            },
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AuthzDenied => f.write_str("may not act as the requested user"),
+            Self::InvalidName(why) => write!(f, "not a login name: {why}"),
+            Self::MechanismBreach => f.write_str("the response does not follow its mechanism"),
+            Self::NetworkDenied => f.write_str("allow_nets does not hold the remote address"),
+            Self::PassExpired => f.write_str("the password has expired"),
+            Self::PasswordMismatch => f.write_str("wrong password"),
+            Self::ServiceDenied => f.write_str("the account may not use this service"),
+            Self::TempFail(why) => write!(f, "temporary failure: {why}"),
+            Self::UserDisabled => f.write_str("the account is disabled"),
+            Self::UserUnknown => f.write_str("no directory knows this name"),
+        }
+    }
+}
+
+impl fmt::Display for TempFail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Directory(unavailable) => unavailable.fmt(f),
+            Self::Hashing(unverified) => unverified.fmt(f),
+            Self::Panicked => f.write_str("a part of the daemon failed on this request"),
+            Self::Deadline => f.write_str("no answer within the deadline"),
+            Self::TooManyRequests => f.write_str("too many requests in flight on one connection"),
+            Self::Stopping => f.write_str("the daemon is stopping"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Refusal, TempFail};
+    use crate::username::InvalidName;
+
+    #[test]
+    fn unknown_user_and_wrong_password_read_the_same() {
+        let alike = [
+            Refusal::PasswordMismatch,
+            Refusal::UserUnknown,
+            Refusal::InvalidName(InvalidName::Character),
+            Refusal::MechanismBreach,
+            Refusal::NetworkDenied,
+            Refusal::ServiceDenied,
+        ];
+        for refusal in alike {
+            assert_eq!(refusal.fail_code(), None, "{refusal}");
+            assert!(!refusal.is_temporary());
+        }
+    }
+
+    #[test]
+    fn only_an_outage_is_temporary() {
+        assert!(Refusal::TempFail(TempFail::Deadline).is_temporary());
+        assert!(!Refusal::UserDisabled.is_temporary());
+    }
+}

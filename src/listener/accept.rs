@@ -1,0 +1,108 @@
+//! Accepts connections and hands each to its session, until told to stop.
+
+use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::unix::UCred,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{Access, Listener, Socket, Stream};
+use crate::session::master::Peer;
+
+/// How many connections the daemon serves at once. Beyond that the kernel's backlog holds them.
+pub const MAX_CONNECTIONS: usize = 16_384;
+
+/// How long accepting rests after it failed: usually because descriptors have run out, and spinning helps nobody.
+const REST: Duration = Duration::from_millis(100);
+
+/// Accepts until `stop`; `serve` makes the task of one connection.
+pub async fn accept<F, S>(
+    listener: Listener,
+    slots: Arc<Semaphore>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    serve: S,
+) where
+    S: Fn(Stream, Peer) -> F,
+    F: Future<Output = ()> + Send + 'static,
+{
+    loop {
+        let (stream, peer, slot) = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = next(&listener, &slots) => match accepted {
+                Some(accepted) => accepted,
+                None => continue,
+            },
+        };
+        let task = serve(stream, peer);
+        tasks.spawn(async move {
+            task.await;
+            drop(slot);
+        });
+    }
+}
+
+async fn next(listener: &Listener, slots: &Arc<Semaphore>) -> Option<(Stream, Peer, OwnedSemaphorePermit)> {
+    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+    let accepted = match &listener.socket {
+        Socket::Unix { listener, access } => listener.accept().await.and_then(|(stream, _)| {
+            // Not knowing who it is would be taken for having nothing to hide from them.
+            let peer = describe(stream.peer_cred()?, *access);
+            Ok(Some((Stream::Unix(stream), peer)))
+        }),
+        Socket::Tcp { listener: socket, allow_from } => socket.accept().await.map(|(stream, from)| {
+            if !admits(from.ip(), allow_from) {
+                tracing::info!(listener = %listener.place, remote = %from.ip(), "a peer from a network that is not allowed was turned away");
+                return None;
+            }
+            // Replies are written whole; waiting to fill a segment would only delay them.
+            let _ = stream.set_nodelay(true);
+            Some((Stream::Tcp(stream), Peer::default()))
+        }),
+    };
+    match accepted {
+        Ok(accepted) => accepted.map(|(stream, peer)| (stream, peer, slot)),
+        Err(error) => {
+            tracing::warn!(listener = %listener.place, %error, "a connection could not be accepted");
+            tokio::time::sleep(REST).await;
+            None
+        }
+    }
+}
+
+fn describe(peer: UCred, access: Access) -> Peer {
+    // 0 stands for a process that is not visible from this pid namespace.
+    let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok()).filter(|&pid| pid > 0);
+    Peer { pid, restricted_to: access.restriction(peer.uid(), peer.gid()) }
+}
+
+fn admits(from: IpAddr, allow_from: &[ipnet::IpNet]) -> bool {
+    let from = from.to_canonical();
+    from.is_loopback() || allow_from.iter().any(|net| net.contains(&from))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::admits;
+
+    #[test]
+    fn only_the_loopback_and_named_networks_are_admitted() {
+        let nets = ["172.22.1.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()];
+        let table = [
+            ("127.0.0.1", true),
+            ("::1", true),
+            ("::ffff:127.0.0.1", true),
+            ("172.22.1.9", true),
+            ("::ffff:172.22.1.9", true),
+            ("172.22.2.9", false),
+            ("2001:db8::9", true),
+            ("2001:db9::9", false),
+        ];
+        for (from, expected) in table {
+            assert_eq!(admits(from.parse().unwrap(), &nets), expected, "{from}");
+        }
+        assert!(!admits("172.22.1.9".parse().unwrap(), &[]));
+    }
+}

@@ -1,0 +1,69 @@
+//! What the operator sees: one event for each decision, and what the service manager is told.
+
+pub mod log;
+pub mod systemd;
+
+use std::{sync::Arc, time::Duration};
+
+use tracing::{debug, error, info};
+
+use crate::{
+    account::Account,
+    decision::{Attempt, Decision, Refusal, TempFail},
+    directory::Unavailable,
+};
+
+/// The event of a judged login: everything that led to it, and never the password.
+///
+/// What was refused is `info` like what was let in: failed logins are what tools that watch the log look for. An
+/// outage is `error`, because a part has stopped.
+pub fn decided(attempt: &Attempt, decision: &Decision, took: Duration) {
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let user = attempt.claim.authcid.escape_ascii();
+    let mechanism = attempt.mechanism.name();
+    let (service, remote, session) = (&*attempt.service, Shown(&attempt.remote), Shown(&attempt.session));
+    let outcome = decision.outcome();
+    match decision {
+        Decision::Accept(verified) => info!(
+            %outcome, user = %verified.user(), directory = %verified.account().directory,
+            service = ?service, %remote, %session, mechanism, took_us, "auth decided",
+        ),
+        Decision::Refuse(Refusal::TempFail(TempFail::Directory(unavailable))) => error!(
+            %outcome, user = %user, directory = %unavailable.directory, reason = %unavailable,
+            service = ?service, %remote, %session, mechanism, took_us, "auth decided",
+        ),
+        Decision::Refuse(refusal) if refusal.is_temporary() => error!(
+            %outcome, user = %user, reason = %refusal,
+            service = ?service, %remote, %session, mechanism, took_us, "auth decided",
+        ),
+        Decision::Refuse(refusal) => info!(
+            %outcome, user = %user, reason = %refusal,
+            service = ?service, %remote, %session, mechanism, took_us, "auth decided",
+        ),
+    }
+}
+
+/// The event of a lookup without a credential. LMTP makes one a recipient, so it is for debugging, unless it failed.
+pub fn looked_up(name: &[u8], found: &Result<Option<Arc<Account>>, Unavailable>, took: Duration) {
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let user = name.escape_ascii();
+    match found {
+        Ok(Some(account)) => debug!(%user, directory = %account.directory, took_us, "user found"),
+        Ok(None) => debug!(%user, took_us, "user not found"),
+        Err(unavailable) => {
+            error!(%user, directory = %unavailable.directory, reason = %unavailable, took_us, "user not looked up");
+        }
+    }
+}
+
+/// Shows what may be missing as `-`.
+struct Shown<'a, T>(&'a Option<T>);
+
+impl<T: std::fmt::Display> std::fmt::Display for Shown<'_, T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some(value) => value.fmt(f),
+            None => f.write_str("-"),
+        }
+    }
+}

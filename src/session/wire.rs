@@ -1,0 +1,94 @@
+//! A connection's bytes: what has arrived, what is to be written, and the socket between them and the peer.
+
+use std::{io, time::Duration};
+
+use bytes::BytesMut;
+use gatepost_protocol::frame::Lines;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use zeroize::Zeroize as _;
+
+use super::{Close, inbox::Inbox};
+use crate::listener::Stream;
+
+/// How long a peer may take to read what it was told. One that does not read is not served: nothing more is read
+/// from it meanwhile, so this is all that bounds it.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A connection's bytes.
+#[derive(Debug)]
+pub(super) struct Wire {
+    stream: Stream,
+    inbox: Inbox,
+    /// What is to be written with the next [`Self::flush`].
+    pub(super) out: BytesMut,
+    lines: Lines,
+    ended: bool,
+}
+
+impl Wire {
+    pub(super) fn new(stream: Stream, lines: Lines) -> Self {
+        Self { stream, inbox: Inbox::new(), out: BytesMut::with_capacity(1024), lines, ended: false }
+    }
+
+    /// Waits for bytes. `false` at the end of the stream. Nothing is lost if this is cancelled.
+    pub(super) async fn read(&mut self) -> io::Result<bool> {
+        let count = self.stream.read_buf(self.inbox.with_room()).await?;
+        self.ended |= count == 0;
+        Ok(count != 0)
+    }
+
+    /// Whether the peer will send nothing more.
+    pub(super) const fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Hands every complete line to `take`, in order, until one of them ends the connection.
+    pub(super) fn each_line(
+        &mut self,
+        mut take: impl FnMut(&[u8], &mut BytesMut) -> Result<Go, Close>,
+    ) -> Result<(), Close> {
+        let mut rest = self.inbox.arrived();
+        let before = rest.len();
+        let ended = loop {
+            match self.lines.cut(&mut rest) {
+                Ok(Some(line)) => match take(line, &mut self.out) {
+                    Ok(Go::On) => {}
+                    Ok(Go::Pause) => break Ok(()),
+                    Err(close) => break Err(close),
+                },
+                Ok(None) => break Ok(()),
+                Err(too_long) => break Err(too_long.into()),
+            }
+        };
+        let consumed = before - rest.len();
+        self.inbox.consume(consumed);
+        ended
+    }
+
+    /// Writes everything that is to be written, with one system call unless the peer is slow.
+    pub(super) async fn flush(&mut self) -> io::Result<()> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let written = tokio::time::timeout(WRITE_TIMEOUT, self.stream.write_all(&self.out)).await;
+        // Replies may hold a password (`pass=` of a proxied login).
+        self.out.as_mut().zeroize();
+        self.out.clear();
+        written.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    }
+
+    /// Takes nothing new from the peer. See [`Stream::stop_reading`].
+    pub(super) fn stop_reading(&self) {
+        // A peer that has hung up in the meantime is none to worry about.
+        let _ = self.stream.stop_reading();
+    }
+}
+
+/// Whether the next line may be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Go {
+    /// It may.
+    On,
+    /// It has to wait until the present one is answered.
+    Pause,
+}

@@ -1,0 +1,83 @@
+//! Where a decision becomes the words of the auth-client protocol. The only place.
+
+use bytes::BytesMut;
+use gatepost_protocol::dovecot::{FailCode, FieldsBuf, RequestId, reply};
+
+use crate::{account::Account, decision::Refusal, mechanism::Claim};
+
+/// Longest text of a refused name that is repeated to the peer, in characters.
+const SHOWN_NAME: usize = 255;
+
+/// `FAIL <id> user=<as typed> [code=] [reason=] [temp]`. The same bytes for an unknown user and a wrong password.
+///
+/// The name is repeated for the log of Postfix and what reads it (`sasl_username=`), also for unknown users.
+pub(super) fn refusal(id: RequestId, claim: &Claim, refusal: &Refusal) -> BytesMut {
+    fail(id, Some(&shown(&claim.authcid)), refusal)
+}
+
+/// The same for a request that never came to a claim.
+pub(super) fn unclaimed(id: RequestId, refusal: &Refusal) -> BytesMut {
+    fail(id, None, refusal)
+}
+
+fn fail(id: RequestId, user: Option<&str>, refusal: &Refusal) -> BytesMut {
+    let mut line = BytesMut::new();
+    let code = refusal.fail_code();
+    let reason = match code {
+        Some(FailCode::PassExpired) => Some("Password expired"),
+        Some(FailCode::AuthzFail | FailCode::InvalidBase64 | FailCode::TempFail | FailCode::UserDisabled)
+        | None => None,
+    };
+    // Both spellings of "temporary": Dovecot before 2.3 and its imitators know the bare word only.
+    let reason = reason.map(str::as_bytes);
+    reply::fail(&mut line, id, user.map(str::as_bytes), code, reason, refusal.is_temporary());
+    line
+}
+
+/// An account that nobody may log in to, told to a client that knows no `nologin`.
+pub(super) fn nologin_refusal(id: RequestId, account: &Account) -> BytesMut {
+    let mut line = BytesMut::new();
+    let reason = account.nologin.as_ref().and_then(|nologin| nologin.reason.as_deref());
+    reply::fail(&mut line, id, Some(account.user.as_ref()), None, reason.map(str::as_bytes), false);
+    line
+}
+
+/// `FAIL <id> code=invalid_base64 reason=...`, at once: it is no guess at a password.
+pub(super) fn invalid_base64(id: RequestId, reason: &str, out: &mut BytesMut) {
+    reply::fail(out, id, None, Some(FailCode::InvalidBase64), Some(reason.as_bytes()), false);
+}
+
+/// `OK <id> user=<canonical> [nologin [reason=]] [proxy ...] [field ...]`.
+///
+/// Booleans are bare: a login process of Dovecot 2.3 ignores `nologin=yes` and lets the user in.
+pub(super) fn accept(out: &mut BytesMut, id: RequestId, account: &Account, claim: &Claim) {
+    let fields = account.passdb.as_fields();
+    let proxied = fields.find(b"proxy").is_some() && fields.find(b"pass").is_none();
+    if account.nologin.is_none() && !proxied {
+        return reply::ok(out, id, account.user.as_ref(), fields);
+    }
+    let mut extended = FieldsBuf::default();
+    if let Some(nologin) = &account.nologin {
+        extended.flag("nologin");
+        if let Some(reason) = &nologin.reason {
+            extended.push("reason", reason);
+        }
+    }
+    extended.extend(fields);
+    if proxied {
+        // The login process logs in to the next host with what we tell it; it has not kept the password.
+        extended.push("pass", claim.password.expose());
+    }
+    reply::ok(out, id, account.user.as_ref(), extended.as_fields());
+}
+
+/// What a person typed as their name, fit for a peer that decodes no escapes (R7): no control character, no blank.
+fn shown(name: &[u8]) -> String {
+    let text = String::from_utf8_lossy(name);
+    text.chars().take(SHOWN_NAME).map(|c| if c.is_control() || c.is_whitespace() { '?' } else { c }).collect()
+}
+
+/// Text of a peer, for the log and for comparison.
+pub(super) fn lossy(bytes: &[u8]) -> Box<str> {
+    String::from_utf8_lossy(bytes).into()
+}

@@ -1,0 +1,81 @@
+use std::{
+    net::{SocketAddr, TcpStream},
+    process::Stdio,
+};
+
+use super::{Lines, Listener, Place, Smtp, process::Process, wait_until};
+
+const SUBMISSION: u16 = 11587;
+
+/// chasquid with its `dovecot_auth`, which asks gatepost about passwords and about who exists.
+#[derive(Debug)]
+pub struct Chasquid<'a> {
+    place: &'a Place,
+    _process: Process,
+}
+
+impl<'a> Chasquid<'a> {
+    pub fn start(place: &'a Place) -> Self {
+        let directory = |path: &str| place.dir(path, 0o755, 0, 0);
+        directory("chasquid/data");
+        directory("chasquid/domains/example.test");
+        directory("chasquid/certs/mx.example.test");
+        for (name, file) in
+            [("fullchain.pem", "etc/ssl/certs/peer.pem"), ("privkey.pem", "etc/ssl/private/peer.key")]
+        {
+            let to = place.outside("chasquid/certs/mx.example.test").join(name);
+            std::fs::copy(place.tree().root().join(file), to).unwrap();
+        }
+        let (home, log) = (place.inside("chasquid"), place.inside("chasquid.log"));
+        let config = format!(
+            r#"
+hostname: "mx.example.test"
+smtp_address: "{address}:11025"
+submission_address: "{address}:{SUBMISSION}"
+mail_delivery_agent_bin: "/bin/true"
+data_dir: "{home}/data"
+mail_log_path: "{log}"
+dovecot_auth: true
+dovecot_client_path: "{home}/client"
+dovecot_userdb_path: "{home}/userdb"
+"#,
+            address = place.address()
+        );
+        place.write("chasquid/chasquid.conf", &config);
+
+        let log = std::fs::File::create(place.outside("chasquid-stderr.log")).unwrap();
+        let mut command = place.tree().command("/opt/chasquid/usr/bin/chasquid");
+        command.arg(format!("--config_dir={home}")).stdout(Stdio::null()).stderr(log);
+        let mut process = Process::start("chasquid", &mut command);
+        let address: SocketAddr = place.port(SUBMISSION).into();
+        wait_until("chasquid listens", || {
+            assert_eq!(process.ended(), None, "chasquid did not start");
+            TcpStream::connect(address).is_ok()
+        });
+        Self { place, _process: process }
+    }
+
+    pub fn listeners(place: &Place) -> Vec<Listener> {
+        vec![
+            Listener::unix("dovecot-client", place.outside("chasquid/client"), 0o600, 0),
+            Listener::unix("dovecot-userdb", place.outside("chasquid/userdb"), 0o600, 0),
+        ]
+    }
+
+    /// A session within TLS, as chasquid offers authentication in no other.
+    pub fn connect(&self) -> Session {
+        let address = self.place.port(SUBMISSION).to_string();
+        let mut command = self.place.tree().command("openssl");
+        command.args(["s_client", "-quiet", "-verify_quiet", "-starttls", "smtp", "-connect", &address]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = Process::start("openssl", &mut command);
+        let (input, output) = process.streams();
+        Session { smtp: Smtp::over(Lines::over(output, input)), _tls: process }
+    }
+}
+
+/// A session and the process that speaks TLS for it.
+pub struct Session {
+    pub smtp: Smtp,
+    _tls: Process,
+}

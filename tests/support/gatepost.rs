@@ -1,0 +1,149 @@
+use std::{
+    fs,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixDatagram,
+    },
+    process::{Command, Stdio},
+};
+
+use command_fds::{CommandFdExt, FdMapping};
+
+use super::{Listener, Place, listener::At, people::PROBE, process::Process, wait_until};
+
+/// The daemon under test, outside the tree, listening inside it.
+#[derive(Debug)]
+pub struct Gatepost<'a> {
+    place: &'a Place,
+    /// Sockets that outlive the daemon, as a socket unit's do; none when it makes its own.
+    sockets: Vec<OwnedFd>,
+    process: Option<Process>,
+}
+
+impl<'a> Gatepost<'a> {
+    /// Starts it and waits until it is ready. It makes its sockets itself.
+    pub fn start(place: &'a Place, listeners: &[Listener]) -> Self {
+        prepare(place, listeners);
+        let mut gatepost = Self { place, sockets: Vec::new(), process: None };
+        gatepost.start_again();
+        gatepost
+    }
+
+    /// Starts it with its sockets open already, as systemd does for a socket unit: what connects while it is
+    /// away waits in the backlog.
+    pub fn start_activated(place: &'a Place, listeners: &[Listener]) -> Self {
+        prepare(place, listeners);
+        let sockets = listeners.iter().map(Listener::bind).collect();
+        let mut gatepost = Self { place, sockets, process: None };
+        gatepost.start_again();
+        gatepost
+    }
+
+    pub fn start_again(&mut self) {
+        let mut command = if self.sockets.is_empty() {
+            Command::new(env!("CARGO_BIN_EXE_gatepost"))
+        } else {
+            handing_over(&self.sockets)
+        };
+        command.args(["serve", "--config"]).arg(self.place.outside("gatepost.toml"));
+        self.process = Some(launch(self.place, command));
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.process.as_ref().expect("gatepost runs").pid()
+    }
+
+    pub fn stop(&mut self) {
+        let status = self.process.take().expect("gatepost runs").stop();
+        assert!(status.success(), "gatepost ended with {status}:\n{}", self.log());
+    }
+
+    /// Ends it as a crash would: its sockets stay behind, and nobody is told.
+    pub fn kill(&mut self) {
+        self.process.take().expect("gatepost runs").kill();
+    }
+
+    pub fn restart(&mut self) {
+        self.stop();
+        self.start_again();
+    }
+
+    pub fn log(&self) -> String {
+        self.place.read("gatepost.log")
+    }
+}
+
+/// A command that runs gatepost with `sockets` from descriptor 3 on. What comes after its arguments goes to
+/// gatepost.
+fn handing_over(sockets: &[OwnedFd]) -> Command {
+    // LISTEN_PID can only be known after the fork: the shell's own pid becomes gatepost's.
+    let mut command = Command::new("sh");
+    command.args(["-c", r#"export LISTEN_PID=$$; exec "$@""#, "sh", env!("CARGO_BIN_EXE_gatepost")]);
+    command.env("LISTEN_FDS", sockets.len().to_string());
+    let mappings = sockets.iter().zip(3..).map(|(socket, child_fd)| FdMapping {
+        parent_fd: socket.as_fd().try_clone_to_owned().unwrap(),
+        child_fd,
+    });
+    command.fd_mappings(mappings.collect()).unwrap();
+    command
+}
+
+/// Writes the configuration and makes the directories of the sockets.
+fn prepare(place: &Place, listeners: &[Listener]) {
+    place.write("gatepost.toml", &configuration(place, listeners));
+    for listener in listeners {
+        if let At::Path { path, .. } = &listener.at {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+        }
+    }
+    if place.outside("run/login").exists() {
+        place.dir("run/login", 0o750, 0, place.tree().gid("dovenull"));
+    }
+}
+
+fn configuration(place: &Place, listeners: &[Listener]) -> String {
+    let (state, runtime) = (place.outside("gatepost/state"), place.outside("gatepost/run"));
+    let (state, runtime, people) = (state.display(), runtime.display(), place.outside("people"));
+    let people = people.display();
+    let mut text = format!(
+        r#"
+[server]
+state_dir = "{state}"
+runtime_dir = "{runtime}"
+
+[sasl]
+mechanisms = ["PLAIN", "LOGIN"]
+failure_delay = "200ms"
+
+[[directory]]
+name = "people"
+type = "passwd-file"
+file = "{people}"
+"#
+    );
+    let probe = Listener::unix("dovecot-userdb", place.outside(PROBE), 0o600, 0);
+    for listener in listeners.iter().chain([&probe]) {
+        text.push_str(&listener.config());
+    }
+    text
+}
+
+/// Starts it and waits until it says to its supervisor that it is ready.
+fn launch(place: &Place, mut command: Command) -> Process {
+    let notify = place.outside("notify");
+    let _ = fs::remove_file(&notify);
+    let supervisor = UnixDatagram::bind(&notify).unwrap();
+    supervisor.set_nonblocking(true).unwrap();
+    let log = fs::OpenOptions::new().create(true).append(true).open(place.outside("gatepost.log")).unwrap();
+
+    command.env("NOTIFY_SOCKET", &notify).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    let mut process = Process::start("gatepost", &mut command);
+    let mut message = [0; 1024];
+    wait_until("gatepost is ready", || {
+        assert_eq!(process.ended(), None, "gatepost did not start:\n{}", place.read("gatepost.log"));
+        supervisor
+            .recv(&mut message)
+            .is_ok_and(|length| message[..length].split(|&byte| byte == b'\n').any(|line| line == b"READY=1"))
+    });
+    process
+}

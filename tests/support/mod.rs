@@ -1,0 +1,52 @@
+//! Real mail servers for the tests to talk to, and gatepost beside them.
+//!
+//! [`Tree`] is a small Debian with the servers in it, made by `tests/peers/make-tree`. A test takes a
+//! [`Place`] in one: a directory and a loopback address of its own, so that tests run side by side. In it run
+//! [`Gatepost`], [`Dovecot`], [`Postfix`] and the others, each a value that ends its server when it is
+//! dropped. Nothing here skips: what is missing fails the test with the command that provides it.
+
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "every test uses its own part of the house")]
+
+mod chasquid;
+mod dovecot;
+mod exim;
+mod gatepost;
+mod imap;
+mod lines;
+mod listener;
+mod people;
+mod place;
+mod postfix;
+mod process;
+mod smtp;
+mod tree;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+pub use chasquid::Chasquid;
+pub use dovecot::Dovecot;
+pub use exim::Exim;
+pub use gatepost::Gatepost;
+pub use imap::Imap;
+pub use lines::Lines;
+pub use listener::Listener;
+pub use people::People;
+pub use place::Place;
+pub use postfix::{Postfix, Smtpd};
+pub use smtp::{Reply, Smtp};
+pub use tree::Tree;
+
+/// How long anything may take that should happen at once. Generous, as two cores may run many servers.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Waits until `condition` holds and fails the test when it does not within [`DEADLINE`].
+pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < DEADLINE, "waited {DEADLINE:?} in vain until {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,171 @@
+use std::{
+    net::{SocketAddr, TcpStream},
+    process::{Command, Output},
+};
+
+use super::{Lines, Listener, Place, Smtp, wait_until};
+
+/// Where gatepost answers over TCP.
+const INET: u16 = 10901;
+
+/// The four ways in which an smtpd reaches gatepost, each on its own port.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Smtpd {
+    Unix = 10587,
+    Inet = 10588,
+    ChrootedUnix = 10589,
+    ChrootedInet = 10590,
+}
+
+impl Smtpd {
+    pub const ALL: [Self; 4] = [Self::Unix, Self::Inet, Self::ChrootedUnix, Self::ChrootedInet];
+
+    /// Whether a restart of gatepost is out of the remote's sight: on TCP the first request after one is lost.
+    pub fn is_unix(self) -> bool {
+        matches!(self, Self::Unix | Self::ChrootedUnix)
+    }
+}
+
+/// Postfix with the lines of `conf.d/peers/postfix-main.cf` in its main.cf and four smtpds in its master.cf.
+#[derive(Debug)]
+pub struct Postfix<'a> {
+    place: &'a Place,
+    running: bool,
+}
+
+impl<'a> Postfix<'a> {
+    /// `deliver_to` takes the mail for example.test by LMTP.
+    pub fn start(place: &'a Place, deliver_to: Option<SocketAddr>) -> Self {
+        install(place, deliver_to);
+        let mut postfix = Self { place, running: false };
+        postfix.start_again();
+        postfix
+    }
+
+    pub fn start_again(&mut self) {
+        let started = self.control("start");
+        assert!(started.status.success(), "{started:?}\n{}", self.log());
+        self.running = true;
+        wait_until("Postfix listens", || {
+            Smtpd::ALL.iter().all(|&smtpd| TcpStream::connect(self.address(smtpd)).is_ok())
+        });
+    }
+
+    pub fn stop(&mut self) {
+        self.running = false;
+        let stopped = self.control("stop");
+        assert!(stopped.status.success(), "{stopped:?}\n{}", self.log());
+    }
+
+    /// Every socket that gatepost has to hold for this Postfix.
+    pub fn listeners(place: &Place) -> Vec<Listener> {
+        let group = place.tree().gid("postfix");
+        vec![
+            Listener::unix("dovecot-client", place.outside("postfix/spool/gatepost/auth"), 0o660, group),
+            Listener::inet("dovecot-client", place.port(INET)),
+        ]
+    }
+
+    pub fn connect(&self, smtpd: Smtpd) -> Smtp {
+        Smtp::connect(self.address(smtpd))
+    }
+
+    /// A connection whose banner has not been waited for.
+    pub fn connect_unheard(&self, smtpd: Smtpd) -> Lines {
+        Lines::connect(self.address(smtpd))
+    }
+
+    pub fn log(&self) -> String {
+        self.place.read("postfix.log")
+    }
+
+    fn address(&self, smtpd: Smtpd) -> SocketAddr {
+        self.place.port(smtpd as u16).into()
+    }
+
+    fn control(&self, action: &str) -> Output {
+        let config = self.place.inside("postfix/etc");
+        self.place.tree().command("postfix").args(["-c", &config, action]).output().unwrap()
+    }
+}
+
+impl Drop for Postfix<'_> {
+    fn drop(&mut self) {
+        if self.running {
+            let _ = self.control("stop");
+        }
+    }
+}
+
+fn install(place: &Place, deliver_to: Option<SocketAddr>) {
+    let tree = place.tree();
+    let postfix = tree.uid("postfix");
+    place.dir("postfix/etc", 0o755, 0, 0);
+    place.dir("postfix/spool", 0o755, 0, 0);
+    place.dir("postfix/data", 0o755, postfix, postfix);
+    for file in ["postfix-files", "postfix-files.d", "dynamicmaps.cf", "dynamicmaps.cf.d"] {
+        let from = tree.root().join("etc/postfix").join(file);
+        if from.exists() {
+            let copied = Command::new("cp").arg("-r").arg(from).arg(place.outside("postfix/etc")).status();
+            assert!(copied.unwrap().success());
+        }
+    }
+
+    let (home, log) = (place.inside("postfix"), place.inside("postfix.log"));
+    let delivery = deliver_to.map_or("discard".to_owned(), |address| format!("lmtp:inet:{address}"));
+    let main = format!(
+        "compatibility_level = 3.6
+queue_directory = {home}/spool
+data_directory = {home}/data
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+meta_directory = {home}/etc
+mail_owner = postfix
+setgid_group = postdrop
+# An address that the interface has; the smtpds listen on the place's own.
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+myhostname = mx.example.test
+mydestination =
+# As every remote is this machine: only who is logged in may send.
+mynetworks =
+alias_maps =
+local_recipient_maps =
+virtual_mailbox_domains = example.test
+virtual_transport = {delivery}
+# Nothing leaves this machine.
+default_transport = discard
+maillog_file = {log}
+maillog_file_prefixes = /var/log, /srv
+{}",
+        Place::snippet("postfix-main.cf")
+    );
+    place.write("postfix/etc/main.cf", &main);
+    place.write("postfix/etc/master.cf", &services(place));
+}
+
+fn services(place: &Place) -> String {
+    let address = place.address();
+    let inet = format!("-o smtpd_sasl_path=inet:{address}:{INET}");
+    let mut text = String::new();
+    for (smtpd, chroot, path) in [
+        (Smtpd::Unix, 'n', ""),
+        (Smtpd::Inet, 'n', &*inet),
+        (Smtpd::ChrootedUnix, 'y', ""),
+        (Smtpd::ChrootedInet, 'y', &*inet),
+    ] {
+        let port = smtpd as u16;
+        text += &format!("{address}:{port} inet n - {chroot} - - smtpd -o smtpd_tls_auth_only=no {path}\n");
+    }
+    text + "cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+retry unix - - n - - error
+discard unix - - n - - discard
+lmtp unix - - n - - lmtp
+anvil unix - - n - 1 anvil
+postlog unix-dgram n - n - 1 postlogd
+"
+}
