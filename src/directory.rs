@@ -6,6 +6,7 @@
 //! What a row, a line or an entry means is decided in one place for all of them, `row`. Passwords are not compared
 //! here: an account carries its stored one, and each directory a [`Decoy`] for those who have none.
 //!
+//! - [`sqlite`]: the embedded user store.
 //! - `passwd_file`: Dovecot's passwd-file, held in memory.
 //! - `static_`: one answer for everybody.
 
@@ -18,6 +19,7 @@ use self::{
     ids::Ids,
     passwd_file::PasswdFile,
     row::{BadRow, Recipe},
+    sqlite::{Sqlite, Trouble, Users},
     static_::Static,
 };
 use crate::{
@@ -33,6 +35,7 @@ mod ids;
 mod misfit;
 mod passwd_file;
 mod row;
+pub mod sqlite;
 mod static_;
 
 pub use self::{
@@ -55,6 +58,7 @@ struct Inner {
 }
 
 enum Kind {
+    Sqlite(Sqlite),
     PasswdFile(PasswdFile),
     Static(Static),
 }
@@ -84,19 +88,15 @@ impl Directory {
     /// What the configuration says and no account could be made with.
     pub fn open(config: &config::Directory, default_domain: Option<&str>) -> Result<Self, Misfit> {
         let misfit = |what: String| Misfit::new(config, what);
-        let domains = Domains::new(config.domains.clone());
+        let mut recipe = recipe(config, default_domain)?;
+        let domains = recipe.domains.clone();
         let decoy = Arc::new(Decoy::new().map_err(|broken: Broken| misfit(broken.to_string()))?);
-        let mut recipe = Recipe {
-            directory: Arc::clone(&config.name),
-            domains: domains.clone(),
-            default_domain: default_domain.map(Arc::from),
-            default_scheme: Scheme::Crypt,
-            fields: config.fields.clone(),
-            ids: Ids::default(),
-        };
-        recipe.check().map_err(|(field, bad)| misfit(format!("fields.{field}: {bad}")))?;
         let kind = match &config.kind {
-            config::Kind::Sqlite { .. } => return Err(misfit("not built in".to_owned())),
+            config::Kind::Sqlite { file } => {
+                // Only what nobody configured is made by itself.
+                let create = config.place.is_none();
+                Kind::Sqlite(Sqlite::open(file, create, recipe, &decoy))
+            }
             config::Kind::PasswdFile { file, default_scheme } => {
                 if let Some(scheme) = default_scheme {
                     recipe.default_scheme = Scheme::named(scheme)
@@ -136,9 +136,9 @@ impl Directory {
     /// # Errors
     ///
     /// When it cannot be sure: it did not answer, or its answer makes no account.
-    #[expect(clippy::unused_async, reason = "the next kind of directory has something to wait for")]
     pub async fn lookup(&self, user: &Username) -> Result<Option<Arc<Account>>, Unavailable> {
         let found = match &self.0.kind {
+            Kind::Sqlite(database) => database.lookup(user).await,
             Kind::PasswdFile(file) => file.lookup(user),
             Kind::Static(fixed) => fixed.lookup(user).map_err(|bad| bad.to_string()),
         };
@@ -160,7 +160,7 @@ impl Directory {
     pub async fn watch(self) {
         match &self.0.kind {
             Kind::PasswdFile(_) => passwd_file::watch(self.clone()).await,
-            Kind::Static(_) => {}
+            Kind::Sqlite(_) | Kind::Static(_) => {}
         }
     }
 
@@ -170,7 +170,7 @@ impl Directory {
         // Whoever reloads has no use for a panic's message; the log has it.
         let _ = tokio::task::spawn_blocking(move || match &directory.0.kind {
             Kind::PasswdFile(file) => file.reload(),
-            Kind::Static(_) => {}
+            Kind::Sqlite(_) | Kind::Static(_) => {}
         })
         .await;
     }
@@ -178,6 +178,21 @@ impl Directory {
     /// Sends the names until there are no more, or nobody wants them.
     async fn list_to(&self, to: &mpsc::Sender<Result<Username, Unavailable>>) {
         match &self.0.kind {
+            Kind::Sqlite(database) => {
+                let mut next = Some(String::new());
+                while let Some(after) = next.take() {
+                    match database.page(after).await {
+                        Ok((page, more)) => {
+                            next = more;
+                            self.send(page.iter(), to).await;
+                        }
+                        Err(why) => drop(to.send(Err(self.unavailable(why))).await),
+                    }
+                    if to.is_closed() {
+                        return;
+                    }
+                }
+            }
             Kind::PasswdFile(file) => {
                 let content = file.snapshot();
                 match content.names() {
@@ -203,6 +218,41 @@ impl Directory {
 
     fn unavailable(&self, why: String) -> Unavailable {
         Unavailable { directory: Arc::clone(&self.0.name), why }
+    }
+}
+
+/// Opens the user database of a directory for changes, in `gatepost user`. With `create`, makes it first, if it is not
+/// there; the directory that it is in as well.
+///
+/// # Errors
+///
+/// A directory of another type, or one that no account could be made with, is the operator's to mend. The rest is
+/// trouble with the file.
+pub fn users(
+    config: &config::Directory,
+    default_domain: Option<&str>,
+    create: bool,
+) -> Result<Result<Users, Trouble>, Misfit> {
+    match &config.kind {
+        config::Kind::Sqlite { file } => Ok(Users::open(file, create, recipe(config, default_domain)?)),
+        config::Kind::PasswdFile { .. } | config::Kind::Static { .. } => {
+            Err(Misfit::new(config, "is not of type sqlite: its users are not kept by gatepost".to_owned()))
+        }
+    }
+}
+
+fn recipe(config: &config::Directory, default_domain: Option<&str>) -> Result<Recipe, Misfit> {
+    let recipe = Recipe {
+        directory: Arc::clone(&config.name),
+        domains: Domains::new(config.domains.clone()),
+        default_domain: default_domain.map(Arc::from),
+        default_scheme: Scheme::Crypt,
+        fields: config.fields.clone(),
+        ids: Ids::default(),
+    };
+    match recipe.check() {
+        Ok(()) => Ok(recipe),
+        Err((field, bad)) => Err(Misfit::new(config, format!("fields.{field}: {bad}"))),
     }
 }
 

@@ -1,0 +1,116 @@
+//! Directory type `sqlite`: the embedded user store, which `gatepost user` manages.
+//!
+//! Lookups go to a few threads, each with a connection of its own: SQLite calls block, and the runtime's threads have
+//! others to serve. The queue before them is bounded, and so is the time that a lookup waits; whoever finds it full,
+//! or waits too long, gets no answer, which is a temporary failure.
+//!
+//! The file is opened when the first question comes, and again after anything went wrong, so a file that is missing
+//! or broken costs temporary failures for as long as it is, and nothing else. Readers never make a file: where the
+//! file system is not mounted, an empty one would bounce everybody's mail.
+//!
+//! Values are bound, never pasted into SQL. The tables are in `schema`.
+
+use std::{
+    path::Path,
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+    time::Duration,
+};
+
+use tokio::sync::oneshot;
+use tracing::{error, warn};
+
+use self::reader::{Job, Reader};
+use super::row::Recipe;
+use crate::{account::Account, password::Decoy, username::Username};
+
+mod entry;
+mod reader;
+mod schema;
+mod users;
+
+pub use self::{
+    schema::Trouble,
+    users::{AddError, Details, NewUser, Users},
+};
+
+/// Lookups that may wait.
+const QUEUE: usize = 1024;
+
+/// How long an answer is waited for: a disk that hangs must not hold requests for ever.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The asking side.
+pub(super) struct Sqlite {
+    jobs: SyncSender<Job>,
+}
+
+impl Sqlite {
+    /// Starts the readers. With `create`, makes the file first, if it is not there: for the embedded default.
+    pub(super) fn open(path: &Path, create: bool, recipe: Recipe, decoy: &Arc<Decoy>) -> Self {
+        if create && let Err(trouble) = schema::create(path) {
+            error!(directory = %recipe.directory, file = ?path, %trouble, "no user database");
+        }
+        recipe.warm();
+        let recipe = Arc::new(recipe);
+        let (jobs, queue) = sync_channel(QUEUE);
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..threads() {
+            let reader = Reader {
+                path: path.to_owned(),
+                recipe: Arc::clone(&recipe),
+                decoy: Arc::clone(decoy),
+                db: None,
+            };
+            start(reader, Arc::clone(&queue));
+        }
+        Self { jobs }
+    }
+
+    pub(super) async fn lookup(&self, user: &Username) -> Result<Option<Arc<Account>>, String> {
+        self.ask(|reply| Job::Lookup(user.clone(), reply)).await
+    }
+
+    /// The next names after `after`, which starts as `""`, and where to go on; `None` at the end.
+    pub(super) async fn page(&self, after: String) -> Result<(Vec<Username>, Option<String>), String> {
+        let names = self.ask(|reply| Job::Page(after, reply)).await?;
+        let next = (names.len() == usize::from(reader::PAGE)).then(|| names.last().cloned()).flatten();
+        let users = names.iter().filter_map(|name| {
+            let user = Username::normalise(name.as_bytes(), None).ok().filter(|user| user.as_str() == name);
+            if user.is_none() {
+                warn!(?name, "a user that nobody can be: the name is not in normal form");
+            }
+            user
+        });
+        Ok((users.collect(), next))
+    }
+
+    async fn ask<T>(&self, job: impl FnOnce(oneshot::Sender<Result<T, String>>) -> Job) -> Result<T, String> {
+        let (reply, answer) = oneshot::channel();
+        self.jobs.try_send(job(reply)).map_err(|_| "too many lookups are waiting".to_owned())?;
+        match tokio::time::timeout(PATIENCE, answer).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err("a reader failed".to_owned()),
+            Err(_) => Err(format!("no answer within {PATIENCE:?}")),
+        }
+    }
+}
+
+/// As many as can read at once, within reason: with one a long listing would hold up logins.
+fn threads() -> usize {
+    thread::available_parallelism().map_or(2, |cores| cores.get().clamp(2, 8))
+}
+
+fn start(reader: Reader, queue: Arc<Mutex<Receiver<Job>>>) {
+    let started = thread::Builder::new().name("sqlite".to_owned()).spawn(move || reader.run(&queue));
+    if let Err(error) = started {
+        // With none at all, the queue has no end, and every lookup fails at once.
+        error!(%error, "no thread to read the user database with");
+    }
+}
+
+#[cfg(test)]
+mod tests;

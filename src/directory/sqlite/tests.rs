@@ -1,0 +1,326 @@
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use proptest::prelude::*;
+use tempfile::TempDir;
+use zeroize::Zeroizing;
+
+use super::{AddError, NewUser, QUEUE, Trouble, Users};
+use crate::{
+    account::State,
+    config,
+    directory::{
+        Directory, Kind,
+        tests::{config, name, names},
+        users,
+    },
+};
+
+struct Fixture {
+    config: config::Directory,
+    path: PathBuf,
+    _home: TempDir,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let home = TempDir::new().unwrap();
+        let path = home.path().join("users.db");
+        let config = config(&format!(
+            "[[directory]]\nname = 'local'\ntype = 'sqlite'\nfile = '{}'\ndomains = ['example.org']\n",
+            path.display()
+        ));
+        Self { config, path, _home: home }
+    }
+
+    fn users(&self) -> Users {
+        users(&self.config, None, true).unwrap().unwrap()
+    }
+
+    fn directory(&self) -> Directory {
+        Directory::open(&self.config, None).unwrap()
+    }
+}
+
+fn with_password(text: &str) -> NewUser {
+    NewUser { password: Some(Zeroizing::new(text.to_owned())), ..NewUser::default() }
+}
+
+/// What a lookup says: the password's scheme, "none", "unknown" or "unavailable".
+async fn ask(directory: &Directory, user: &str) -> String {
+    match directory.lookup(&name(user)).await {
+        Ok(Some(account)) => {
+            account.password.as_ref().map_or("none".to_owned(), |stored| stored.scheme().to_string())
+        }
+        Ok(None) => "unknown".to_owned(),
+        Err(_) => "unavailable".to_owned(),
+    }
+}
+
+fn pairs(list: &[(&str, &str)]) -> Vec<(String, String)> {
+    list.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[tokio::test]
+async fn what_an_administrator_adds_is_what_a_login_finds() {
+    let fixture = Fixture::new();
+    let fields = pairs(&[
+        ("active", "no"),
+        ("allow_nets", "192.0.2.0/24"),
+        ("pop3", "no"),
+        ("quota_rule", "*:bytes=1\t2"),
+        ("forward_a", "b"),
+    ]);
+    let new = NewUser {
+        uid: Some(5000),
+        gid: Some(5001),
+        home: Some("/m/alice".to_owned()),
+        fields,
+        ..with_password("{PLAIN}secret")
+    };
+    fixture.users().add(&name("alice@example.org"), &new).unwrap();
+    let account = fixture.directory().lookup(&name("alice@example.org")).await.unwrap().unwrap();
+    assert!(account.password.as_ref().unwrap().matches(b"secret").unwrap());
+    assert_eq!(account.state, State::Disabled);
+    assert!(!account.services.allow("pop3") && account.services.allow("imap"));
+    assert!(!account.admits("198.51.100.1".parse().ok()));
+    assert_eq!(
+        account.userdb.as_fields().raw(),
+        b"uid=5000\tgid=5001\thome=/m/alice\tquota_rule=*:bytes=1\x01t2"
+    );
+    assert_eq!(account.passdb.as_fields().raw(), b"forward_a=b");
+}
+
+#[tokio::test]
+async fn changes_are_seen_by_readers_that_are_open() {
+    let fixture = Fixture::new();
+    let (mut users, directory) = (fixture.users(), fixture.directory());
+    let alice = name("alice@example.org");
+    assert_eq!(ask(&directory, "alice@example.org").await, "unknown");
+    users.add(&alice, &with_password("{PLAIN}a")).unwrap();
+    assert_eq!(ask(&directory, "alice@example.org").await, "PLAIN");
+    assert!(matches!(users.add(&alice, &with_password("{PLAIN}b")), Err(AddError::Exists)));
+    assert!(users.set_password(&alice, "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=").unwrap());
+    assert_eq!(ask(&directory, "alice@example.org").await, "SHA1");
+    assert!(users.delete(&alice).unwrap());
+    assert_eq!(ask(&directory, "alice@example.org").await, "unknown");
+    assert!(!users.delete(&alice).unwrap() && !users.set_password(&alice, "{PLAIN}a").unwrap());
+    users.add(&alice, &NewUser::default()).unwrap();
+    assert_eq!(ask(&directory, "alice@example.org").await, "none");
+    assert_eq!(users.details(&alice).unwrap().unwrap().fields, [], "nothing of the deleted one is left");
+}
+
+#[tokio::test]
+async fn a_missing_or_broken_file_is_an_outage_until_it_is_whole() {
+    let fixture = Fixture::new();
+    let directory = fixture.directory();
+    let user = "alice@example.org";
+    assert_eq!(ask(&directory, user).await, "unavailable");
+    assert!(!fixture.path.exists(), "a lookup makes no file");
+    assert_eq!(names(directory.list()).await, [Err("local".to_owned())]);
+    fixture.users().add(&name(user), &with_password("{PLAIN}a")).unwrap();
+    assert_eq!(ask(&directory, user).await, "PLAIN");
+    let aside = fixture.path.with_file_name("aside");
+    fs::rename(&fixture.path, &aside).unwrap();
+    assert_eq!(ask(&directory, user).await, "unavailable", "although the old file is still open");
+    for broken in ["", "not a database"] {
+        fs::write(&fixture.path, broken).unwrap();
+        assert_eq!(ask(&directory, user).await, "unavailable", "{broken:?}");
+    }
+    fs::rename(&aside, &fixture.path).unwrap();
+    assert_eq!(ask(&directory, user).await, "PLAIN");
+}
+
+#[tokio::test]
+async fn the_embedded_default_makes_its_file_at_the_start() {
+    let mut fixture = Fixture::new();
+    fixture.config.place = None;
+    assert_eq!(ask(&fixture.directory(), "alice@example.org").await, "unknown");
+}
+
+#[tokio::test]
+async fn an_account_that_cannot_be_is_refused_when_it_is_added_and_unavailable_when_it_is_there() {
+    let fixture = Fixture::new();
+    let mut users = fixture.users();
+    let user = name("alice@example.org");
+    let bad: &[(&str, &str)] = &[
+        ("allow_nets", "nonsense"),
+        ("imap", "maybe"),
+        ("active", "maybe"),
+        ("nopassword", "y"),
+        ("uid", "7"),
+        ("password", "{PLAIN}a"),
+        ("a=b", "c"),
+        ("master_user", "root"),
+    ];
+    for (field, value) in bad {
+        let new = NewUser { fields: pairs(&[(field, value)]), ..NewUser::default() };
+        let AddError::Bad(why) = users.add(&user, &new).unwrap_err() else { panic!("{field}") };
+        assert!(!why.contains("nonsense") && !why.contains("{PLAIN}"), "{why}");
+    }
+    let twice = NewUser { fields: pairs(&[("quota", "1"), ("quota", "2")]), ..NewUser::default() };
+    assert!(matches!(users.add(&user, &twice), Err(AddError::Bad(_))));
+    assert!(matches!(users.add(&user, &with_password("{NO-SUCH}a")), Err(AddError::Bad(_))));
+    assert!(!users.has(&user).unwrap());
+
+    users.add(&user, &with_password("{PLAIN}a")).unwrap();
+    assert!(users.set_password(&user, "{NO-SUCH}a").unwrap(), "as another program might");
+    let directory = fixture.directory();
+    assert_eq!(ask(&directory, "alice@example.org").await, "unavailable");
+    assert_eq!(ask(&directory, "bob@example.org").await, "unknown", "the others are not touched");
+    assert!(users.details(&user).unwrap().unwrap().unavailable.is_some());
+}
+
+#[tokio::test]
+async fn listings_come_in_pages_and_hold_what_the_directory_serves() {
+    let fixture = Fixture::new();
+    let users = fixture.users();
+    drop(users);
+    let db = super::schema::open_to_write(&fixture.path).unwrap();
+    let count = 3 * i64::from(super::reader::PAGE) + 7;
+    db.execute_batch(&format!(
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count})
+         INSERT INTO users (name) SELECT 'user' || i || '@example.org' FROM n;
+         INSERT INTO users (name) VALUES ('other@example.net'), ('NotNormal@example.org'), ('a b@example.org')"
+    ))
+    .unwrap();
+    let directory = fixture.directory();
+    let listed = names(directory.list()).await;
+    assert_eq!(listed.len(), usize::try_from(count).unwrap());
+    assert!(listed.iter().all(|name| name.as_ref().unwrap().ends_with("@example.org")));
+    let mut dropped = directory.list();
+    dropped.recv().await.unwrap().unwrap();
+    drop(dropped);
+    assert_eq!(ask(&directory, "user1@example.org").await, "none");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_see_whole_users_while_others_are_written() {
+    let fixture = Fixture::new();
+    let directory = fixture.directory();
+    let both = NewUser { fields: pairs(&[("one", "1"), ("two", "2")]), ..with_password("{PLAIN}a") };
+    fixture.users().add(&name("alice@example.org"), &both).unwrap();
+    let done = Arc::new(AtomicBool::new(false));
+    let writer = std::thread::spawn({
+        let (mut users, done) = (fixture.users(), Arc::clone(&done));
+        move || {
+            let alice = name("alice@example.org");
+            for _ in 0..50 {
+                assert!(users.delete(&alice).unwrap());
+                users.add(&alice, &both).unwrap();
+            }
+            done.store(true, Ordering::Release);
+        }
+    });
+    let (mut found, mut lookups) = (0, 0);
+    while !done.load(Ordering::Acquire) {
+        lookups += 1;
+        if let Some(account) = directory.lookup(&name("alice@example.org")).await.unwrap() {
+            assert_eq!(account.userdb.as_fields().raw(), b"one=1\ttwo=2");
+            found += 1;
+        }
+    }
+    writer.join().unwrap();
+    assert!(lookups > 0 && ask(&directory, "alice@example.org").await == "PLAIN", "{found} of {lookups}");
+}
+
+#[tokio::test]
+async fn a_full_queue_and_a_dead_reader_are_outages() {
+    let fixture = Fixture::new();
+    fixture.users();
+    let directory = fixture.directory();
+    let Kind::Sqlite(database) = &directory.0.kind else { panic!("not sqlite") };
+    let (jobs, queue) = std::sync::mpsc::sync_channel(QUEUE);
+    let stuck = super::Sqlite { jobs };
+    let mut waiting = Vec::new();
+    for _ in 0..QUEUE {
+        let mut lookup = Box::pin(stuck.page(String::new()));
+        assert!(futures_util::poll!(&mut lookup).is_pending());
+        waiting.push(lookup);
+    }
+    assert_eq!(stuck.page(String::new()).await.unwrap_err(), "too many lookups are waiting");
+    drop(queue);
+    for lookup in waiting {
+        assert_eq!(lookup.await.unwrap_err(), "a reader failed");
+    }
+    assert_eq!(database.page(String::new()).await, Ok((Vec::new(), None)), "the real one goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_a_reader_that_hangs() {
+    let (jobs, _queue) = std::sync::mpsc::sync_channel(1);
+    let stuck = super::Sqlite { jobs };
+    assert!(stuck.lookup(&name("a@example.org")).await.unwrap_err().starts_with("no answer within"));
+}
+
+#[test]
+fn names_and_values_are_bound_never_pasted() {
+    let fixture = Fixture::new();
+    let mut users = fixture.users();
+    let injections =
+        ["x' OR '1'='1", "x'; DROP TABLE users; --", "x\" OR 1=1", "%", "_", "' UNION SELECT 1--", "x\0y"];
+    let all: Vec<String> = (0..=255u8).map(|byte| format!("a{}b", char::from(byte))).collect();
+    users.add(&name("victim@example.org"), &with_password("{PLAIN}v")).unwrap();
+    for (number, text) in injections.iter().map(|text| (*text).to_owned()).chain(all).enumerate() {
+        let user = name(&format!("user{number}@example.org"));
+        let new = NewUser {
+            home: Some(text.clone()),
+            fields: vec![("note".to_owned(), text.clone())],
+            ..with_password("{PLAIN}a")
+        };
+        users.add(&user, &new).unwrap();
+        let details = users.details(&user).unwrap().unwrap();
+        assert_eq!((details.home.as_deref(), details.fields[0].1.as_str()), (Some(&*text), &*text));
+        assert!(users.page(&text, 1000).unwrap().len() <= number + 2);
+    }
+    let victim = users.details(&name("victim@example.org")).unwrap().unwrap();
+    assert_eq!((victim.home, victim.fields), (None, Vec::new()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn a_name_finds_itself_and_nobody_else(raw in proptest::collection::vec(any::<u8>(), 1..12)) {
+        thread_local! {
+            static SHARED: Fixture = {
+                let fixture = Fixture::new();
+                fixture.users().add(&name("alice@example.org"), &with_password("{PLAIN}a")).unwrap();
+                fixture
+            };
+        }
+        // Whatever gets through normalisation, and a little more: the table itself is asked.
+        if let Ok(user) = crate::username::Username::normalise(&raw, None) {
+            SHARED.with(|fixture| {
+                let mut users = fixture.users();
+                let was_there = users.has(&user).unwrap();
+                prop_assert!(!was_there);
+                users.add(&user, &NewUser::default()).unwrap();
+                prop_assert!(users.has(&user).unwrap());
+                prop_assert_eq!(users.page("", 10).unwrap().len(), 2);
+                prop_assert!(users.delete(&user).unwrap());
+                Ok(())
+            })?;
+        }
+    }
+}
+
+#[test]
+fn a_database_of_a_later_version_is_told_apart_from_a_missing_one() {
+    let fixture = Fixture::new();
+    let open = |create| users(&fixture.config, None, create).unwrap();
+    assert!(matches!(open(false), Err(Trouble::Missing)));
+    drop(open(true).unwrap());
+    set_version(&fixture.path, 99);
+    let Err(trouble) = open(true) else { panic!("opened") };
+    assert!(trouble.to_string().contains("version 99"), "{trouble}");
+}
+
+fn set_version(path: &Path, version: i64) {
+    rusqlite::Connection::open(path).unwrap().pragma_update(None, "user_version", version).unwrap();
+}
