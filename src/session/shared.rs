@@ -18,7 +18,7 @@ use crate::mechanism::Mechanism;
 pub struct Shared {
     /// `SPID`. One for the daemon on every socket: a mail process that serves several logins compares the one of
     /// the login socket with the one of the master socket, and refuses if they differ. It changes with every
-    /// start, because the table of accepted logins is gone then.
+    /// start, because the table of accepted logins is gone then. Mail processes read it as a pid: 1 to 2^31 - 1.
     pub spid: u32,
     /// Logins that wait to be claimed.
     pub table: Table,
@@ -42,7 +42,7 @@ impl Shared {
     /// For a daemon that starts now.
     pub fn new(tokens: TokenKey, started: Instant) -> Result<Self, getrandom::Error> {
         Ok(Self {
-            spid: getrandom::u32()?.max(1),
+            spid: (getrandom::u32()? >> 1).max(1),
             table: Table::default(),
             tokens,
             started,
@@ -60,5 +60,18 @@ impl Shared {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
         Ok(Cookie::new(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Instant, Shared, TokenKey};
+
+    #[test]
+    fn mail_processes_take_the_spid_of_every_start_for_a_pid() {
+        for _ in 0..64 {
+            let spid = Shared::new(TokenKey::ephemeral().unwrap(), Instant::now()).unwrap().spid;
+            assert!(i32::try_from(spid).is_ok_and(|pid| pid > 0), "{spid}");
+        }
     }
 }
