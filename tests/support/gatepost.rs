@@ -18,23 +18,28 @@ pub struct Gatepost<'a> {
     /// Sockets that outlive the daemon, as a socket unit's do; none when it makes its own.
     sockets: Vec<OwnedFd>,
     process: Option<Process>,
+    /// Where it tells its supervisor how it is.
+    supervisor: UnixDatagram,
 }
 
 impl<'a> Gatepost<'a> {
     /// Starts it and waits until it is ready. It makes its sockets itself.
     pub fn start(place: &'a Place, listeners: &[Listener]) -> Self {
         prepare(place, listeners);
-        let mut gatepost = Self { place, sockets: Vec::new(), process: None };
-        gatepost.start_again();
-        gatepost
+        Self::start_with(place, Vec::new())
     }
 
     /// Starts it with its sockets open already, as systemd does for a socket unit: what connects while it is
     /// away waits in the backlog.
     pub fn start_activated(place: &'a Place, listeners: &[Listener]) -> Self {
         prepare(place, listeners);
-        let sockets = listeners.iter().map(Listener::bind).collect();
-        let mut gatepost = Self { place, sockets, process: None };
+        Self::start_with(place, listeners.iter().map(Listener::bind).collect())
+    }
+
+    fn start_with(place: &'a Place, sockets: Vec<OwnedFd>) -> Self {
+        let supervisor = UnixDatagram::bind(place.outside("notify")).unwrap();
+        supervisor.set_nonblocking(true).unwrap();
+        let mut gatepost = Self { place, sockets, process: None, supervisor };
         gatepost.start_again();
         gatepost
     }
@@ -46,7 +51,7 @@ impl<'a> Gatepost<'a> {
             handing_over(&self.sockets)
         };
         command.args(["serve", "--config"]).arg(self.place.outside("gatepost.toml"));
-        self.process = Some(launch(self.place, command));
+        self.process = Some(launch(self.place, &self.supervisor, command));
     }
 
     pub fn pid(&self) -> u32 {
@@ -129,16 +134,15 @@ file = "{people}"
 }
 
 /// Starts it and waits until it says to its supervisor that it is ready.
-fn launch(place: &Place, mut command: Command) -> Process {
-    let notify = place.outside("notify");
-    let _ = fs::remove_file(&notify);
-    let supervisor = UnixDatagram::bind(&notify).unwrap();
-    supervisor.set_nonblocking(true).unwrap();
-    let log = fs::OpenOptions::new().create(true).append(true).open(place.outside("gatepost.log")).unwrap();
-
-    command.env("NOTIFY_SOCKET", &notify).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-    let mut process = Process::start("gatepost", &mut command);
+fn launch(place: &Place, supervisor: &UnixDatagram, mut command: Command) -> Process {
     let mut message = [0; 1024];
+    // What the one before had to say.
+    while supervisor.recv(&mut message).is_ok() {}
+
+    let log = fs::OpenOptions::new().create(true).append(true).open(place.outside("gatepost.log")).unwrap();
+    command.env("NOTIFY_SOCKET", place.outside("notify"));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    let mut process = Process::start("gatepost", &mut command);
     wait_until("gatepost is ready", || {
         assert_eq!(process.ended(), None, "gatepost did not start:\n{}", place.read("gatepost.log"));
         supervisor
