@@ -7,6 +7,7 @@
 
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "every test uses its own part of the house")]
 
+mod alone;
 mod chasquid;
 mod dovecot;
 mod exim;
@@ -26,6 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use alone::{Alone, connect};
 pub use chasquid::Chasquid;
 pub use dovecot::Dovecot;
 pub use exim::Exim;
