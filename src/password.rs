@@ -23,6 +23,8 @@ mod plain;
 mod pool;
 mod scheme;
 mod sha_crypt;
+#[cfg(test)]
+mod tests;
 mod yescrypt;
 
 use std::{fmt, sync::Arc};

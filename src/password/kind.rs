@@ -7,6 +7,7 @@ use super::{
     argon2::Argon2,
     blf_crypt::BlfCrypt,
     digest::{Algorithm, Digest},
+    encoding::Encoding,
     md5_crypt::Md5Crypt,
     plain::Plain,
     sha_crypt::ShaCrypt,
@@ -18,7 +19,7 @@ pub(super) enum Kind {
     Argon2(Argon2),
     BlfCrypt(BlfCrypt),
     Digest(Digest),
-    /// `!` or `*` in place of a hash: no password matches.
+    /// `!` or `*` at the head of a hash or in its place: no password matches.
     Locked,
     Md5Crypt(Md5Crypt),
     Plain(Plain),
@@ -56,22 +57,32 @@ impl Kind {
     /// Reads the material of a scheme, its head and encoding taken off.
     pub(super) fn read(scheme: Scheme, material: &[u8]) -> Result<Self, Unusable> {
         match scheme {
+            // Dovecot has no match either for an empty hash, nor for one that was locked the way of shadow files.
+            Scheme::BlfCrypt
+            | Scheme::Crypt
+            | Scheme::Md5Crypt
+            | Scheme::Sha256Crypt
+            | Scheme::Sha512Crypt
+                if matches!(material, [] | [b'!' | b'*', ..]) =>
+            {
+                Ok(Self::Locked)
+            }
             Scheme::Argon2i | Scheme::Argon2id => Argon2::read(scheme, material).map(Self::Argon2),
             Scheme::BlfCrypt => BlfCrypt::read(scheme, material).map(Self::BlfCrypt),
             Scheme::Crypt | Scheme::Sha256Crypt | Scheme::Sha512Crypt => Self::read_crypt(scheme, material),
-            Scheme::LdapMd5 | Scheme::PlainMd5 => digest(scheme, Algorithm::Md5, material),
+            Scheme::LdapMd5 | Scheme::PlainMd5 => unsalted(scheme, Algorithm::Md5, material),
             Scheme::Md5 if material.starts_with(b"$1$") => {
                 Md5Crypt::read(scheme, material).map(Self::Md5Crypt)
             }
             Scheme::Md5 => {
-                let digest = super::encoding::Encoding::Default.decode(Scheme::PlainMd5, material)?;
-                self::digest(scheme, Algorithm::Md5, &digest)
+                let digest = Encoding::Default.decode(Scheme::PlainMd5, material)?;
+                unsalted(scheme, Algorithm::Md5, &digest)
             }
             Scheme::Md5Crypt => Md5Crypt::read(scheme, material).map(Self::Md5Crypt),
             Scheme::Plain => Ok(Self::Plain(Plain::new(material))),
-            Scheme::Sha1 => digest(scheme, Algorithm::Sha1, material),
-            Scheme::Sha256 => digest(scheme, Algorithm::Sha256, material),
-            Scheme::Sha512 => digest(scheme, Algorithm::Sha512, material),
+            Scheme::Sha1 => unsalted(scheme, Algorithm::Sha1, material),
+            Scheme::Sha256 => unsalted(scheme, Algorithm::Sha256, material),
+            Scheme::Sha512 => unsalted(scheme, Algorithm::Sha512, material),
             Scheme::Smd5 => salted(scheme, Algorithm::Md5, material),
             Scheme::Ssha => salted(scheme, Algorithm::Sha1, material),
             Scheme::Ssha256 => salted(scheme, Algorithm::Sha256, material),
@@ -85,7 +96,6 @@ impl Kind {
         let unknown = |scheme| Err(Unusable::UnknownScheme { scheme });
         let mut fields = material.splitn(3, |&byte| byte == b'$');
         match (fields.next(), fields.next(), fields.next()) {
-            (Some(b"" | [b'!' | b'*', ..]), None, _) | (Some([b'!' | b'*', ..]), _, _) => Ok(Self::Locked),
             (Some(b""), Some(id), Some(_)) => match id {
                 b"1" => Md5Crypt::read(scheme, material).map(Self::Md5Crypt),
                 b"2a" | b"2b" | b"2y" => BlfCrypt::read(scheme, material).map(Self::BlfCrypt),
@@ -122,7 +132,7 @@ impl Kind {
     }
 }
 
-fn digest(scheme: Scheme, algorithm: Algorithm, material: &[u8]) -> Result<Kind, Unusable> {
+fn unsalted(scheme: Scheme, algorithm: Algorithm, material: &[u8]) -> Result<Kind, Unusable> {
     Digest::unsalted(algorithm, material)
         .map(Kind::Digest)
         .ok_or(Unusable::Malformed { scheme: scheme.name(), expected: "a whole digest and nothing else" })

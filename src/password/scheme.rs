@@ -144,9 +144,8 @@ fn bare_md5_crypt(text: &[u8]) -> Option<&[u8]> {
 
 /// What an error may say of a name: only what is in our tables, since it may as well be part of a password.
 fn describe(name: &[u8]) -> &'static str {
-    let known = NAMES.iter().map(|&(name, _)| name).chain(UNSUPPORTED.iter().copied());
+    let mut known = NAMES.iter().map(|&(name, _)| name).chain(UNSUPPORTED.iter().copied());
     known
-        .into_iter()
         .find(|known| known.as_bytes().eq_ignore_ascii_case(name))
         .unwrap_or("one of a name unknown to Dovecot")
 }
