@@ -120,7 +120,9 @@ fn a_configuration_with_mistakes_does_not_start_and_says_all_of_them() {
     let gatepost = Alone::new("[sasl]\nmechanism = ['PLAIN']\nfailure_delay = '9s'\n[[directory]]\n", "");
     let refused = gatepost.refused();
     assert_eq!(refused.code, Some(78), "{}", refused.said);
-    for said in ["sasl.mechanism", "mechanisms", "sasl.failure_delay", "gatepost.toml:5:1", "gatepost.toml:6:"] {
+    for said in
+        ["sasl.mechanism", "mechanisms", "sasl.failure_delay", "gatepost.toml:5:1", "gatepost.toml:6:"]
+    {
         assert!(refused.said.contains(said), "{said} is not in\n{}", refused.said);
     }
 }
