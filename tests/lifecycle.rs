@@ -1,6 +1,13 @@
 //! From the first start to the last answer: sockets, their owners and modes, activation, reload, the end.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "a test fails by panicking"
+)]
 
 mod support;
 
@@ -120,7 +127,9 @@ fn a_configuration_with_mistakes_does_not_start_and_says_all_of_them() {
     let gatepost = Alone::new("[sasl]\nmechanism = ['PLAIN']\nfailure_delay = '9s'\n[[directory]]\n", "");
     let refused = gatepost.refused();
     assert_eq!(refused.code, Some(78), "{}", refused.said);
-    for said in ["sasl.mechanism", "mechanisms", "sasl.failure_delay", "gatepost.toml:5:1", "gatepost.toml:6:"] {
+    for said in
+        ["sasl.mechanism", "mechanisms", "sasl.failure_delay", "gatepost.toml:5:1", "gatepost.toml:6:"]
+    {
         assert!(refused.said.contains(said), "{said} is not in\n{}", refused.said);
     }
 }
