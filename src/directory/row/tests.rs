@@ -8,7 +8,7 @@ use crate::{
     username::Username,
 };
 
-const EVERYBODY: &str = "name = 'test'\ntype = 'static'\n";
+const EVERYBODY: &str = "name = 'test'\ntype = 'sqlite'\nfile = '/nonexistent/users.db'\n";
 
 fn recipe(more: &str) -> Recipe {
     let config = config(&format!("[[directory]]\n{EVERYBODY}{more}"));

@@ -16,7 +16,7 @@ use crate::{
     account::State,
     config,
     directory::{
-        Directory, Kind,
+        Directory, Kind, make_embedded,
         tests::{config, name, names},
         users,
     },
@@ -78,8 +78,8 @@ async fn what_an_administrator_adds_is_what_a_login_finds() {
         ("forward_a", "b"),
     ]);
     let new = NewUser {
-        uid: Some(5000),
-        gid: Some(5001),
+        uid: Some("5000".to_owned()),
+        gid: Some("daemon".to_owned()),
         home: Some("/m/alice".to_owned()),
         fields,
         ..with_password("{PLAIN}secret")
@@ -92,7 +92,7 @@ async fn what_an_administrator_adds_is_what_a_login_finds() {
     assert!(!account.admits("198.51.100.1".parse().ok()));
     assert_eq!(
         account.userdb.as_fields().raw(),
-        b"uid=5000\tgid=5001\thome=/m/alice\tquota_rule=*:bytes=1\x01t2"
+        b"uid=5000\tgid=1\thome=/m/alice\tquota_rule=*:bytes=1\x01t2"
     );
     assert_eq!(account.passdb.as_fields().raw(), b"forward_a=b");
 }
@@ -138,9 +138,12 @@ async fn a_missing_or_broken_file_is_an_outage_until_it_is_whole() {
 }
 
 #[tokio::test]
-async fn the_embedded_default_makes_its_file_at_the_start() {
+async fn the_embedded_default_is_made_at_the_start_and_a_configured_file_is_not() {
     let mut fixture = Fixture::new();
+    make_embedded(std::slice::from_ref(&fixture.config)).unwrap();
+    assert!(!fixture.path.exists());
     fixture.config.place = None;
+    make_embedded(std::slice::from_ref(&fixture.config)).unwrap();
     assert_eq!(ask(&fixture.directory(), "alice@example.org").await, "unknown");
 }
 
@@ -167,6 +170,10 @@ async fn an_account_that_cannot_be_is_refused_when_it_is_added_and_unavailable_w
     let twice = NewUser { fields: pairs(&[("quota", "1"), ("quota", "2")]), ..NewUser::default() };
     assert!(matches!(users.add(&user, &twice), Err(AddError::Bad(_))));
     assert!(matches!(users.add(&user, &with_password("{NO-SUCH}a")), Err(AddError::Bad(_))));
+    for uid in ["0", "root", "no-such-user-here"] {
+        let new = NewUser { uid: Some(uid.to_owned()), ..NewUser::default() };
+        assert!(matches!(users.add(&user, &new), Err(AddError::Bad(_))), "{uid}");
+    }
     assert!(!users.has(&user).unwrap());
 
     users.add(&user, &with_password("{PLAIN}a")).unwrap();
