@@ -3,23 +3,23 @@
 //! Changes are written to its file, and the daemon sees them with its next lookup: there is nothing to reload.
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use self::target::{Cannot, Target, describe, no, taken, unavailable};
 use super::{
     Answer, Common, Exit,
     output::{Output, Plain},
     password,
 };
 use crate::{
-    config::{self, Config, Kind},
+    config::Config,
     daemon::Failure,
-    directory::{
-        self,
-        sqlite::{AddError, Details, NewUser, Trouble, Users},
-    },
+    directory::sqlite::{AddError, NewUser, Trouble},
     password::hash_new,
     username::Username,
 };
+
+mod target;
 
 /// What can be done with users.
 #[derive(Debug, Subcommand)]
@@ -102,12 +102,6 @@ pub struct Delete {
     place: Place,
 }
 
-/// A directory of the configuration, and how names are completed in it.
-struct Target<'c> {
-    config: &'c config::Directory,
-    domain: Option<&'c str>,
-}
-
 impl User {
     pub(super) fn run(self, common: &Common) -> Exit {
         let answer = match Config::load(common.config.as_deref()) {
@@ -118,7 +112,7 @@ impl User {
     }
 
     fn answer(self, common: &Common, config: &Config) -> Result<Exit, Answer> {
-        let target = Target::of(config, self.place())?;
+        let target = Target::of(config, self.place().directory.as_deref())?;
         let answer = match self {
             Self::Add(add) => add.run(&target)?,
             Self::List(_) => return list(&target, common.json, Output::of_this_process()),
@@ -204,7 +198,7 @@ fn show(target: &Target<'_>, user: &str) -> Result<Answer, Answer> {
     let user = target.name(user)?;
     let details = target.existing()?.details(&user).map_err(|trouble| target.trouble(&trouble))?;
     let details = details.ok_or_else(|| target.unknown(&user))?;
-    let (text, json) = target.describe(&user, &details);
+    let (text, json) = describe(&target.config.name, &user, &details);
     Ok(Answer { exit: Exit::Yes, text, json })
 }
 
@@ -231,117 +225,6 @@ fn delete(target: &Target<'_>, user: &str) -> Result<Answer, Answer> {
     }
 }
 
-/// Why a database cannot be opened.
-enum Cannot {
-    Misfit(directory::Misfit),
-    Trouble(Trouble),
-}
-
-impl<'c> Target<'c> {
-    fn of(config: &'c Config, place: &Place) -> Result<Self, Answer> {
-        let domain = config.server.default_domain.as_deref();
-        let mut directories = config.directories.iter();
-        let found = match &place.directory {
-            Some(name) => directories.find(|directory| *directory.name == **name),
-            None => directories.find(|directory| matches!(directory.kind, Kind::Sqlite { .. })),
-        };
-        if let Some(config) = found {
-            return Ok(Self { config, domain });
-        }
-        Err(wrong(match &place.directory {
-            Some(name) => format!("there is no directory of the name {name:?} in the configuration"),
-            None => "there is no directory of type sqlite in the configuration".to_owned(),
-        }))
-    }
-
-    /// The name that a login with it would come to.
-    fn name(&self, typed: &str) -> Result<Username, Answer> {
-        Username::normalise(typed.as_bytes(), self.domain).map_err(|invalid| Answer {
-            exit: Exit::No,
-            text: format!("{typed:?} cannot be a login name: {invalid}"),
-            json: json!({ "outcome": "invalid", "user": typed, "reason": invalid.to_string() }),
-        })
-    }
-
-    fn open(&self, create: bool) -> Result<Users, Cannot> {
-        let opened = directory::users(self.config, self.domain, create).map_err(Cannot::Misfit)?;
-        opened.map_err(Cannot::Trouble)
-    }
-
-    fn existing(&self) -> Result<Users, Answer> {
-        self.open(false).map_err(|cannot| self.cannot(&cannot))
-    }
-
-    fn cannot(&self, cannot: &Cannot) -> Answer {
-        match cannot {
-            Cannot::Misfit(misfit) => wrong(misfit.to_string()),
-            Cannot::Trouble(trouble) => self.trouble(trouble),
-        }
-    }
-
-    fn trouble(&self, trouble: &Trouble) -> Answer {
-        let file = match &self.config.kind {
-            Kind::Sqlite { file } => format!("{}: ", file.display()),
-            Kind::PasswdFile { .. } | Kind::Static { .. } => String::new(),
-        };
-        let reason = format!("directory {}: {file}{trouble}", self.config.name);
-        match trouble {
-            // Waiting does not help with these.
-            Trouble::Foreign | Trouble::Newer { .. } => wrong(reason),
-            Trouble::Missing | Trouble::Empty | Trouble::Io(_) | Trouble::Sqlite(_) => unavailable(reason),
-        }
-    }
-
-    fn done(&self, outcome: &str, user: &Username) -> Answer {
-        let directory = &*self.config.name;
-        Answer {
-            exit: Exit::Yes,
-            text: format!("{outcome}: {user}, in directory {directory}"),
-            json: json!({ "outcome": outcome, "user": user.as_str(), "directory": directory }),
-        }
-    }
-
-    fn unknown(&self, user: &Username) -> Answer {
-        let why = format!("there is no such user in directory {}", self.config.name);
-        no("not_found", user, &why)
-    }
-
-    fn describe(&self, user: &Username, details: &Details) -> (String, Value) {
-        let scheme = details.scheme.map(|scheme| scheme.name());
-        let fields: serde_json::Map<String, Value> =
-            details.fields.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-        let json = json!({
-            "outcome": "found", "user": user.as_str(), "directory": &*self.config.name,
-            "password": scheme, "active": details.active,
-            "uid": details.uid, "gid": details.gid, "home": details.home, "fields": fields,
-            "created_at": details.created_at, "updated_at": details.updated_at,
-            "unavailable": details.unavailable,
-        });
-        let mut text = format!("{user}, in directory {}", self.config.name);
-        let mut line = |name: &str, value: &str| {
-            text.push_str(&format!("\n  {:<12} {}", Plain(name).to_string(), Plain(value)));
-        };
-        line("password", scheme.unwrap_or("none: nobody can log in"));
-        line("active", if details.active { "yes" } else { "no" });
-        let ids = [("uid", details.uid), ("gid", details.gid)];
-        for (name, id) in ids.into_iter().filter_map(|(name, id)| Some((name, id?))) {
-            line(name, &id.to_string());
-        }
-        if let Some(home) = &details.home {
-            line("home", home);
-        }
-        for (name, value) in &details.fields {
-            line(name, value);
-        }
-        line("created", &details.created_at);
-        line("updated", &details.updated_at);
-        if let Some(why) = &details.unavailable {
-            line("unavailable", why);
-        }
-        (text, json)
-    }
-}
-
 /// Asks for a new password, and makes its stored form.
 fn new_password(user: &Username) -> Result<zeroize::Zeroizing<String>, Answer> {
     let password = match password::read_new(&format!("New password of {user}")) {
@@ -358,29 +241,5 @@ fn field(text: &str) -> Result<(String, String), &'static str> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write NAME=VALUE"),
-    }
-}
-
-fn taken(user: &Username) -> Answer {
-    no("exists", user, "there is such a user already")
-}
-
-fn no(outcome: &str, user: &Username, reason: &str) -> Answer {
-    Answer {
-        exit: Exit::No,
-        text: format!("{user}: {reason}"),
-        json: json!({ "outcome": outcome, "user": user.as_str(), "reason": reason }),
-    }
-}
-
-fn wrong(reason: String) -> Answer {
-    Answer { exit: Exit::Config, json: json!({ "outcome": "invalid", "reason": reason }), text: reason }
-}
-
-fn unavailable(reason: String) -> Answer {
-    Answer {
-        exit: Exit::Temporary,
-        json: json!({ "outcome": "unavailable", "reason": reason }),
-        text: reason,
     }
 }

@@ -83,6 +83,27 @@ async fn an_outage_ends_the_walk_and_is_no_refusal() {
 }
 
 #[tokio::test]
+async fn two_directories_of_one_file_are_two_directories() {
+    let home = tempfile::TempDir::new().unwrap();
+    let file = home.path().join("passwd");
+    std::fs::write(&file, "a@x.test:{PLAIN}secret\na@y.test:{PLAIN}secret\n").unwrap();
+    let one = |name: &str, domain: &str, nets: &str| {
+        format!(
+            "[[directory]]\nname = '{name}'\ntype = 'passwd-file'\nfile = '{}'\ndomains = ['{domain}']\n\
+             [directory.fields]\nallow_nets = '{nets}'\n",
+            file.display()
+        )
+    };
+    let chain =
+        chain(&[one("one", "x.test", "192.0.2.0/24"), one("two", "y.test", "198.51.100.0/24")].concat());
+    for (user, directory, admitted) in [("a@x.test", "one", true), ("a@y.test", "two", false)] {
+        let account = chain.lookup(&name(user)).await.unwrap().account.unwrap();
+        assert_eq!(&*account.directory, directory);
+        assert_eq!(account.admits("192.0.2.1".parse().ok()), admitted, "{user}");
+    }
+}
+
+#[tokio::test]
 async fn a_directory_is_asked_for_its_own_domains_only() {
     let one = "[[directory]]\nname = 'one'\ntype = 'static'\ndomains = ['example.org', '*.example.net']\n";
     let chain = chain(one);

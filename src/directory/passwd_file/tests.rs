@@ -197,6 +197,21 @@ fn an_emptied_file_is_an_outage_and_a_comment_is_not() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_watch_takes_a_change_over_by_itself() {
+    let file = Fixture::new(Some(PLAIN));
+    let watch = tokio::spawn(file.directory.clone().watch());
+    file.replace(SHA);
+    // Virtual seconds: the clock stands while the file is looked at.
+    let mut waited = 0;
+    while file.ask("a@example.org") != "SHA1" {
+        waited += 1;
+        assert!(waited < 10, "not taken over");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    watch.abort();
+}
+
 #[test]
 fn the_decoy_is_of_the_most_common_kind() {
     let slow = "$2y$05$oyubdtvKknJTnCorl../eewa/44SrxmpkQWhjHQy.HDxe2l7q.HyW";
