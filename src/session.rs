@@ -4,6 +4,7 @@
 //! daemon, the tests and the fuzz targets drive the same code. [`driver`] is what moves bytes between them and a
 //! socket, asks the [`crate::decision::Engine`] and wakes them when time has passed.
 
+mod answers;
 pub mod auth;
 mod delay;
 pub mod driver;
