@@ -197,8 +197,7 @@ impl Session {
                     return Ok(());
                 }
                 self.requests.remove(&handle.id);
-                self.accept(handle.id, minor, attempt, verified, now, out);
-                Ok(())
+                self.accept(handle.id, minor, attempt, verified, now, out)
             }
             Decision::Refuse(refusal) if refusal.is_temporary() => {
                 // R5: to these a `FAIL` is final whatever it says, so they are not told one.
@@ -370,26 +369,28 @@ impl Session {
         verified: &Verified,
         now: Instant,
         out: &mut BytesMut,
-    ) {
+    ) -> Result<(), Close> {
         let account = verified.account();
-        match self.role {
-            Role::Client if minor < 2 => reply::ok(out, id, account.user.as_ref(), Default::default()),
-            Role::Client => words::accept(out, id, account, &attempt.claim),
-            Role::Login => {
-                words::accept(out, id, account, &attempt.claim);
-                // With these the login process hands nothing over, so nobody would claim it.
-                let stays = account.nologin.is_some() || account.passdb.as_fields().find(b"proxy").is_some();
-                if !stays {
-                    let login = Login {
-                        account: Arc::clone(account),
-                        mechanism: attempt.mechanism,
-                        service: attempt.service.clone(),
-                        session: attempt.session.clone(),
-                    };
-                    self.shared.table.keep(self.connection, id, login, now);
-                }
+        // With these the login process hands nothing over, so nobody would claim it.
+        let stays = account.nologin.is_some() || account.passdb.as_fields().has(b"proxy");
+        if self.role == Role::Login && !stays {
+            let login = Login {
+                account: Arc::clone(account),
+                mechanism: attempt.mechanism,
+                service: attempt.service.clone(),
+                session: attempt.session.clone(),
+            };
+            // Whoever claims the first of two would be given the other one's mail.
+            if !self.shared.table.keep(self.connection, id, login, now) {
+                return Err(Close::OutOfOrder("AUTH with the id of a login that was not claimed yet"));
             }
         }
+        if self.role == Role::Client && minor < 2 {
+            reply::ok(out, id, account.user.as_ref(), Default::default());
+        } else {
+            words::accept(out, id, account, &attempt.claim);
+        }
+        Ok(())
     }
 
     fn cancel(&mut self, id: RequestId, minor: u32, out: &mut BytesMut) {
