@@ -394,7 +394,7 @@ impl Session {
     }
 
     fn cancel(&mut self, id: RequestId, minor: u32, out: &mut BytesMut) {
-        self.requests.remove(&id);
+        self.forget(id);
         if self.role == Role::Login {
             self.shared.table.cancel(self.connection, id);
         }
