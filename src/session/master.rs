@@ -266,3 +266,6 @@ fn fail(id: RequestId, reason: Option<&'static str>, out: &mut BytesMut) {
     let reason = reason.map(|text| text.as_bytes().into());
     say(&Reply::Fail { id, reason, fields: Default::default() }, out);
 }
+
+#[cfg(test)]
+mod tests;
