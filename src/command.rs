@@ -4,17 +4,16 @@
 
 mod ask;
 mod check;
+mod output;
 mod password;
 mod serve;
+mod user;
 
-use std::{
-    io::{self, Write as _},
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
+use self::output::Output;
 use crate::{config::Problems, daemon::Failure};
 
 /// One daemon that answers every question a mail stack asks about people.
@@ -52,6 +51,9 @@ pub enum Command {
     Auth(Auth),
     /// Say what mail processes learn of a user
     Lookup(ask::Lookup),
+    /// Keep the users of the embedded store
+    #[command(subcommand)]
+    User(user::User),
 }
 
 /// What can be done with logins.
@@ -105,18 +107,19 @@ impl Cli {
             Command::Check => check::check(&self.common),
             Command::Auth(Auth::Test(test)) => test.run(&self.common),
             Command::Lookup(lookup) => lookup.run(&self.common),
+            Command::User(user) => return user.run(&self.common),
         };
         answer.print(self.common.json)
     }
 }
 
 impl Answer {
-    /// Prints it. A reader that has gone away does not change how the command ends.
+    /// Prints it.
     fn print(self, json: bool) -> Exit {
         let text = if json { self.json.to_string() } else { self.text };
-        let mut out = io::stdout().lock();
-        let _ = writeln!(out, "{text}").and_then(|()| out.flush());
-        self.exit
+        let mut output = Output::of_this_process();
+        output.say(format_args!("{text}\n"));
+        output.end(self.exit)
     }
 
     /// The configuration is wrong.

@@ -13,7 +13,7 @@ use crate::{
     config::{Config, Loaded, Problems, Protocol},
     control,
     decision::{Engine, Limits},
-    directory::{Chain, Misfit},
+    directory::{self, Chain, Misfit},
     listener::{self, Listener, Stream},
     mechanism::Mechanism,
     observe::systemd,
@@ -58,6 +58,9 @@ where
     let started = Instant::now();
     let config = loaded.config;
     make_private(&config.server.state_dir).map_err(|error| Failure::Io("the state directory", error))?;
+    if let Err(trouble) = directory::make_embedded(&config.directories) {
+        tracing::error!(%trouble, "the embedded user database could not be made");
+    }
     listener::make_dirs(&config.server.runtime_dir)
         .map_err(|error| Failure::Io("the runtime directory", error))?;
     let tokens = token_key(&config.server.state_dir)?;

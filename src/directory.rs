@@ -18,7 +18,7 @@ use self::{
     domains::Domains,
     ids::Ids,
     passwd_file::PasswdFile,
-    row::{BadRow, Recipe},
+    row::Recipe,
     sqlite::{Sqlite, Trouble, Users},
     static_::Static,
 };
@@ -92,11 +92,7 @@ impl Directory {
         let domains = recipe.domains.clone();
         let decoy = Arc::new(Decoy::new().map_err(|broken: Broken| misfit(broken.to_string()))?);
         let kind = match &config.kind {
-            config::Kind::Sqlite { file } => {
-                // Only what nobody configured is made by itself.
-                let create = config.place.is_none();
-                Kind::Sqlite(Sqlite::open(file, create, recipe, &decoy))
-            }
+            config::Kind::Sqlite { file } => Kind::Sqlite(Sqlite::open(file, recipe, &decoy)),
             config::Kind::PasswdFile { file, default_scheme } => {
                 if let Some(scheme) = default_scheme {
                     recipe.default_scheme = Scheme::named(scheme)
@@ -110,7 +106,7 @@ impl Directory {
                 let users: Option<BTreeSet<Username>> =
                     users.transpose().map_err(|invalid| misfit(format!("users: a name is {invalid}")))?;
                 let fixed = Static::new(recipe, password.as_ref(), users, &decoy);
-                Kind::Static(fixed.map_err(|bad: BadRow| misfit(format!("password: {bad}")))?)
+                Kind::Static(fixed.map_err(|unusable| misfit(format!("password: {unusable}")))?)
             }
         };
         Ok(Self(Arc::new(Inner { name: Arc::clone(&config.name), domains, decoy, kind })))
@@ -219,6 +215,21 @@ impl Directory {
     fn unavailable(&self, why: String) -> Unavailable {
         Unavailable { directory: Arc::clone(&self.0.name), why }
     }
+}
+
+/// Makes the user database that nobody configured, if it is not there: what the daemon starts on when it is started
+/// for the first time. A configured one is made by `gatepost user add`.
+///
+/// # Errors
+///
+/// The daemon can go on: the directory is unavailable.
+pub fn make_embedded(configs: &[config::Directory]) -> Result<(), Trouble> {
+    for config in configs.iter().filter(|config| config.place.is_none()) {
+        if let config::Kind::Sqlite { file } = &config.kind {
+            sqlite::make(file)?;
+        }
+    }
+    Ok(())
 }
 
 /// Opens the user database of a directory for changes, in `gatepost user`. With `create`, makes it first, if it is not

@@ -9,7 +9,7 @@ use nix::sys::{
 
 use super::{Common, Exit, exit_of};
 use crate::{
-    config::{Config, Endpoint, Loaded, Protocol},
+    config::{Config, Loaded, Protocol},
     daemon,
     observe::log,
 };
@@ -73,30 +73,43 @@ fn enough_descriptors() {
 /// What somebody who started this without a configuration wants to know next.
 fn welcome(loaded: &Loaded) -> String {
     let socket = |wanted: Protocol| {
-        let listeners = &loaded.config.listeners;
-        listeners.iter().find(|listener| listener.protocol == wanted).map_or_else(String::new, |listener| {
-            match &listener.endpoint {
-                Endpoint::Unix { path, .. } => path.display().to_string(),
-                Endpoint::Tcp { address, .. } => address.to_string(),
-            }
-        })
+        let mut listeners = loaded.config.listeners.iter();
+        let listener = listeners.find(|listener| listener.protocol == wanted);
+        listener.map_or_else(String::new, |listener| listener.endpoint.to_string())
     };
-    let (login, client) = (socket(Protocol::DovecotLogin), socket(Protocol::DovecotClient));
-    let (master, userdb) = (socket(Protocol::DovecotMaster), socket(Protocol::DovecotUserdb));
+    let gatepost = std::env::args().next().unwrap_or_else(|| "gatepost".to_owned());
     format!(
         "\
 No configuration: running on an embedded user store in {state}.
 
-  Add a user:     gatepost user add alice@example.org
-  Try the login:  gatepost auth test alice@example.org
-  Dovecot 2.3:    login socket {login}, auth_socket_path = {userdb},
-                  service imap {{ executable = imap -a {master} }}
-  Postfix:        smtpd_sasl_type = dovecot
-                  smtpd_sasl_path = {client}
+Add a user, and try the login:
+  {gatepost} user add alice@example.org
+  {gatepost} auth test alice@example.org
 
-  conf.d/peers/ of the source has complete files for Dovecot, Postfix, Exim and systemd.
+Dovecot, in a file of its own under conf.d (the same for pop3 as for imap):
+  auth_socket_path = {userdb}
+  service imap-login {{
+    chroot =
+    executable = imap-login {login}
+  }}
+  service imap {{
+    executable = imap -a {master}
+  }}
+
+Postfix, in main.cf, after `chgrp postfix {client}; chmod 660 {client}`
+(where smtpd runs in a chroot, the socket has to be inside):
+  smtpd_sasl_auth_enable = yes
+  smtpd_sasl_type = dovecot
+  smtpd_sasl_path = {client}
+
+A configuration in /etc/gatepost takes the place of all this; conf.d/ of the source has
+every key explained, and conf.d/peers/ complete files for Dovecot, Postfix, Exim and systemd.
 
 ",
         state = loaded.config.server.state_dir.display(),
+        userdb = socket(Protocol::DovecotUserdb),
+        login = socket(Protocol::DovecotLogin),
+        master = socket(Protocol::DovecotMaster),
+        client = socket(Protocol::DovecotClient),
     )
 }

@@ -14,11 +14,8 @@
 
 use std::{
     collections::{HashMap, hash_map},
-    fmt,
-    fs::{File, Metadata},
-    io::{self, Read as _},
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
+    fmt, io,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -26,9 +23,11 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
-use zeroize::Zeroizing;
 
-use self::line::Line;
+use self::{
+    line::Line,
+    stamp::{Stamp, read},
+};
 use super::{
     Directory, Kind,
     row::{BadRow, Recipe},
@@ -40,12 +39,13 @@ use crate::{
 };
 
 mod line;
+mod stamp;
 
 /// Between two looks at the file.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Largest file that is read, in bytes.
-const LARGEST: u64 = 1 << 30;
+/// So many changes in as many looks are told to the operator: a user who was taken out is still let in.
+const RESTLESS: u32 = 30;
 
 /// How many bad lines of a file are named in the log. Further ones are counted.
 const NAMED: usize = 10;
@@ -97,20 +97,10 @@ struct Watch {
     loaded: Option<Stamp>,
     /// Another one, seen by the last poll.
     seen: Option<Stamp>,
+    /// Polls in a row that saw a change, and so did not read it.
+    restless: u32,
     /// Whether any user was ever read.
     had_users: bool,
-}
-
-/// What tells one state of a file from another.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    device: u64,
-    inode: u64,
-    size: u64,
-    /// Seconds and nanoseconds.
-    modified: (i64, i64),
-    /// The same of the inode: a changed mode, or a modification time set back.
-    changed: (i64, i64),
 }
 
 impl PasswdFile {
@@ -153,7 +143,13 @@ impl PasswdFile {
                     self.load(&mut watch);
                 } else {
                     watch.seen = Some(now);
+                    watch.restless += 1;
+                    if watch.restless == RESTLESS {
+                        warn!(directory = %self.recipe.directory, file = ?self.path, "changes all the time: not read");
+                    }
+                    return;
                 }
+                watch.restless = 0;
             }
         }
     }
@@ -248,7 +244,7 @@ fn usual(users: &HashMap<Username, Entry>) -> Option<&Stored> {
     let mut tally: Vec<(&Stored, usize)> = Vec::new();
     for entry in users.values() {
         let Entry::Known(account) = entry else { continue };
-        let Some(stored) = account.password.as_deref() else { continue };
+        let Some(stored) = account.password.stored() else { continue };
         let same = |(known, _): &&mut (&Stored, usize)| {
             known.scheme() == stored.scheme() && known.cost() == stored.cost()
         };
@@ -296,37 +292,6 @@ impl fmt::Display for BadLine {
             Self::Row(bad) => bad.fmt(f),
         }
     }
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-}
-
-/// The bytes of a file and its stamp; `None` if it changed while it was read.
-fn read(path: &Path) -> io::Result<Option<(Stamp, Zeroizing<Vec<u8>>)>> {
-    // Asked by name first: opening a FIFO would wait for a writer.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("not an ordinary file"));
-    }
-    let mut file = File::open(path)?;
-    let before = Stamp::of(&file.metadata()?);
-    if before.size > LARGEST {
-        return Err(io::Error::other("larger than 1 GiB"));
-    }
-    // One byte more than it should have, so that the vector never moves and leaves passwords behind.
-    let room = usize::try_from(before.size).map_err(io::Error::other)? + 1;
-    let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-    file.by_ref().take(before.size + 1).read_to_end(&mut bytes)?;
-    let same = before == Stamp::of(&file.metadata()?) && bytes.len() as u64 == before.size;
-    Ok(same.then_some((before, bytes)))
 }
 
 #[cfg(test)]

@@ -49,11 +49,8 @@ pub(super) struct Sqlite {
 }
 
 impl Sqlite {
-    /// Starts the readers. With `create`, makes the file first, if it is not there: for the embedded default.
-    pub(super) fn open(path: &Path, create: bool, recipe: Recipe, decoy: &Arc<Decoy>) -> Self {
-        if create && let Err(trouble) = schema::create(path) {
-            error!(directory = %recipe.directory, file = ?path, %trouble, "no user database");
-        }
+    /// Starts the readers.
+    pub(super) fn open(path: &Path, recipe: Recipe, decoy: &Arc<Decoy>) -> Self {
         recipe.warm();
         let recipe = Arc::new(recipe);
         let (jobs, queue) = sync_channel(QUEUE);
@@ -97,6 +94,11 @@ impl Sqlite {
             Err(_) => Err(format!("no answer within {PATIENCE:?}")),
         }
     }
+}
+
+/// Makes the file with its tables, and the directory around it, if they are not there.
+pub(super) fn make(path: &Path) -> Result<(), Trouble> {
+    schema::create(path).map(drop)
 }
 
 /// As many as can read at once, within reason: with one a long listing would hold up logins.

@@ -2,6 +2,7 @@ use std::path::Path;
 
 use super::{Chain, Directory, Misfit, Unavailable};
 use crate::{
+    account::Password,
     config::{self, Config, Surroundings},
     username::Username,
 };
@@ -19,6 +20,15 @@ pub(super) fn config(text: &str) -> config::Directory {
     let mut configs = configs(text);
     assert_eq!(configs.len(), 1);
     configs.remove(0)
+}
+
+/// What is known of a password: its scheme, "none" or "unusable".
+pub(super) fn kind_of(password: &Password) -> String {
+    match password {
+        Password::Missing => "none".to_owned(),
+        Password::Stored(stored) => stored.scheme().to_string(),
+        Password::Unusable(_) => "unusable".to_owned(),
+    }
 }
 
 pub(super) fn name(text: &str) -> Username {
@@ -83,6 +93,27 @@ async fn an_outage_ends_the_walk_and_is_no_refusal() {
 }
 
 #[tokio::test]
+async fn two_directories_of_one_file_are_two_directories() {
+    let home = tempfile::TempDir::new().unwrap();
+    let file = home.path().join("passwd");
+    std::fs::write(&file, "a@x.test:{PLAIN}secret\na@y.test:{PLAIN}secret\n").unwrap();
+    let one = |name: &str, domain: &str, nets: &str| {
+        format!(
+            "[[directory]]\nname = '{name}'\ntype = 'passwd-file'\nfile = '{}'\ndomains = ['{domain}']\n\
+             [directory.fields]\nallow_nets = '{nets}'\n",
+            file.display()
+        )
+    };
+    let chain =
+        chain(&[one("one", "x.test", "192.0.2.0/24"), one("two", "y.test", "198.51.100.0/24")].concat());
+    for (user, directory, admitted) in [("a@x.test", "one", true), ("a@y.test", "two", false)] {
+        let account = chain.lookup(&name(user)).await.unwrap().account.unwrap();
+        assert_eq!(&*account.directory, directory);
+        assert_eq!(account.admits("192.0.2.1".parse().ok()), admitted, "{user}");
+    }
+}
+
+#[tokio::test]
 async fn a_directory_is_asked_for_its_own_domains_only() {
     let one = "[[directory]]\nname = 'one'\ntype = 'static'\ndomains = ['example.org', '*.example.net']\n";
     let chain = chain(one);
@@ -106,7 +137,7 @@ async fn a_static_directory_without_a_password_answers_the_userdb_alone() {
     let chain = chain(text);
     let found = chain.lookup(&name("alice@example.org")).await.unwrap();
     let account = found.account.unwrap();
-    assert!(account.password.is_none());
+    assert!(matches!(account.password, Password::Missing));
     assert_eq!(account.userdb.as_fields().raw(), b"uid=5000\thome=/m/example.org/alice");
     assert_eq!(names(chain.list()).await, [], "everybody cannot be listed");
 }
@@ -119,10 +150,10 @@ async fn the_decoy_costs_what_the_asked_directory_costs() {
     );
     let unknown = chain.lookup(&name("b@cheap.test")).await.unwrap();
     assert!(unknown.account.is_none());
-    assert_eq!(unknown.stored().cost(), crate::password::Cost::Cheap);
-    assert!(!unknown.stored().matches(b"secret").unwrap());
+    assert_eq!(unknown.stored().unwrap().cost(), crate::password::Cost::Cheap);
+    assert!(!unknown.stored().unwrap().matches(b"secret").unwrap());
     let strange = chain.lookup(&name("b@other.test")).await.unwrap();
-    assert!(matches!(strange.stored().cost(), crate::password::Cost::Slow { .. }));
+    assert!(matches!(strange.stored().unwrap().cost(), crate::password::Cost::Slow { .. }));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::config;
 
 /// Starts the log. Events before this are lost, so it comes first.
 ///
-/// Text is written with control characters escaped (`?` and `escape_ascii` at the events); colours only where
+/// Text of others is written in quotes and escaped (string values at the events, not `%`); colours only where
 /// somebody looks at a terminal.
 pub fn start(log: &config::Log) {
     let filter = EnvFilter::builder().parse_lossy(&log.filter);

@@ -3,7 +3,7 @@
 //! Rules R1 to R13 are those of postfix-protocols section 0; the rest is dovecot-protocols section 2.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -33,9 +33,12 @@ pub const VERSION: Version = Version { major: 1, minor: 2 };
 
 /// How many requests one connection may have in flight. A login process that serves a thousand people at once has
 /// a thousand; what comes beyond is answered at once as a temporary failure.
+///
+/// One that was cancelled counts until its question is answered or its failure would have been told, for so long it
+/// takes room.
 pub const MAX_REQUESTS: usize = 1024;
 
-/// How long a request waits for the remote's next response. Dovecot's own limit.
+/// How long a request may wait for the remote's responses, all of them together. Dovecot's own limit.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// Who connects to a socket.
@@ -73,9 +76,11 @@ pub struct Session {
     cookie: Cookie,
     phase: Phase,
     requests: HashMap<RequestId, Request>,
+    /// The requests that want a response, by number and so by age, and when each of them has waited too long.
+    waiting: BTreeMap<u64, (Instant, RequestId)>,
+    /// Questions that were not answered yet, those of cancelled requests too.
+    undecided: usize,
     delayed: Delayed,
-    /// In order of age; may name requests that have moved on.
-    expiries: VecDeque<(Instant, Handle)>,
     last_number: u64,
 }
 
@@ -121,8 +126,9 @@ impl Session {
             cookie,
             phase: Phase::WantVersion,
             requests: HashMap::new(),
+            waiting: BTreeMap::new(),
+            undecided: 0,
             delayed,
-            expiries: VecDeque::new(),
             last_number: 0,
         }
     }
@@ -173,7 +179,7 @@ impl Session {
         }
     }
 
-    /// Takes the answer to a question. What was cancelled in the meantime is not answered.
+    /// Takes the answer to a question, each once. What was cancelled in the meantime is not answered.
     pub fn decided(
         &mut self,
         handle: Handle,
@@ -183,6 +189,7 @@ impl Session {
         out: &mut BytesMut,
     ) -> Result<(), Close> {
         let Phase::Ready { minor } = self.phase else { return Ok(()) };
+        self.undecided = self.undecided.saturating_sub(1);
         let Some(request) = self.requests.get(&handle.id).filter(|request| request.number == handle.number)
         else {
             return Ok(());
@@ -197,8 +204,7 @@ impl Session {
                     return Ok(());
                 }
                 self.requests.remove(&handle.id);
-                self.accept(handle.id, minor, attempt, verified, now, out);
-                Ok(())
+                self.accept(handle.id, minor, attempt, verified, now, out)
             }
             Decision::Refuse(refusal) if refusal.is_temporary() => {
                 // R5: to these a `FAIL` is final whatever it says, so they are not told one.
@@ -219,7 +225,7 @@ impl Session {
 
     /// When [`Self::tick`] wants to be called, if nothing happens before.
     pub fn next_tick(&self) -> Option<Instant> {
-        let expiry = self.expiries.front().map(|(due, _)| *due);
+        let expiry = self.waiting.values().next().map(|(due, _)| *due);
         [self.delayed.next(), expiry].into_iter().flatten().min()
     }
 
@@ -228,17 +234,13 @@ impl Session {
         for (handle, line) in self.delayed.due(now) {
             self.release(handle, &line, out);
         }
-        while let Some(&(due, handle)) = self.expiries.front() {
-            let waits = self.requests.get(&handle.id).is_some_and(|request| {
-                request.number == handle.number && matches!(request.state, State::WantResponse { .. })
-            });
-            if waits && due > now {
+        while let Some(entry) = self.waiting.first_entry() {
+            let (due, id) = *entry.get();
+            if due > now {
                 break;
             }
-            self.expiries.pop_front();
-            if waits {
-                self.requests.remove(&handle.id);
-            }
+            entry.remove();
+            self.requests.remove(&id);
         }
     }
 
@@ -256,7 +258,19 @@ impl Session {
 
     /// Whether some request waits for the peer to send more.
     pub fn wants_response(&self) -> bool {
-        self.requests.values().any(|request| matches!(request.state, State::WantResponse { .. }))
+        !self.waiting.is_empty()
+    }
+
+    /// How many requests take room.
+    fn in_flight(&self) -> usize {
+        self.waiting.len() + self.undecided + self.delayed.len()
+    }
+
+    /// Forgets a request, wherever it stands.
+    fn forget(&mut self, id: RequestId) -> Option<Request> {
+        let request = self.requests.remove(&id)?;
+        self.waiting.remove(&request.number);
+        Some(request)
     }
 
     fn auth(
@@ -275,9 +289,11 @@ impl Session {
         };
         if minor == 0 {
             // Postfix abandons an exchange without a word, and has never two at a time.
-            self.requests.retain(|_, request| !matches!(request.state, State::WantResponse { .. }));
+            for (_, id) in std::mem::take(&mut self.waiting).into_values() {
+                self.requests.remove(&id);
+            }
         }
-        if self.requests.len() >= MAX_REQUESTS {
+        if self.in_flight() >= MAX_REQUESTS {
             let refusal = Refusal::TempFail(TempFail::TooManyRequests);
             tracing::debug!(connection = self.connection, outcome = %refusal, "auth decided");
             out.extend_from_slice(&words::unclaimed(auth.id, &refusal));
@@ -301,7 +317,7 @@ impl Session {
     }
 
     fn cont(&mut self, cont: &Cont<'_>, minor: u32, now: Instant, out: &mut BytesMut) -> Option<Question> {
-        let Some(request) = self.requests.remove(&cont.id) else {
+        let Some(request) = self.forget(cont.id) else {
             reply::fail(out, cont.id, None, None, Some(b"Authentication request timed out"), false);
             return None;
         };
@@ -336,7 +352,7 @@ impl Session {
         match step {
             Ok(Step::Challenge(challenge, exchange)) => {
                 reply::cont(out, handle.id, challenge);
-                self.expiries.push_back((now + RESPONSE_TIMEOUT, handle));
+                self.waiting.insert(number, (arrived + RESPONSE_TIMEOUT, handle.id));
                 let state = State::WantResponse { exchange, context };
                 self.requests.insert(handle.id, Request { number, arrived, state });
                 None
@@ -344,6 +360,7 @@ impl Session {
             Ok(Step::Claim(claim)) => {
                 // What a person does in between is their time, not ours.
                 self.requests.insert(handle.id, Request { number, arrived: now, state: State::Deciding });
+                self.undecided += 1;
                 let Context { service, remote, session } = context;
                 let attempt = Attempt { claim, mechanism, service, remote, session };
                 Some(Question { handle, attempt })
@@ -351,7 +368,7 @@ impl Session {
             Err(Breach) => {
                 let refusal = Refusal::MechanismBreach;
                 tracing::info!(
-                    service = %context.service, remote = ?context.remote, mechanism = mechanism.name(),
+                    service = &*context.service, remote = ?context.remote, mechanism = mechanism.name(),
                     outcome = Decision::Refuse(refusal.clone()).outcome(), "auth decided",
                 );
                 self.requests.insert(handle.id, Request { number, arrived: now, state: State::Deciding });
@@ -370,30 +387,32 @@ impl Session {
         verified: &Verified,
         now: Instant,
         out: &mut BytesMut,
-    ) {
+    ) -> Result<(), Close> {
         let account = verified.account();
-        match self.role {
-            Role::Client if minor < 2 => reply::ok(out, id, account.user.as_ref(), Default::default()),
-            Role::Client => words::accept(out, id, account, &attempt.claim),
-            Role::Login => {
-                words::accept(out, id, account, &attempt.claim);
-                // With these the login process hands nothing over, so nobody would claim it.
-                let stays = account.nologin.is_some() || account.passdb.as_fields().find(b"proxy").is_some();
-                if !stays {
-                    let login = Login {
-                        account: Arc::clone(account),
-                        mechanism: attempt.mechanism,
-                        service: attempt.service.clone(),
-                        session: attempt.session.clone(),
-                    };
-                    self.shared.table.keep(self.connection, id, login, now);
-                }
+        // With these the login process hands nothing over, so nobody would claim it.
+        let stays = account.nologin.is_some() || account.passdb.as_fields().has(b"proxy");
+        if self.role == Role::Login && !stays {
+            let login = Login {
+                account: Arc::clone(account),
+                mechanism: attempt.mechanism,
+                service: attempt.service.clone(),
+                session: attempt.session.clone(),
+            };
+            // Whoever claims the first of two would be given the other one's mail.
+            if !self.shared.table.keep(self.connection, id, login, now) {
+                return Err(Close::OutOfOrder("AUTH with the id of a login that was not claimed yet"));
             }
         }
+        if self.role == Role::Client && minor < 2 {
+            reply::ok(out, id, account.user.as_ref(), Default::default());
+        } else {
+            words::accept(out, id, account, &attempt.claim);
+        }
+        Ok(())
     }
 
     fn cancel(&mut self, id: RequestId, minor: u32, out: &mut BytesMut) {
-        self.requests.remove(&id);
+        self.forget(id);
         if self.role == Role::Login {
             self.shared.table.cancel(self.connection, id);
         }
@@ -430,3 +449,6 @@ impl Drop for Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,15 +13,11 @@ pub(super) struct Entry {
     pub(super) uid: Option<u32>,
     pub(super) gid: Option<u32>,
     pub(super) home: Option<String>,
-    /// Seconds since 1970.
-    pub(super) created_at: i64,
-    pub(super) updated_at: i64,
     pub(super) fields: Vec<(String, String)>,
 }
 
 /// One statement, so that both tables are seen at the same moment.
-const READ: &str =
-    "SELECT u.password, u.active, u.uid, u.gid, u.home, u.created_at, u.updated_at, f.name, f.value
+const READ: &str = "SELECT u.password, u.active, u.uid, u.gid, u.home, f.name, f.value
      FROM users u LEFT JOIN user_fields f ON f.user = u.name WHERE u.name = ?1 ORDER BY f.name";
 
 const PAGE: &str = "SELECT name FROM users WHERE name > ?1 ORDER BY name LIMIT ?2";
@@ -37,8 +33,8 @@ impl Entry {
                 Some(entry) => entry,
                 None => entry.insert(Self::of(line)?),
             };
-            if let Some(field) = line.get(7)? {
-                entry.fields.push((field, line.get(8)?));
+            if let Some(field) = line.get(5)? {
+                entry.fields.push((field, line.get(6)?));
             }
         }
         Ok(entry)
@@ -51,8 +47,6 @@ impl Entry {
             uid: line.get(2)?,
             gid: line.get(3)?,
             home: line.get(4)?,
-            created_at: line.get(5)?,
-            updated_at: line.get(6)?,
             fields: Vec::new(),
         })
     }

@@ -16,8 +16,8 @@ use crate::{
     account::State,
     config,
     directory::{
-        Directory, Kind,
-        tests::{config, name, names},
+        Directory, Kind, make_embedded,
+        tests::{config, kind_of, name, names},
         users,
     },
 };
@@ -52,12 +52,10 @@ fn with_password(text: &str) -> NewUser {
     NewUser { password: Some(Zeroizing::new(text.to_owned())), ..NewUser::default() }
 }
 
-/// What a lookup says: the password's scheme, "none", "unknown" or "unavailable".
+/// What a lookup says: the password's scheme, "none", "unusable", "unknown" or "unavailable".
 async fn ask(directory: &Directory, user: &str) -> String {
     match directory.lookup(&name(user)).await {
-        Ok(Some(account)) => {
-            account.password.as_ref().map_or("none".to_owned(), |stored| stored.scheme().to_string())
-        }
+        Ok(Some(account)) => kind_of(&account.password),
         Ok(None) => "unknown".to_owned(),
         Err(_) => "unavailable".to_owned(),
     }
@@ -78,21 +76,21 @@ async fn what_an_administrator_adds_is_what_a_login_finds() {
         ("forward_a", "b"),
     ]);
     let new = NewUser {
-        uid: Some(5000),
-        gid: Some(5001),
+        uid: Some("5000".to_owned()),
+        gid: Some("daemon".to_owned()),
         home: Some("/m/alice".to_owned()),
         fields,
         ..with_password("{PLAIN}secret")
     };
     fixture.users().add(&name("alice@example.org"), &new).unwrap();
     let account = fixture.directory().lookup(&name("alice@example.org")).await.unwrap().unwrap();
-    assert!(account.password.as_ref().unwrap().matches(b"secret").unwrap());
+    assert!(account.password.stored().unwrap().matches(b"secret").unwrap());
     assert_eq!(account.state, State::Disabled);
     assert!(!account.services.allow("pop3") && account.services.allow("imap"));
     assert!(!account.admits("198.51.100.1".parse().ok()));
     assert_eq!(
         account.userdb.as_fields().raw(),
-        b"uid=5000\tgid=5001\thome=/m/alice\tquota_rule=*:bytes=1\x01t2"
+        b"uid=5000\tgid=1\thome=/m/alice\tquota_rule=*:bytes=1\x01t2"
     );
     assert_eq!(account.passdb.as_fields().raw(), b"forward_a=b");
 }
@@ -138,9 +136,12 @@ async fn a_missing_or_broken_file_is_an_outage_until_it_is_whole() {
 }
 
 #[tokio::test]
-async fn the_embedded_default_makes_its_file_at_the_start() {
+async fn the_embedded_default_is_made_at_the_start_and_a_configured_file_is_not() {
     let mut fixture = Fixture::new();
+    make_embedded(std::slice::from_ref(&fixture.config)).unwrap();
+    assert!(!fixture.path.exists());
     fixture.config.place = None;
+    make_embedded(std::slice::from_ref(&fixture.config)).unwrap();
     assert_eq!(ask(&fixture.directory(), "alice@example.org").await, "unknown");
 }
 
@@ -167,12 +168,16 @@ async fn an_account_that_cannot_be_is_refused_when_it_is_added_and_unavailable_w
     let twice = NewUser { fields: pairs(&[("quota", "1"), ("quota", "2")]), ..NewUser::default() };
     assert!(matches!(users.add(&user, &twice), Err(AddError::Bad(_))));
     assert!(matches!(users.add(&user, &with_password("{NO-SUCH}a")), Err(AddError::Bad(_))));
+    for uid in ["0", "root", "no-such-user-here"] {
+        let new = NewUser { uid: Some(uid.to_owned()), ..NewUser::default() };
+        assert!(matches!(users.add(&user, &new), Err(AddError::Bad(_))), "{uid}");
+    }
     assert!(!users.has(&user).unwrap());
 
     users.add(&user, &with_password("{PLAIN}a")).unwrap();
     assert!(users.set_password(&user, "{NO-SUCH}a").unwrap(), "as another program might");
     let directory = fixture.directory();
-    assert_eq!(ask(&directory, "alice@example.org").await, "unavailable");
+    assert_eq!(ask(&directory, "alice@example.org").await, "unusable");
     assert_eq!(ask(&directory, "bob@example.org").await, "unknown", "the others are not touched");
     assert!(users.details(&user).unwrap().unwrap().unavailable.is_some());
 }

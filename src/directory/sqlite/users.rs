@@ -2,14 +2,19 @@
 
 use std::{fmt, path::Path};
 
-use rusqlite::{Connection, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use zeroize::Zeroizing;
 
 use super::{
     entry::{Entry, exists, page},
     schema::{self, Trouble},
 };
-use crate::{directory::row::Recipe, password::Scheme, username::Username};
+use crate::{
+    account::Password,
+    directory::row::{BadRow, Recipe},
+    password::Scheme,
+    username::Username,
+};
 
 /// A user database, open for changes. Readers in other processes see each of them at once, and as a whole.
 pub struct Users {
@@ -22,10 +27,10 @@ pub struct Users {
 pub struct NewUser {
     /// With its `{SCHEME}`; `None`: nobody can log in.
     pub password: Option<Zeroizing<String>>,
-    /// The system user of the mail processes.
-    pub uid: Option<u32>,
+    /// The system user of the mail processes, by name or number.
+    pub uid: Option<String>,
     /// Their group.
-    pub gid: Option<u32>,
+    pub gid: Option<String>,
     /// The home directory.
     pub home: Option<String>,
     /// Reserved names, and fields for the mail processes.
@@ -39,18 +44,18 @@ pub struct Details {
     pub scheme: Option<Scheme>,
     /// Whether the user may log in at all.
     pub active: bool,
-    /// As in [`NewUser`].
+    /// As a number.
     pub uid: Option<u32>,
-    /// As in [`NewUser`].
+    /// As a number.
     pub gid: Option<u32>,
     /// As in [`NewUser`].
     pub home: Option<String>,
     /// As in [`NewUser`], in the order of their names.
     pub fields: Vec<(String, String)>,
-    /// Seconds since 1970.
-    pub created_at: i64,
-    /// Seconds since 1970.
-    pub updated_at: i64,
+    /// In UTC, as in RFC 3339.
+    pub created_at: String,
+    /// In UTC, as in RFC 3339.
+    pub updated_at: String,
     /// Why lookups of this user fail, if they do.
     pub unavailable: Option<String>,
 }
@@ -97,35 +102,45 @@ impl Users {
         let entry = Entry {
             password: new.password.as_ref().map(|text| Zeroizing::new(text.as_bytes().to_vec())),
             active,
-            uid: new.uid,
-            gid: new.gid,
+            uid: id("uid", new.uid.as_deref(), |text| self.recipe.ids.uid(text))?,
+            gid: id("gid", new.gid.as_deref(), |text| self.recipe.ids.gid(text))?,
             home: new.home.clone(),
-            created_at: 0,
-            updated_at: 0,
             fields: new_fields,
         };
-        entry.account(&self.recipe, name).map_err(|bad| AddError::Bad(bad.to_string()))?;
+        let account = entry.account(&self.recipe, name).map_err(|bad| AddError::Bad(bad.to_string()))?;
+        if let Password::Unusable(unusable) = account.password {
+            return Err(AddError::Bad(unusable.to_string()));
+        }
         self.insert(name, &entry, new.password.as_deref().map(String::as_str))
     }
 
     /// What is known of a user.
     pub fn details(&self, name: &Username) -> Result<Option<Details>, Trouble> {
         let Some(entry) = Entry::read(&self.db, name)? else { return Ok(None) };
+        let times = "SELECT strftime('%Y-%m-%dT%H:%M:%SZ', created_at, 'unixepoch'),
+            strftime('%Y-%m-%dT%H:%M:%SZ', updated_at, 'unixepoch') FROM users WHERE name = ?1";
+        let times = self.db.query_row(times, [name.as_str()], |row| Ok((row.get(0)?, row.get(1)?)));
+        // Deleted between the two.
+        let Some((created_at, updated_at)) = times.optional()? else { return Ok(None) };
         let account = entry.account(&self.recipe, name);
         Ok(Some(Details {
             scheme: account
                 .as_ref()
                 .ok()
-                .and_then(|account| account.password.as_ref())
+                .and_then(|account| account.password.stored())
                 .map(|stored| stored.scheme()),
             active: entry.active,
             uid: entry.uid,
             gid: entry.gid,
             home: entry.home,
             fields: entry.fields,
-            created_at: entry.created_at,
-            updated_at: entry.updated_at,
-            unavailable: account.err().map(|bad| bad.to_string()),
+            created_at,
+            updated_at,
+            unavailable: match account.map(|account| account.password) {
+                Ok(Password::Missing | Password::Stored(_)) => None,
+                Ok(Password::Unusable(unusable)) => Some(unusable.to_string()),
+                Err(bad) => Some(bad.to_string()),
+            },
         }))
     }
 
@@ -168,6 +183,15 @@ impl Users {
         change.commit()?;
         Ok(())
     }
+}
+
+fn id(
+    name: &'static str,
+    text: Option<&str>,
+    resolve: impl Fn(&str) -> Option<u32>,
+) -> Result<Option<u32>, AddError> {
+    let Some(text) = text else { return Ok(None) };
+    resolve(text).map(Some).ok_or_else(|| AddError::Bad(BadRow::Id(name).to_string()))
 }
 
 impl From<rusqlite::Error> for AddError {

@@ -1,0 +1,270 @@
+//! `gatepost user` as an administrator runs it: arguments, standard input, a terminal, exit codes.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+use std::{
+    fs::File,
+    io::{Read as _, Write as _},
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
+
+use nix::{
+    pty::openpty,
+    sys::{
+        signal::{Signal, kill},
+        termios::{LocalFlags, tcgetattr},
+    },
+    unistd::Pid,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+struct Home {
+    dir: TempDir,
+}
+
+impl Home {
+    fn new(config: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        let state = dir.path().join("state");
+        let text = format!(
+            "[server]\nstate_dir = '{}'\nruntime_dir = '{}'\ndefault_domain = 'example.org'\n{config}",
+            state.display(),
+            dir.path().join("run").display()
+        );
+        std::fs::write(dir.path().join("gatepost.toml"), text).unwrap();
+        Self { dir }
+    }
+
+    fn database(&self) -> PathBuf {
+        self.dir.path().join("state/users.db")
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
+        command.arg("--config").arg(self.dir.path().join("gatepost.toml")).args(args);
+        command
+    }
+
+    fn run(&self, args: &[&str], input: &str) -> Output {
+        let mut command = self.command(args);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // Whoever needs no password may have ended already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        child.wait_with_output().unwrap()
+    }
+
+    /// The exit code, and the JSON on standard output.
+    fn json(&self, args: &[&str], input: &str) -> (i32, Value) {
+        let args: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
+        let output = self.run(&args, input);
+        let said = String::from_utf8(output.stdout).unwrap();
+        let value = serde_json::from_str(&said);
+        (output.status.code().unwrap(), value.unwrap_or_else(|error| panic!("{args:?}: {error}: {said:?}")))
+    }
+}
+
+/// Ends a process that waits for what does not come, so that the test fails instead of waiting with it.
+struct Deadline {
+    _passed: mpsc::Sender<()>,
+}
+
+impl Deadline {
+    fn of(child: &Child) -> Self {
+        let pid = Pid::from_raw(child.id().cast_signed());
+        let (passed, late) = mpsc::channel::<()>();
+        thread::spawn(move || {
+            if late.recv_timeout(Duration::from_secs(20)) == Err(RecvTimeoutError::Timeout) {
+                let _ = kill(pid, Signal::SIGKILL);
+            }
+        });
+        Self { _passed: passed }
+    }
+}
+
+const LOCAL: &str = "[[directory]]\nname = 'local'\ntype = 'sqlite'\n";
+
+#[test]
+fn users_are_added_listed_shown_changed_and_deleted() {
+    let home = Home::new(LOCAL);
+    let add =
+        ["user", "add", "Alice", "--uid", "5000", "--home", "/m/alice", "--field", "quota_rule=*:bytes=1G"];
+    let (code, said) = home.json(&add, "secret\n");
+    assert_eq!(
+        (code, said),
+        (0, json!({"outcome": "added", "user": "alice@example.org", "directory": "local"}))
+    );
+    assert_eq!(home.json(&["user", "add", "bob@example.org", "--no-password"], "").0, 0);
+
+    let (code, said) = home.json(&["user", "list"], "");
+    assert_eq!(
+        (code, said),
+        (0, json!({"directory": "local", "users": ["alice@example.org", "bob@example.org"]}))
+    );
+    let text = home.run(&["user", "list"], "");
+    assert_eq!(String::from_utf8(text.stdout).unwrap(), "alice@example.org\nbob@example.org\n");
+
+    let (code, mut said) = home.json(&["user", "show", "alice"], "");
+    for time in ["created_at", "updated_at"] {
+        let time = said.as_object_mut().unwrap().remove(time).unwrap();
+        assert!(time.as_str().unwrap().ends_with('Z') && time.as_str().unwrap().len() == 20, "{time}");
+    }
+    let expected = json!({
+        "outcome": "found", "user": "alice@example.org", "directory": "local", "password": "ARGON2ID",
+        "active": true, "uid": 5000, "gid": null, "home": "/m/alice",
+        "fields": {"quota_rule": "*:bytes=1G"}, "unavailable": null
+    });
+    assert_eq!((code, said), (0, expected));
+    assert_eq!(home.json(&["user", "show", "bob"], "").1["password"], Value::Null);
+
+    let login = |password: &str| home.json(&["auth", "test", "alice"], password).0;
+    assert_eq!((login("secret\n"), login("other\n")), (0, 1));
+    assert_eq!(home.json(&["user", "passwd", "alice"], "other\n").0, 0);
+    assert_eq!((login("secret\n"), login("other\n")), (1, 0));
+
+    let (code, said) = home.json(&["user", "delete", "alice"], "");
+    assert_eq!((code, &said["outcome"]), (0, &json!("deleted")));
+    assert_eq!(login("other\n"), 1);
+    assert_eq!(home.json(&["user", "list"], "").1["users"], json!(["bob@example.org"]));
+}
+
+#[test]
+fn exit_codes_tell_no_from_later_and_from_never() {
+    let more = "[[directory]]\nname = 'fixed'\ntype = 'static'\n\
+                [[directory]]\nname = 'far'\ntype = 'sqlite'\nfile = '/nonexistent/users.db'\ndomains = ['far.test']\n";
+    let home = Home::new(&format!("{LOCAL}{more}"));
+    assert_eq!(home.json(&["user", "list"], "").0, 75, "there is no file yet");
+    assert_eq!(home.json(&["user", "delete", "alice"], "").0, 75);
+    assert_eq!(home.json(&["user", "add", "alice"], "secret\n").0, 0);
+    let table: &[(&[&str], &str, i32, &str)] = &[
+        (&["user", "add", "alice"], "secret\n", 1, "exists"),
+        (&["user", "add", "ALICE@example.org"], "secret\n", 1, "exists"),
+        (&["user", "add", "carol"], "", 1, "invalid"),
+        (&["user", "add", "carol"], "\n", 1, "invalid"),
+        (&["user", "add", "carol"], "a\0b\n", 1, "invalid"),
+        (&["user", "add", "a b"], "secret\n", 1, "invalid"),
+        (&["user", "add", "carol", "--uid", "root"], "secret\n", 1, "invalid"),
+        (&["user", "add", "carol", "--field", "allow_nets=nonsense"], "secret\n", 1, "invalid"),
+        (&["user", "add", "carol", "--field", "nopassword=y"], "secret\n", 1, "invalid"),
+        (&["user", "add", "carol@other.test", "--directory", "far"], "secret\n", 1, "invalid"),
+        (&["user", "show", "nobody"], "", 1, "not_found"),
+        (&["user", "passwd", "nobody"], "secret\n", 1, "not_found"),
+        (&["user", "delete", "nobody"], "", 1, "not_found"),
+        (&["user", "list", "--directory", "far"], "", 75, "unavailable"),
+        (&["user", "list", "--directory", "fixed"], "", 78, "invalid"),
+        (&["user", "list", "--directory", "nowhere"], "", 78, "invalid"),
+    ];
+    for (args, input, code, outcome) in table {
+        let (got, said) = home.json(args, input);
+        assert_eq!((got, &said["outcome"]), (*code, &json!(outcome)), "{args:?}: {said}");
+        assert!(!said["reason"].as_str().unwrap().is_empty(), "{args:?}");
+    }
+    assert_eq!(home.json(&["user", "list"], "").1["users"], json!(["alice@example.org"]));
+
+    std::fs::write(home.database().with_file_name("none"), "").unwrap();
+    assert_eq!(
+        Home::new("[[directory]]\nname = 'x'\ntype = 'oracle'\n").run(&["user", "list"], "").status.code(),
+        Some(78)
+    );
+    std::fs::write(home.database(), "not a database, and long enough to be none".repeat(50)).unwrap();
+    for side in ["users.db-wal", "users.db-shm"] {
+        let _ = std::fs::remove_file(home.database().with_file_name(side));
+    }
+    assert_eq!(home.json(&["user", "list"], "").0, 75);
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_failure_and_a_full_disk_is() {
+    let home = Home::new(LOCAL);
+    for number in 0..3 {
+        assert_eq!(home.json(&["user", "add", &format!("user{number}"), "--no-password"], "").0, 0);
+    }
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = home.command(&["user", "list"]).stdin(Stdio::null()).stdout(writer).status().unwrap();
+    assert_eq!(status.code(), Some(0));
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let output = home.command(&["user", "list"]).stdin(Stdio::null()).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(75));
+    assert!(String::from_utf8(output.stderr).unwrap().starts_with("standard output: "));
+}
+
+#[test]
+fn a_terminal_is_asked_twice_and_shows_nothing() {
+    let home = Home::new(LOCAL);
+    let table: &[(&str, &[&str], i32)] = &[
+        ("alice", &["secret\n", "secret\n"], 0),
+        ("bob", &["secret\n", "other\n"], 1),
+        ("carol", &["\n"], 1),
+        ("dave", &["secr\u{3}"], 75),
+    ];
+    for (user, answers, code) in table {
+        let pty = openpty(None, None).unwrap();
+        let before = tcgetattr(&pty.slave).unwrap();
+        assert!(before.local_flags.contains(LocalFlags::ECHO));
+        let mut child = home
+            .command(&["user", "add", user])
+            .stdin(pty.slave.try_clone().unwrap())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let _deadline = Deadline::of(&child);
+        let mut prompts = child.stderr.take().unwrap();
+        let mut master = File::from(pty.master);
+        let mut said = Vec::new();
+        for answer in *answers {
+            // Each prompt ends in ": ".
+            let mut byte = [0];
+            while !said.ends_with(b": ") {
+                assert_eq!(prompts.read(&mut byte).unwrap(), 1, "{user}: {said:?}");
+                said.push(byte[0]);
+            }
+            said.push(b'\n');
+            master.write_all(answer.as_bytes()).unwrap();
+        }
+        let status = child.wait().unwrap();
+        assert_eq!(status.code(), Some(*code), "{user}");
+        assert_eq!(
+            tcgetattr(&pty.slave).unwrap().local_flags,
+            before.local_flags,
+            "{user}: as it was before"
+        );
+        drop(pty.slave);
+        // With the other end closed, what is there can be read, and then there is an error.
+        let mut shown = Vec::new();
+        let _ = master.read_to_end(&mut shown);
+        let shown = String::from_utf8(shown).unwrap();
+        assert!(!shown.contains("secr") && !shown.contains("other"), "{user}: {shown:?}");
+    }
+    assert_eq!(home.json(&["user", "list"], "").1["users"], json!(["alice@example.org"]));
+    assert_eq!(home.json(&["auth", "test", "alice"], "secret\n").0, 0);
+}
+
+#[test]
+fn a_password_is_no_argument_and_no_part_of_any_message() {
+    let home = Home::new(LOCAL);
+    for args in [&["user", "add", "alice", "hunter2"][..], &["user", "add", "alice", "--password", "hunter2"]]
+    {
+        let output = home.run(args, "");
+        assert_ne!(output.status.code(), Some(0), "{args:?}");
+    }
+    assert!(!home.database().exists());
+    let output = home.run(&["user", "add", "alice"], "hunter2\n");
+    assert!(output.status.success());
+    for said in [output.stdout, output.stderr, home.run(&["user", "show", "alice"], "").stdout] {
+        let said = String::from_utf8(said).unwrap();
+        assert!(!said.contains("hunter2") && !said.contains("argon2id$"), "{said}");
+    }
+}
