@@ -6,7 +6,10 @@ use std::{fmt, net::IpAddr, sync::Arc};
 use gatepost_protocol::dovecot::FieldsBuf;
 use ipnet::IpNet;
 
-use crate::{password::Stored, username::Username};
+use crate::{
+    password::{Stored, Unusable},
+    username::Username,
+};
 
 /// One account, as one directory answered. Shared between the cache, the request table and replies.
 #[derive(Debug)]
@@ -15,8 +18,8 @@ pub struct Account {
     pub user: Username,
     /// The name of the directory that knows it.
     pub directory: Arc<str>,
-    /// The stored password; `None` when there is none that could be verified.
-    pub password: Option<Arc<Stored>>,
+    /// What a given password is compared with.
+    pub password: Password,
     /// Whether the account may be used at all.
     pub state: State,
     /// Where a login may come from; `None` means everywhere.
@@ -29,6 +32,19 @@ pub struct Account {
     pub passdb: FieldsBuf,
     /// The fields of the userdb: `uid=`, `gid=`, `home=` and whatever else the mail processes are told.
     pub userdb: FieldsBuf,
+}
+
+/// The stored password of an account.
+#[derive(Debug, Clone, Default)]
+pub enum Password {
+    /// There is none, or it is locked: nobody can log in with one.
+    #[default]
+    Missing,
+    /// This one.
+    Stored(Stored),
+    /// There is one that cannot be verified here. Nobody can say whether a given password is right, so a login is a
+    /// temporary failure; that does not keep mail from being delivered.
+    Unusable(Unusable),
 }
 
 /// Whether an account may be used at all.
@@ -65,6 +81,16 @@ pub struct Services {
     only: Option<Vec<String>>,
     /// Never these.
     never: Vec<String>,
+}
+
+impl Password {
+    /// The stored one, if it can be verified.
+    pub const fn stored(&self) -> Option<&Stored> {
+        match self {
+            Self::Stored(stored) => Some(stored),
+            Self::Missing | Self::Unusable(_) => None,
+        }
+    }
 }
 
 impl Account {
@@ -148,14 +174,14 @@ impl Net {
 
 #[cfg(test)]
 mod tests {
-    use super::{Account, InvalidNet, Net, Services, State};
+    use super::{Account, InvalidNet, Net, Password, Services, State};
     use crate::username::Username;
 
     fn account(nets: Option<&str>) -> Account {
         Account {
             user: Username::normalise(b"alice@example.org", None).unwrap(),
             directory: "test".into(),
-            password: None,
+            password: Password::Missing,
             state: State::Active,
             allow_nets: nets.map(|text| Net::parse_list(text).unwrap()),
             services: Services::default(),

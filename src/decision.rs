@@ -14,7 +14,7 @@ use crate::{
     account::Account,
     directory::Unavailable,
     mechanism::{Claim, Mechanism},
-    password::Unverified,
+    password::{Unusable, Unverified},
     username::{InvalidName, Username},
 };
 
@@ -78,6 +78,8 @@ pub enum Refusal {
 pub enum TempFail {
     /// A directory gave no answer.
     Directory(Unavailable),
+    /// The stored password of the account cannot be verified by this version, or not at all.
+    Stored(Unusable),
     /// The password could not be hashed.
     Hashing(Unverified),
     /// A part of the daemon failed on this request.
@@ -167,6 +169,7 @@ impl fmt::Display for TempFail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Directory(unavailable) => unavailable.fmt(f),
+            Self::Stored(unusable) => write!(f, "the stored password: {unusable}"),
             Self::Hashing(unverified) => unverified.fmt(f),
             Self::Panicked => f.write_str("a part of the daemon failed on this request"),
             Self::Deadline => f.write_str("no answer within the deadline"),

@@ -18,7 +18,7 @@ use self::{
     domains::Domains,
     ids::Ids,
     passwd_file::PasswdFile,
-    row::{BadRow, Recipe},
+    row::Recipe,
     sqlite::{Sqlite, Trouble, Users},
     static_::Static,
 };
@@ -106,7 +106,7 @@ impl Directory {
                 let users: Option<BTreeSet<Username>> =
                     users.transpose().map_err(|invalid| misfit(format!("users: a name is {invalid}")))?;
                 let fixed = Static::new(recipe, password.as_ref(), users, &decoy);
-                Kind::Static(fixed.map_err(|bad: BadRow| misfit(format!("password: {bad}")))?)
+                Kind::Static(fixed.map_err(|unusable| misfit(format!("password: {unusable}")))?)
             }
         };
         Ok(Self(Arc::new(Inner { name: Arc::clone(&config.name), domains, decoy, kind })))

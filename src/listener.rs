@@ -60,6 +60,9 @@ impl Access {
     /// The mode at which anybody may connect, and therefore nobody may see others. Dovecot's rule, to the bit.
     const OPEN: u32 = 0o666;
 
+    /// Of a socket that cannot be looked at: nobody but root may see others.
+    const UNSEEN: Self = Self { uid: 0, gid: 0, mode: Self::OPEN };
+
     /// Whom a peer may ask about: itself only, if the socket is open to all and the peer is nobody special.
     fn restriction(self, uid: u32, gid: u32) -> Option<u32> {
         let open = self.mode & 0o777 == Self::OPEN;

@@ -272,6 +272,20 @@ fn gatepost_restarts_unseen_when_a_supervisor_holds_its_sockets() {
 }
 
 #[test]
+fn gatepost_needs_no_right_at_all_when_a_supervisor_opens_its_sockets() {
+    for tree in Tree::all() {
+        let place = Place::new(&tree);
+        People::settle(&place);
+        let _gatepost = Gatepost::start_confined(&place, &Listener::dovecot(&place));
+        let dovecot = Dovecot::start(&place);
+        let answer = dovecot.imap().login("alice@example.test", "wonder");
+        assert!(answer.starts_with("OK"), "{answer}");
+        let reply = dovecot.lmtp().send("sender@example.test", "alice@example.test", "hello");
+        assert_eq!(reply.code, 250, "{}", reply.text);
+    }
+}
+
+#[test]
 fn the_auth_service_of_dovecot_never_runs() {
     with_each_dovecot(|_, _, gatepost, dovecot| {
         assert!(dovecot.imap().login("alice@example.test", "wonder").starts_with("OK"));

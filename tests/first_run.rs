@@ -93,7 +93,8 @@ fn without_a_configuration_it_runs_and_says_what_to_type_next_and_that_works() {
         assert_eq!(nobody.status.code(), Some(1), "{nobody:?}");
 
         // The sockets are where it said.
-        let path = said().lines().find_map(|line| line.trim().strip_prefix("smtpd_sasl_path = ").map(str::to_owned));
+        let path =
+            said().lines().find_map(|line| line.trim().strip_prefix("smtpd_sasl_path = ").map(str::to_owned));
         let mut peer = connect(Path::new(&path.unwrap()));
         assert_eq!(peer.hear(), "VERSION\t1\t2");
     });

@@ -62,7 +62,7 @@ fn no_core() {
 }
 
 /// As many descriptors as this process may have: each connection takes one.
-fn enough_descriptors() {
+pub(super) fn enough_descriptors() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
     if let Err(error) = raised {

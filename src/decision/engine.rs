@@ -74,7 +74,7 @@ impl Engine {
             return Err(Refusal::AuthzDenied);
         }
         let found = self.chain.lookup(&user).await.map_err(TempFail::Directory)?;
-        let stored = found.stored();
+        let stored = found.stored().map_err(TempFail::Stored)?;
         let password = &claim.password;
         let matches = self.pool.verify(&stored, password).await.map_err(TempFail::Hashing)?;
         // An empty password proves nothing (RFC 4513 5.1.2), and a NUL would let a C library see less than was

@@ -7,9 +7,9 @@ use tokio::sync::mpsc;
 
 use super::{Directory, LISTED_AHEAD, Misfit, Unavailable};
 use crate::{
-    account::Account,
+    account::{Account, Password},
     config,
-    password::{Broken, Decoy, Stored},
+    password::{Broken, Decoy, Stored, Unusable},
     username::Username,
 };
 
@@ -124,7 +124,15 @@ impl Chain {
 impl Found<'_> {
     /// What to verify a password against: the account's own, or, for somebody who does not exist or has none, one that
     /// never matches and costs as much. Time must not tell who exists.
-    pub fn stored(&self) -> Stored {
-        self.decoy.pick(self.account.as_ref().and_then(|account| account.password.as_deref()))
+    ///
+    /// # Errors
+    ///
+    /// The account's own cannot be verified.
+    pub fn stored(&self) -> Result<Stored, Unusable> {
+        match self.account.as_ref().map(|account| &account.password) {
+            Some(Password::Stored(stored)) => Ok(self.decoy.pick(Some(stored))),
+            Some(Password::Unusable(unusable)) => Err(*unusable),
+            Some(Password::Missing) | None => Ok(self.decoy.pick(None)),
+        }
     }
 }

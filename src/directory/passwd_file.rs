@@ -244,7 +244,7 @@ fn usual(users: &HashMap<Username, Entry>) -> Option<&Stored> {
     let mut tally: Vec<(&Stored, usize)> = Vec::new();
     for entry in users.values() {
         let Entry::Known(account) = entry else { continue };
-        let Some(stored) = account.password.as_deref() else { continue };
+        let Some(stored) = account.password.stored() else { continue };
         let same = |(known, _): &&mut (&Stored, usize)| {
             known.scheme() == stored.scheme() && known.cost() == stored.cost()
         };

@@ -19,9 +19,9 @@ use self::{
 };
 use super::{domains::Domains, ids::Ids};
 use crate::{
-    account::Account,
+    account::{Account, Password},
     config::{Part, Template},
-    password::{Scheme, Stored, Unusable},
+    password::{Scheme, Stored},
     username::Username,
 };
 
@@ -87,8 +87,6 @@ pub(super) enum BadRow {
     Name,
     /// The canonical name belongs to a domain of somebody else.
     Domain,
-    /// The stored password cannot be used.
-    Password(Unusable),
     /// No id that a mail process may run under.
     Id(&'static str),
     /// Not UTF-8.
@@ -144,15 +142,18 @@ impl Recipe {
         draft.finish(user)
     }
 
-    /// A stored password, or `None` for the marks that mean "nobody": nothing, and what stands in a passwd file for a
+    /// A stored password, or none for the marks that mean "nobody": nothing, and what stands in a passwd file for a
     /// locked account or one whose password is elsewhere. An account without a password is judged like an unknown
     /// one; an empty password is never one that somebody could log in with.
-    pub(super) fn stored(&self, text: &[u8]) -> Result<Option<Stored>, BadRow> {
+    pub(super) fn password(&self, text: &[u8]) -> Password {
         if text.is_empty() || (text == b"x" && self.default_scheme == Scheme::Crypt) {
-            return Ok(None);
+            return Password::Missing;
         }
-        let stored = Stored::parse(text, self.default_scheme).map_err(BadRow::Password)?;
-        Ok((!stored.is_locked()).then_some(stored))
+        match Stored::parse(text, self.default_scheme) {
+            Ok(stored) if stored.is_locked() => Password::Missing,
+            Ok(stored) => Password::Stored(stored),
+            Err(unusable) => Password::Unusable(unusable),
+        }
     }
 
     /// Finds the first of the operator's `fields` that could not be part of any account.
@@ -251,7 +252,6 @@ impl fmt::Display for BadRow {
             Self::Nets => f.write_str("allow_nets is no list of networks"),
             Self::Name => f.write_str("user is not a name that a login can have"),
             Self::Domain => f.write_str("user belongs to a domain that this directory does not serve"),
-            Self::Password(why) => why.fmt(f),
             Self::Id(name) => write!(f, "{name} is no number or name of a system account other than root"),
             Self::Text(name) => write!(f, "{name} is not UTF-8"),
             Self::Refused(name) => {

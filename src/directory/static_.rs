@@ -6,7 +6,11 @@ use gatepost_protocol::secret::Secret;
 use zeroize::Zeroizing;
 
 use super::row::{Audience, BadRow, Recipe, Row, Value};
-use crate::{account::Account, password::Decoy, username::Username};
+use crate::{
+    account::{Account, Password},
+    password::{Decoy, Unusable},
+    username::Username,
+};
 
 /// One stored password and one set of fields. Without a password nobody can log in, and userdb questions are
 /// answered all the same: what Dovecot's `userdb static` is used for.
@@ -28,13 +32,13 @@ impl Static {
         password: Option<&Secret>,
         users: Option<BTreeSet<Username>>,
         decoy: &Decoy,
-    ) -> Result<Self, BadRow> {
+    ) -> Result<Self, Unusable> {
         recipe.warm();
         let password = password.map(|password| Zeroizing::new(password.expose().to_vec()));
-        if let Some(password) = &password
-            && let Some(stored) = recipe.stored(password)?
-        {
-            decoy.note(&stored);
+        match password.as_ref().map(|password| recipe.password(password)) {
+            Some(Password::Stored(stored)) => decoy.note(&stored),
+            Some(Password::Unusable(unusable)) => return Err(unusable),
+            Some(Password::Missing) | None => {}
         }
         Ok(Self { recipe, password, users })
     }

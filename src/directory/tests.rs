@@ -2,6 +2,7 @@ use std::path::Path;
 
 use super::{Chain, Directory, Misfit, Unavailable};
 use crate::{
+    account::Password,
     config::{self, Config, Surroundings},
     username::Username,
 };
@@ -19,6 +20,15 @@ pub(super) fn config(text: &str) -> config::Directory {
     let mut configs = configs(text);
     assert_eq!(configs.len(), 1);
     configs.remove(0)
+}
+
+/// What is known of a password: its scheme, "none" or "unusable".
+pub(super) fn kind_of(password: &Password) -> String {
+    match password {
+        Password::Missing => "none".to_owned(),
+        Password::Stored(stored) => stored.scheme().to_string(),
+        Password::Unusable(_) => "unusable".to_owned(),
+    }
 }
 
 pub(super) fn name(text: &str) -> Username {
@@ -127,7 +137,7 @@ async fn a_static_directory_without_a_password_answers_the_userdb_alone() {
     let chain = chain(text);
     let found = chain.lookup(&name("alice@example.org")).await.unwrap();
     let account = found.account.unwrap();
-    assert!(account.password.is_none());
+    assert!(matches!(account.password, Password::Missing));
     assert_eq!(account.userdb.as_fields().raw(), b"uid=5000\thome=/m/example.org/alice");
     assert_eq!(names(chain.list()).await, [], "everybody cannot be listed");
 }
@@ -140,10 +150,10 @@ async fn the_decoy_costs_what_the_asked_directory_costs() {
     );
     let unknown = chain.lookup(&name("b@cheap.test")).await.unwrap();
     assert!(unknown.account.is_none());
-    assert_eq!(unknown.stored().cost(), crate::password::Cost::Cheap);
-    assert!(!unknown.stored().matches(b"secret").unwrap());
+    assert_eq!(unknown.stored().unwrap().cost(), crate::password::Cost::Cheap);
+    assert!(!unknown.stored().unwrap().matches(b"secret").unwrap());
     let strange = chain.lookup(&name("b@other.test")).await.unwrap();
-    assert!(matches!(strange.stored().cost(), crate::password::Cost::Slow { .. }));
+    assert!(matches!(strange.stored().unwrap().cost(), crate::password::Cost::Slow { .. }));
 }
 
 #[test]

@@ -2,8 +2,9 @@
 //!
 //! Rules R1 to R13 are those of postfix-protocols section 0; the rest is dovecot-protocols section 2.
 
+mod requests;
+
 use std::{
-    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,16 +16,17 @@ use gatepost_protocol::dovecot::{
     reply::{self, Reply},
 };
 
+pub use self::requests::Handle;
+use self::requests::{Context, NotWaiting, Requests};
 use super::{
     Close,
-    delay::Delayed,
     shared::{Offer, Shared},
     table::Login,
     words,
 };
 use crate::{
     decision::{Attempt, Decision, Refusal, TempFail, Verified},
-    mechanism::{Breach, Exchange, Mechanism, Step},
+    mechanism::{Breach, Mechanism, Step},
 };
 
 /// The version that is announced. Not 3 or 4: some clients then wait for a second packet (R2), and what those
@@ -59,13 +61,6 @@ pub struct Question {
     pub attempt: Attempt,
 }
 
-/// Names one request for the life of a connection, although a peer may use an id again once it is free.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Handle {
-    id: RequestId,
-    number: u64,
-}
-
 /// The state machine of one connection.
 #[derive(Debug)]
 pub struct Session {
@@ -75,13 +70,7 @@ pub struct Session {
     connection: u32,
     cookie: Cookie,
     phase: Phase,
-    requests: HashMap<RequestId, Request>,
-    /// The requests that want a response, by number and so by age, and when each of them has waited too long.
-    waiting: BTreeMap<u64, (Instant, RequestId)>,
-    /// Questions that were not answered yet, those of cancelled requests too.
-    undecided: usize,
-    delayed: Delayed,
-    last_number: u64,
+    requests: Requests,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -91,46 +80,12 @@ enum Phase {
     Ready { minor: u32 },
 }
 
-#[derive(Debug)]
-struct Request {
-    number: u64,
-    arrived: Instant,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    WantResponse { exchange: Exchange, context: Context },
-    Deciding,
-    Delayed,
-}
-
-/// The circumstances of a request, told with `AUTH` and needed once there is a claim.
-#[derive(Debug)]
-struct Context {
-    service: Box<str>,
-    remote: Option<std::net::IpAddr>,
-    session: Option<Box<str>>,
-}
-
 impl Session {
     /// A connection that was just accepted.
     pub fn new(role: Role, shared: Arc<Shared>, offer: Arc<Offer>, cookie: Cookie) -> Self {
         let connection = shared.next_connection();
-        let delayed = Delayed::new(shared.started);
-        Self {
-            role,
-            shared,
-            offer,
-            connection,
-            cookie,
-            phase: Phase::WantVersion,
-            requests: HashMap::new(),
-            waiting: BTreeMap::new(),
-            undecided: 0,
-            delayed,
-            last_number: 0,
-        }
+        let requests = Requests::new(shared.started);
+        Self { role, shared, offer, connection, cookie, phase: Phase::WantVersion, requests }
     }
 
     /// Says the whole greeting, unasked (R1: Exim waits for it) and with `SPID` after `MECH` (R3: Postfix takes
@@ -189,12 +144,7 @@ impl Session {
         out: &mut BytesMut,
     ) -> Result<(), Close> {
         let Phase::Ready { minor } = self.phase else { return Ok(()) };
-        self.undecided = self.undecided.saturating_sub(1);
-        let Some(request) = self.requests.get(&handle.id).filter(|request| request.number == handle.number)
-        else {
-            return Ok(());
-        };
-        let arrived = request.arrived;
+        let Some(arrived) = self.requests.answered(handle) else { return Ok(()) };
         match decision {
             Decision::Accept(verified) => {
                 if self.role == Role::Client && minor < 2 && verified.account().nologin.is_some() {
@@ -203,7 +153,7 @@ impl Session {
                     self.delay(handle, arrived, line, now, out);
                     return Ok(());
                 }
-                self.requests.remove(&handle.id);
+                self.requests.cancel(handle.id);
                 self.accept(handle.id, minor, attempt, verified, now, out)
             }
             Decision::Refuse(refusal) if refusal.is_temporary() => {
@@ -211,7 +161,7 @@ impl Session {
                 if self.role == Role::Client && minor < 2 && self.requests.len() == 1 {
                     return Err(Close::TempFail);
                 }
-                self.requests.remove(&handle.id);
+                self.requests.cancel(handle.id);
                 out.extend_from_slice(&words::refusal(handle.id, &attempt.claim, refusal));
                 Ok(())
             }
@@ -225,52 +175,28 @@ impl Session {
 
     /// When [`Self::tick`] wants to be called, if nothing happens before.
     pub fn next_tick(&self) -> Option<Instant> {
-        let expiry = self.waiting.values().next().map(|(due, _)| *due);
-        [self.delayed.next(), expiry].into_iter().flatten().min()
+        self.requests.next_tick()
     }
 
     /// Releases failures that have waited long enough, and forgets requests that have waited too long.
     pub fn tick(&mut self, now: Instant, out: &mut BytesMut) {
-        for (handle, line) in self.delayed.due(now) {
-            self.release(handle, &line, out);
-        }
-        while let Some(entry) = self.waiting.first_entry() {
-            let (due, id) = *entry.get();
-            if due > now {
-                break;
-            }
-            entry.remove();
-            self.requests.remove(&id);
-        }
+        self.requests.tell(Some(now), out);
+        self.requests.expire(now);
     }
 
     /// Releases all failures at once: the daemon is stopping, and an answer now is better than none.
     pub fn hurry(&mut self, out: &mut BytesMut) {
-        for (handle, line) in self.delayed.all() {
-            self.release(handle, &line, out);
-        }
+        self.requests.tell(None, out);
     }
 
     /// Whether nothing is in flight.
     pub fn is_idle(&self) -> bool {
-        self.requests.is_empty()
+        self.requests.len() == 0
     }
 
     /// Whether some request waits for the peer to send more.
     pub fn wants_response(&self) -> bool {
-        !self.waiting.is_empty()
-    }
-
-    /// How many requests take room.
-    fn in_flight(&self) -> usize {
-        self.waiting.len() + self.undecided + self.delayed.len()
-    }
-
-    /// Forgets a request, wherever it stands.
-    fn forget(&mut self, id: RequestId) -> Option<Request> {
-        let request = self.requests.remove(&id)?;
-        self.waiting.remove(&request.number);
-        Some(request)
+        self.requests.want_response()
     }
 
     fn auth(
@@ -280,7 +206,7 @@ impl Session {
         now: Instant,
         out: &mut BytesMut,
     ) -> Result<Option<Question>, Close> {
-        if self.requests.contains_key(&auth.id) {
+        if self.requests.has(auth.id) {
             return Err(Close::OutOfOrder("AUTH with an id that is in use"));
         }
         let offered = |mechanism: &Mechanism| self.offer.mechanisms.contains(mechanism);
@@ -289,11 +215,9 @@ impl Session {
         };
         if minor == 0 {
             // Postfix abandons an exchange without a word, and has never two at a time.
-            for (_, id) in std::mem::take(&mut self.waiting).into_values() {
-                self.requests.remove(&id);
-            }
+            self.requests.abandon_waiting();
         }
-        if self.in_flight() >= MAX_REQUESTS {
+        if self.requests.in_flight() >= MAX_REQUESTS {
             let refusal = Refusal::TempFail(TempFail::TooManyRequests);
             tracing::debug!(connection = self.connection, outcome = %refusal, "auth decided");
             out.extend_from_slice(&words::unclaimed(auth.id, &refusal));
@@ -311,19 +235,21 @@ impl Session {
             remote: params.rip,
             session: params.session.as_deref().map(words::lossy),
         };
-        self.last_number += 1;
-        let handle = Handle { id: auth.id, number: self.last_number };
+        let handle = self.requests.open(auth.id);
         Ok(self.advance(handle, now, mechanism.start(response), mechanism, context, now, out))
     }
 
     fn cont(&mut self, cont: &Cont<'_>, minor: u32, now: Instant, out: &mut BytesMut) -> Option<Question> {
-        let Some(request) = self.forget(cont.id) else {
-            reply::fail(out, cont.id, None, None, Some(b"Authentication request timed out"), false);
-            return None;
-        };
-        let State::WantResponse { exchange, context } = request.state else {
-            reply::fail(out, cont.id, None, None, Some(b"Unexpected continuation"), false);
-            return None;
+        let resumed = match self.requests.resume(cont.id) {
+            Ok(resumed) => resumed,
+            Err(why) => {
+                let reason: &[u8] = match why {
+                    NotWaiting::Unknown => b"Authentication request timed out",
+                    NotWaiting::Unexpected => b"Unexpected continuation",
+                };
+                reply::fail(out, cont.id, None, None, Some(reason), false);
+                return None;
+            }
         };
         // Nobody was asked for channel binding data, and before minor 3 there is no such argument.
         let unasked = cont.channel_binding.is_some() || (minor < 3 && !cont.fields.is_empty());
@@ -332,9 +258,9 @@ impl Session {
             words::invalid_base64(cont.id, "Invalid base64 data in continued response", out);
             return None;
         };
-        let mechanism = exchange.mechanism();
-        let handle = Handle { id: cont.id, number: request.number };
-        self.advance(handle, request.arrived, exchange.step(response), mechanism, context, now, out)
+        let mechanism = resumed.exchange.mechanism();
+        let step = resumed.exchange.step(response);
+        self.advance(resumed.handle, resumed.arrived, step, mechanism, resumed.context, now, out)
     }
 
     #[expect(clippy::too_many_arguments, reason = "one step of one request; a struct would be named once")]
@@ -348,19 +274,15 @@ impl Session {
         now: Instant,
         out: &mut BytesMut,
     ) -> Option<Question> {
-        let number = handle.number;
         match step {
             Ok(Step::Challenge(challenge, exchange)) => {
                 reply::cont(out, handle.id, challenge);
-                self.waiting.insert(number, (arrived + RESPONSE_TIMEOUT, handle.id));
-                let state = State::WantResponse { exchange, context };
-                self.requests.insert(handle.id, Request { number, arrived, state });
+                self.requests.wait(handle, arrived, exchange, context);
                 None
             }
             Ok(Step::Claim(claim)) => {
                 // What a person does in between is their time, not ours.
-                self.requests.insert(handle.id, Request { number, arrived: now, state: State::Deciding });
-                self.undecided += 1;
+                self.requests.ask(handle, now);
                 let Context { service, remote, session } = context;
                 let attempt = Attempt { claim, mechanism, service, remote, session };
                 Some(Question { handle, attempt })
@@ -371,7 +293,6 @@ impl Session {
                     service = &*context.service, remote = ?context.remote, mechanism = mechanism.name(),
                     outcome = Decision::Refuse(refusal.clone()).outcome(), "auth decided",
                 );
-                self.requests.insert(handle.id, Request { number, arrived: now, state: State::Deciding });
                 let line = words::unclaimed(handle.id, &refusal);
                 self.delay(handle, now, line, now, out);
                 None
@@ -412,7 +333,7 @@ impl Session {
     }
 
     fn cancel(&mut self, id: RequestId, minor: u32, out: &mut BytesMut) {
-        self.forget(id);
+        self.requests.cancel(id);
         if self.role == Role::Login {
             self.shared.table.cancel(self.connection, id);
         }
@@ -424,20 +345,10 @@ impl Session {
 
     fn delay(&mut self, handle: Handle, arrived: Instant, line: BytesMut, now: Instant, out: &mut BytesMut) {
         if self.offer.failure_delay.is_zero() {
-            self.requests.remove(&handle.id);
+            self.requests.cancel(handle.id);
             out.extend_from_slice(&line);
-            return;
-        }
-        if let Some(request) = self.requests.get_mut(&handle.id) {
-            request.state = State::Delayed;
-            self.delayed.add(arrived + self.offer.failure_delay, now, handle, line);
-        }
-    }
-
-    fn release(&mut self, handle: Handle, line: &[u8], out: &mut BytesMut) {
-        if self.requests.get(&handle.id).is_some_and(|request| request.number == handle.number) {
-            self.requests.remove(&handle.id);
-            out.extend_from_slice(line);
+        } else {
+            self.requests.delay(handle, arrived + self.offer.failure_delay, now, line);
         }
     }
 }

@@ -205,7 +205,7 @@ mod tests {
         let account = account::Account {
             user,
             directory: "test".into(),
-            password: None,
+            password: account::Password::Missing,
             state: account::State::Active,
             allow_nets: None,
             services: account::Services::default(),

@@ -24,7 +24,12 @@ pub struct Dovecot<'a> {
 
 impl<'a> Dovecot<'a> {
     pub fn start(place: &'a Place) -> Self {
-        install(place);
+        Self::start_with(place, &Place::snippet(snippet(place)))
+    }
+
+    /// The same with another snippet than that of `conf.d/peers`.
+    pub fn start_with(place: &'a Place, snippet: &str) -> Self {
+        install(place, snippet);
         let mut dovecot = Self { place, process: None };
         dovecot.start_again();
         dovecot
@@ -116,7 +121,7 @@ impl<'a> Dovecot<'a> {
     }
 }
 
-fn install(place: &Place) {
+fn install(place: &Place, snippet: &str) {
     let tree = place.tree();
     let copied = Command::new("cp")
         .arg("-rT")
@@ -130,17 +135,22 @@ fn install(place: &Place) {
     place.dir("run", 0o755, 0, 0);
     place.dir("run/login", 0o750, 0, tree.gid("dovenull"));
 
-    let (snippet, mail) = match tree.name() {
-        "bookworm" => {
-            ("dovecot-2.3.conf", "mail_location = maildir:~/Maildir\ndisable_plaintext_auth = no\n")
+    let mail = match tree.name() {
+        "bookworm" => "mail_location = maildir:~/Maildir\ndisable_plaintext_auth = no\n",
+        _ => {
+            "mail_driver = maildir\nmail_path = ~/Maildir\nmail_inbox_path = ~/Maildir\nauth_allow_cleartext = yes\n"
         }
-        _ => (
-            "dovecot-2.4.conf",
-            "mail_driver = maildir\nmail_path = ~/Maildir\nmail_inbox_path = ~/Maildir\nauth_allow_cleartext = yes\n",
-        ),
     };
-    place.write("dovecot/conf.d/99-gatepost.conf", &Place::snippet(snippet));
+    place.write("dovecot/conf.d/99-gatepost.conf", snippet);
     place.write("dovecot/local.conf", &format!("{mail}{}", own(place)));
+}
+
+/// The snippet of `conf.d/peers` for the Dovecot of this tree.
+fn snippet(place: &Place) -> &'static str {
+    match place.tree().name() {
+        "bookworm" => "dovecot-2.3.conf",
+        _ => "dovecot-2.4.conf",
+    }
 }
 
 /// What ties an instance to its place.

@@ -2,7 +2,7 @@ use std::{
     fs,
     os::{
         fd::{AsFd, OwnedFd},
-        unix::net::UnixDatagram,
+        unix::{fs::PermissionsExt, net::UnixDatagram},
     },
     process::{Command, Stdio},
 };
@@ -11,12 +11,17 @@ use command_fds::{CommandFdExt, FdMapping};
 
 use super::{Listener, Place, listener::At, people::PROBE, process::Process, wait_until};
 
+/// A user who owns nothing.
+const NOBODY: u32 = 65534;
+
 /// The daemon under test, outside the tree, listening inside it.
 #[derive(Debug)]
 pub struct Gatepost<'a> {
     place: &'a Place,
     /// Sockets that outlive the daemon, as a socket unit's do; none when it makes its own.
     sockets: Vec<OwnedFd>,
+    /// Without any right, as in its unit.
+    confined: bool,
     process: Option<Process>,
     /// Where it tells its supervisor how it is.
     supervisor: UnixDatagram,
@@ -26,30 +31,43 @@ impl<'a> Gatepost<'a> {
     /// Starts it and waits until it is ready. It makes its sockets itself.
     pub fn start(place: &'a Place, listeners: &[Listener]) -> Self {
         prepare(place, listeners);
-        Self::start_with(place, Vec::new())
+        Self::start_with(place, Vec::new(), false)
     }
 
     /// Starts it with its sockets open already, as systemd does for a socket unit: what connects while it is
     /// away waits in the backlog.
     pub fn start_activated(place: &'a Place, listeners: &[Listener]) -> Self {
         prepare(place, listeners);
-        Self::start_with(place, listeners.iter().map(Listener::bind).collect())
+        Self::start_with(place, listeners.iter().map(Listener::bind).collect(), false)
     }
 
-    fn start_with(place: &'a Place, sockets: Vec<OwnedFd>) -> Self {
+    /// The same under a user who may do nothing, such as enter the directories of its sockets.
+    pub fn start_confined(place: &'a Place, listeners: &[Listener]) -> Self {
+        prepare(place, listeners);
+        place.dir("gatepost", 0o755, NOBODY, NOBODY);
+        // Where the program is, nobody may be kept out.
+        fs::copy(env!("CARGO_BIN_EXE_gatepost"), place.outside("gatepost.bin")).unwrap();
+        Self::start_with(place, listeners.iter().map(Listener::bind).collect(), true)
+    }
+
+    fn start_with(place: &'a Place, sockets: Vec<OwnedFd>, confined: bool) -> Self {
         let supervisor = UnixDatagram::bind(place.outside("notify")).unwrap();
         supervisor.set_nonblocking(true).unwrap();
-        let mut gatepost = Self { place, sockets, process: None, supervisor };
+        fs::set_permissions(place.outside("notify"), fs::Permissions::from_mode(0o666)).unwrap();
+        let mut gatepost = Self { place, sockets, confined, process: None, supervisor };
         gatepost.start_again();
         gatepost
     }
 
     pub fn start_again(&mut self) {
-        let mut command = if self.sockets.is_empty() {
-            Command::new(env!("CARGO_BIN_EXE_gatepost"))
+        let mut command = handing_over(&self.sockets);
+        if self.confined {
+            command.args(["setpriv", "--clear-groups", "--bounding-set=-all", "--inh-caps=-all"]);
+            command.args([format!("--reuid={NOBODY}"), format!("--regid={NOBODY}")]);
+            command.arg(self.place.outside("gatepost.bin"));
         } else {
-            handing_over(&self.sockets)
-        };
+            command.arg(env!("CARGO_BIN_EXE_gatepost"));
+        }
         command.args(["serve", "--config"]).arg(self.place.outside("gatepost.toml"));
         self.process = Some(launch(self.place, &self.supervisor, command));
     }
@@ -78,12 +96,15 @@ impl<'a> Gatepost<'a> {
     }
 }
 
-/// A command that runs gatepost with `sockets` from descriptor 3 on. What comes after its arguments goes to
-/// gatepost.
+/// A command that runs its arguments with `sockets` from descriptor 3 on.
 fn handing_over(sockets: &[OwnedFd]) -> Command {
-    // LISTEN_PID can only be known after the fork: the shell's own pid becomes gatepost's.
     let mut command = Command::new("sh");
-    command.args(["-c", r#"export LISTEN_PID=$$; exec "$@""#, "sh", env!("CARGO_BIN_EXE_gatepost")]);
+    if sockets.is_empty() {
+        command.args(["-c", r#"exec "$@""#, "sh"]);
+        return command;
+    }
+    // LISTEN_PID can only be known after the fork: the shell's own pid becomes that of what it runs.
+    command.args(["-c", r#"export LISTEN_PID=$$; exec "$@""#, "sh"]);
     command.env("LISTEN_FDS", sockets.len().to_string());
     let mappings = sockets.iter().zip(3..).map(|(socket, child_fd)| FdMapping {
         parent_fd: socket.as_fd().try_clone_to_owned().unwrap(),

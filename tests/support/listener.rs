@@ -21,7 +21,7 @@ pub struct Listener {
     pub at: At,
 }
 
-/// Where: at a path with a mode and numeric owners, or at an address.
+/// Where: at a path with a mode and the number of a group, or at an address.
 #[derive(Clone, Debug)]
 pub enum At {
     Path { path: PathBuf, mode: u32, gid: u32, link: Option<PathBuf> },
@@ -29,7 +29,7 @@ pub enum At {
 }
 
 impl Listener {
-    /// A socket of root's, with the number of its group in the tree.
+    /// A socket of the daemon's user, with the number of its group in the tree.
     pub fn unix(protocol: &'static str, path: PathBuf, mode: u32, gid: u32) -> Self {
         Self { protocol, at: At::Path { path, mode, gid, link: None } }
     }
@@ -57,8 +57,10 @@ impl Listener {
         let mut text = format!("\n[[listener]]\nprotocol = \"{}\"\n", self.protocol);
         match &self.at {
             At::Path { path, mode, gid, link } => {
-                writeln!(text, "path = {path:?}\nmode = \"{mode:04o}\"\nuser = \"0\"\ngroup = \"{gid}\"")
-                    .unwrap();
+                writeln!(text, "path = {path:?}\nmode = \"{mode:04o}\"").unwrap();
+                if *gid != 0 {
+                    writeln!(text, "group = \"{gid}\"").unwrap();
+                }
                 if let Some(link) = link {
                     writeln!(text, "link = {link:?}").unwrap();
                 }

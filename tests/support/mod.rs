@@ -18,7 +18,7 @@ mod listener;
 mod people;
 mod place;
 mod postfix;
-mod process;
+pub mod process;
 mod smtp;
 mod tree;
 

@@ -53,4 +53,4 @@ impl<'a> People<'a> {
 }
 
 /// The socket that every gatepost has besides those of its peers, for the test to look in.
-pub const PROBE: &str = "probe";
+pub const PROBE: &str = "gatepost/probe";

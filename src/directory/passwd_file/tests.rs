@@ -11,7 +11,7 @@ use crate::{
     account::State,
     directory::{
         Directory, Kind,
-        tests::{config, name, names},
+        tests::{config, kind_of, name, names},
     },
     password::Cost,
 };
@@ -43,12 +43,10 @@ impl Fixture {
         }
     }
 
-    /// What a lookup says: the password's scheme, "none", "unknown" or "unavailable".
+    /// What a lookup says: the password's scheme, "none", "unusable", "unknown" or "unavailable".
     fn ask(&self, user: &str) -> String {
         match self.file().lookup(&name(user)) {
-            Ok(Some(account)) => {
-                account.password.as_ref().map_or("none".to_owned(), |stored| stored.scheme().to_string())
-            }
+            Ok(Some(account)) => kind_of(&account.password),
             Ok(None) => "unknown".to_owned(),
             Err(_) => "unavailable".to_owned(),
         }
@@ -74,7 +72,7 @@ fn dovecots_columns_and_extra_fields_become_an_account() {
          d@example.org:5ebe2294ecd0e0f08eab7690d2a6ee69[34]:::::",
     ));
     let alice = file.file().lookup(&name("alice@example.org")).unwrap().unwrap();
-    assert!(alice.password.as_ref().unwrap().matches(b"secret").unwrap());
+    assert!(alice.password.stored().unwrap().matches(b"secret").unwrap());
     assert_eq!(
         alice.userdb.as_fields().raw(),
         b"uid=1001\tgid=1002\thome=/home/alice\tmail=maildir:~/M\tflag"
@@ -106,7 +104,8 @@ async fn a_bad_line_costs_its_own_user_alone() {
     for user in ["good", "twice", "last"] {
         assert_eq!(file.ask(&format!("{user}@example.org")), "PLAIN", "{user}");
     }
-    for user in ["root", "nets", "hash", "fp"] {
+    assert_eq!(file.ask("hash@example.org"), "unusable", "mail is delivered, nobody logs in");
+    for user in ["root", "nets", "fp"] {
         let user = format!("{user}@example.org");
         assert_eq!(file.ask(&user), "unavailable", "{user}");
         let why = file.directory.lookup(&name(&user)).await.unwrap_err().why;

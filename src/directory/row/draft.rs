@@ -9,15 +9,14 @@ use super::{
     place::{Own, Place, ProxyWord},
 };
 use crate::{
-    account::{Account, Net, Nologin, Services, State},
-    password::Stored,
+    account::{Account, Net, Nologin, Password, Services, State},
     username::Username,
 };
 
 /// What is known so far.
 pub(super) struct Draft<'r, 'v> {
     recipe: &'r Recipe,
-    password: Option<Arc<Stored>>,
+    password: Password,
     active: bool,
     expired: bool,
     allow_nets: Option<Vec<Net>>,
@@ -37,7 +36,7 @@ impl<'r, 'v> Draft<'r, 'v> {
     pub(super) fn new(recipe: &'r Recipe) -> Self {
         Self {
             recipe,
-            password: None,
+            password: Password::Missing,
             active: true,
             expired: false,
             allow_nets: None,
@@ -99,7 +98,7 @@ impl<'r, 'v> Draft<'r, 'v> {
             Own::User => {}
             Own::Password => {
                 let Value::Text(stored) = value else { return Ok(()) };
-                self.password = self.recipe.stored(stored)?.map(Arc::new);
+                self.password = self.recipe.password(stored);
             }
             Own::Active => self.active = boolean("active", value)?,
             Own::Expired => self.expired = boolean("expired", value)?,

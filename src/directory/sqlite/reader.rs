@@ -70,7 +70,7 @@ impl Reader {
     fn lookup(&mut self, user: &Username) -> Result<Option<Arc<Account>>, String> {
         let Some(entry) = self.read(|db| Entry::read(db, user))? else { return Ok(None) };
         let account = entry.account(&self.recipe, user).map_err(|bad: BadRow| format!("{user:?}: {bad}"))?;
-        if let Some(password) = &account.password {
+        if let Some(password) = account.password.stored() {
             self.decoy.note(password);
         }
         Ok(Some(Arc::new(account)))

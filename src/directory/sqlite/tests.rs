@@ -17,7 +17,7 @@ use crate::{
     config,
     directory::{
         Directory, Kind, make_embedded,
-        tests::{config, name, names},
+        tests::{config, kind_of, name, names},
         users,
     },
 };
@@ -52,12 +52,10 @@ fn with_password(text: &str) -> NewUser {
     NewUser { password: Some(Zeroizing::new(text.to_owned())), ..NewUser::default() }
 }
 
-/// What a lookup says: the password's scheme, "none", "unknown" or "unavailable".
+/// What a lookup says: the password's scheme, "none", "unusable", "unknown" or "unavailable".
 async fn ask(directory: &Directory, user: &str) -> String {
     match directory.lookup(&name(user)).await {
-        Ok(Some(account)) => {
-            account.password.as_ref().map_or("none".to_owned(), |stored| stored.scheme().to_string())
-        }
+        Ok(Some(account)) => kind_of(&account.password),
         Ok(None) => "unknown".to_owned(),
         Err(_) => "unavailable".to_owned(),
     }
@@ -86,7 +84,7 @@ async fn what_an_administrator_adds_is_what_a_login_finds() {
     };
     fixture.users().add(&name("alice@example.org"), &new).unwrap();
     let account = fixture.directory().lookup(&name("alice@example.org")).await.unwrap().unwrap();
-    assert!(account.password.as_ref().unwrap().matches(b"secret").unwrap());
+    assert!(account.password.stored().unwrap().matches(b"secret").unwrap());
     assert_eq!(account.state, State::Disabled);
     assert!(!account.services.allow("pop3") && account.services.allow("imap"));
     assert!(!account.admits("198.51.100.1".parse().ok()));
@@ -179,7 +177,7 @@ async fn an_account_that_cannot_be_is_refused_when_it_is_added_and_unavailable_w
     users.add(&user, &with_password("{PLAIN}a")).unwrap();
     assert!(users.set_password(&user, "{NO-SUCH}a").unwrap(), "as another program might");
     let directory = fixture.directory();
-    assert_eq!(ask(&directory, "alice@example.org").await, "unavailable");
+    assert_eq!(ask(&directory, "alice@example.org").await, "unusable");
     assert_eq!(ask(&directory, "bob@example.org").await, "unknown", "the others are not touched");
     assert!(users.details(&user).unwrap().unwrap().unavailable.is_some());
 }

@@ -10,6 +10,7 @@ use super::{
     schema::{self, Trouble},
 };
 use crate::{
+    account::Password,
     directory::row::{BadRow, Recipe},
     password::Scheme,
     username::Username,
@@ -106,7 +107,10 @@ impl Users {
             home: new.home.clone(),
             fields: new_fields,
         };
-        entry.account(&self.recipe, name).map_err(|bad| AddError::Bad(bad.to_string()))?;
+        let account = entry.account(&self.recipe, name).map_err(|bad| AddError::Bad(bad.to_string()))?;
+        if let Password::Unusable(unusable) = account.password {
+            return Err(AddError::Bad(unusable.to_string()));
+        }
         self.insert(name, &entry, new.password.as_deref().map(String::as_str))
     }
 
@@ -123,7 +127,7 @@ impl Users {
             scheme: account
                 .as_ref()
                 .ok()
-                .and_then(|account| account.password.as_ref())
+                .and_then(|account| account.password.stored())
                 .map(|stored| stored.scheme()),
             active: entry.active,
             uid: entry.uid,
@@ -132,7 +136,11 @@ impl Users {
             fields: entry.fields,
             created_at,
             updated_at,
-            unavailable: account.err().map(|bad| bad.to_string()),
+            unavailable: match account.map(|account| account.password) {
+                Ok(Password::Missing | Password::Stored(_)) => None,
+                Ok(Password::Unusable(unusable)) => Some(unusable.to_string()),
+                Err(bad) => Some(bad.to_string()),
+            },
         }))
     }
 

@@ -237,7 +237,7 @@ fn beginning_and_cancelling_for_ever_takes_no_memory() {
         desk.say("AUTH\t2\tLOGIN\tservice=imap\nCANCEL\t2\n");
     }
     assert_eq!(desk.session().requests.len(), 1);
-    assert_eq!(desk.session().waiting.len(), 1);
+    assert_eq!(desk.session().requests.in_flight(), 1);
 }
 
 #[test]
