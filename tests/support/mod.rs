@@ -19,7 +19,9 @@ mod people;
 mod place;
 mod postfix;
 pub mod process;
+mod replay;
 mod smtp;
+mod transcript;
 mod tree;
 
 use std::{
@@ -38,7 +40,9 @@ pub use listener::Listener;
 pub use people::People;
 pub use place::Place;
 pub use postfix::{Postfix, Smtpd};
+pub use replay::{Replay, Subject, Writes};
 pub use smtp::{Reply, Smtp};
+pub use transcript::{Bindings, Line, Step, Transcript, What, socket};
 pub use tree::Tree;
 
 /// How long anything may take that should happen at once. Generous, as two cores may run many servers.
