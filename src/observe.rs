@@ -1,5 +1,6 @@
 //! What the operator sees: one event for each decision, and what the service manager is told.
 
+mod buffer;
 pub mod log;
 pub mod systemd;
 

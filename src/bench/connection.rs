@@ -94,7 +94,14 @@ impl Connection {
                         return Poll::Ready(Ok(()));
                     }
                     Reply::Done => return Poll::Ready(Err(broken("the server does not offer PLAIN"))),
-                    _ => {}
+                    Reply::Version(_) | Reply::Spid(_) | Reply::Cuid(_) | Reply::Cookie(_) => {}
+                    Reply::Cont { .. }
+                    | Reply::OutOfBand { .. }
+                    | Reply::Ok { .. }
+                    | Reply::Fail { .. }
+                    | Reply::Cancelled(_) => {
+                        return Poll::Ready(Err(broken("an answer before there was a request")));
+                    }
                 }
             }
         }
@@ -174,8 +181,14 @@ impl Connection {
 const fn answered(reply: &Reply<'_>) -> Option<RequestId> {
     match reply {
         Reply::Ok { id, .. } | Reply::Fail { id, .. } => Some(*id),
-        // PLAIN with an initial response leads to nothing else.
-        _ => None,
+        // PLAIN with an initial response leads to none of these.
+        Reply::Cont { .. } | Reply::OutOfBand { .. } | Reply::Cancelled(_) => None,
+        Reply::Version(_)
+        | Reply::Mech { .. }
+        | Reply::Spid(_)
+        | Reply::Cuid(_)
+        | Reply::Cookie(_)
+        | Reply::Done => None,
     }
 }
 
