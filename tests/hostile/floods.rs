@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    Daemon, auth, good,
+    Daemon, auth, base64, good,
     peer::{Peer, To},
     plain,
     support::{Alone, wait_until},
@@ -214,6 +214,20 @@ fn a_thousand_requests_of_each_of_a_hundred_peers_take_little() {
         for peer in &mut peers {
             peer.say(&exchanges);
             assert!(peer.lines(1024).ends_with("CONT\t1024\tVXNlcm5hbWU6\n"));
+        }
+        peers
+    });
+    Watch::over("twenty peers with 1024 exchanges of 11 KiB each", &mut daemon.gatepost, |gatepost| {
+        let long = format!("service={}\tsession={}", "s".repeat(4000), "t".repeat(6000));
+        let resp = base64(vec![b'n'; 1024]);
+        let mut peers: Vec<_> = (0..20).map(|_| Peer::connect(gatepost, READY)).collect();
+        for peer in &mut peers {
+            let mouth = peer.mouth();
+            thread::scope(|scope| {
+                let lines = (1..=1024).map(|id| format!("AUTH\t{id}\tLOGIN\t{long}\tresp={resp}\n"));
+                scope.spawn(|| lines.for_each(|line| mouth.say(line)));
+                assert!(peer.lines(1024).ends_with("CONT\t1024\tUGFzc3dvcmQ6\n"));
+            });
         }
         peers
     });
