@@ -7,19 +7,19 @@
 use std::{
     io,
     panic::AssertUnwindSafe,
-    pin::{Pin, pin},
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures_util::FutureExt as _;
 use gatepost_protocol::frame::{AUTH_LINE, Lines, MASTER_LINE};
-use tokio::time::{error::Elapsed, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Close,
-    answers::{Answers, WRITE_TIMEOUT},
+    answers::{Answers, WRITE_TIMEOUT, within},
     auth::{self, Handle},
     master,
     wire::{Go, Wire},
@@ -55,6 +55,7 @@ pub async fn auth(
     let mut asked = Vec::new();
     let mut next = Go::On;
     let mut stopping = false;
+    let mut stopped = pin!(stop.cancelled());
     let why = loop {
         if answers.flush(&mut wire).await.is_err() || (wire.ended() && !stopping) {
             break None;
@@ -73,9 +74,7 @@ pub async fn auth(
             },
             () = answers.wait() => {}
             () = sleep_until(next_tick) => {}
-            () = stop.cancelled(), if !stopping => {
-                stopping = true;
-            }
+            () = &mut stopped, if !stopping => stopping = true,
         }
         let now = Instant::now();
         let ended = wire.each_line(|line, out| {
@@ -146,6 +145,7 @@ pub async fn master(
     let mut asked = Vec::new();
     let mut next = Go::On;
     let mut stopping = false;
+    let mut stopped = pin!(stop.cancelled());
     let why = loop {
         if answers.flush(&mut wire).await.is_err() || (wire.ended() && next == Go::On && answers.is_empty()) {
             break None;
@@ -157,7 +157,7 @@ pub async fn master(
             () = std::future::ready(()), if next == Go::Pause || answers.any_ready() => {}
             read = wire.read(), if next == Go::On && !wire.ended() => if read.is_err() { break None },
             () = answers.wait() => {}
-            () = stop.cancelled(), if !stopping => stopping = true,
+            () = &mut stopped, if !stopping => stopping = true,
         }
         let now = Instant::now();
         let ended = wire.each_line(|line, out| {
@@ -275,14 +275,6 @@ async fn farewell(mut wire: Wire, why: Option<Close>) {
         Some(close @ (Close::Malformed(_) | Close::TooLong(_) | Close::OutOfOrder(_))) => {
             tracing::info!(reason = %close, "a connection was closed: the peer does not follow the protocol");
         }
-    }
-}
-
-/// What takes longer than `limit` is given up. Most answers come from memory: only the others get a timer.
-async fn within<F: Future>(limit: Duration, mut answer: Pin<&mut F>) -> Result<F::Output, Elapsed> {
-    match answer.as_mut().now_or_never() {
-        Some(answer) => Ok(answer),
-        None => timeout(limit, answer).await,
     }
 }
 
