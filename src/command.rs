@@ -3,6 +3,7 @@
 //! on the machine could read them.
 
 mod ask;
+mod bench;
 mod check;
 mod output;
 mod password;
@@ -54,6 +55,8 @@ pub enum Command {
     /// Keep the users of the embedded store
     #[command(subcommand)]
     User(user::User),
+    /// Measure how fast a server answers logins, gatepost or Dovecot's own, and whether it answers rightly
+    Bench(bench::Bench),
 }
 
 /// What can be done with logins.
@@ -108,6 +111,7 @@ impl Cli {
             Command::Auth(Auth::Test(test)) => test.run(&self.common),
             Command::Lookup(lookup) => lookup.run(&self.common),
             Command::User(user) => return user.run(&self.common),
+            Command::Bench(bench) => bench.run(),
         };
         answer.print(self.common.json)
     }

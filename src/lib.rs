@@ -26,6 +26,7 @@
 #![cfg_attr(test, allow(clippy::wildcard_enum_match_arm, reason = "a test matches the variant it is about"))]
 
 pub mod account;
+pub mod bench;
 pub mod command;
 pub mod config;
 pub mod control;

@@ -1,5 +1,6 @@
 //! What the operator sees: one event for each decision, and what the service manager is told.
 
+mod buffer;
 pub mod log;
 pub mod systemd;
 
@@ -16,29 +17,31 @@ use crate::{
 /// The event of a judged login: everything that led to it, and never the password.
 ///
 /// What was refused is `info` like what was let in: failed logins are what tools that watch the log look for. An
-/// outage is `error`, because a part has stopped.
+/// outage is `error`, because a part has stopped. What a remote or a peer chose (name, service, session) goes in as a
+/// string value, which is written in quotes and escaped: it cannot end its line or pass for another field.
 pub fn decided(attempt: &Attempt, decision: &Decision, took: Duration) {
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let user = attempt.claim.authcid.escape_ascii();
+    let user = String::from_utf8_lossy(&attempt.claim.authcid);
+    let user = &*user;
     let mechanism = attempt.mechanism.name();
-    let (service, remote, session) = (&*attempt.service, Shown(&attempt.remote), Shown(&attempt.session));
+    let (service, remote, session) = (&*attempt.service, Shown(&attempt.remote), attempt.session.as_deref());
     let outcome = decision.outcome();
     match decision {
         Decision::Accept(verified) => info!(
-            %outcome, user = %verified.user(), directory = %verified.account().directory,
-            service = ?service, %remote, %session, mechanism, took_us, "auth decided",
+            %outcome, user = verified.user().as_str(), directory = %verified.account().directory,
+            service, %remote, session, mechanism, took_us, "auth decided",
         ),
         Decision::Refuse(Refusal::TempFail(TempFail::Directory(unavailable))) => error!(
-            %outcome, user = %user, directory = %unavailable.directory, reason = %unavailable,
-            service = ?service, %remote, %session, mechanism, took_us, "auth decided",
+            %outcome, user, directory = %unavailable.directory, reason = %unavailable,
+            service, %remote, session, mechanism, took_us, "auth decided",
         ),
         Decision::Refuse(refusal) if refusal.is_temporary() => error!(
-            %outcome, user = %user, reason = %refusal,
-            service = ?service, %remote, %session, mechanism, took_us, "auth decided",
+            %outcome, user, reason = %refusal,
+            service, %remote, session, mechanism, took_us, "auth decided",
         ),
         Decision::Refuse(refusal) => info!(
-            %outcome, user = %user, reason = %refusal,
-            service = ?service, %remote, %session, mechanism, took_us, "auth decided",
+            %outcome, user, reason = %refusal,
+            service, %remote, session, mechanism, took_us, "auth decided",
         ),
     }
 }
@@ -46,12 +49,13 @@ pub fn decided(attempt: &Attempt, decision: &Decision, took: Duration) {
 /// The event of a lookup without a credential. LMTP makes one a recipient, so it is for debugging, unless it failed.
 pub fn looked_up(name: &[u8], found: &Result<Option<Arc<Account>>, Unavailable>, took: Duration) {
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let user = name.escape_ascii();
+    let user = String::from_utf8_lossy(name);
+    let user = &*user;
     match found {
-        Ok(Some(account)) => debug!(%user, directory = %account.directory, took_us, "user found"),
-        Ok(None) => debug!(%user, took_us, "user not found"),
+        Ok(Some(account)) => debug!(user, directory = %account.directory, took_us, "user found"),
+        Ok(None) => debug!(user, took_us, "user not found"),
         Err(unavailable) => {
-            error!(%user, directory = %unavailable.directory, reason = %unavailable, took_us, "user not looked up");
+            error!(user, directory = %unavailable.directory, reason = %unavailable, took_us, "user not looked up");
         }
     }
 }

@@ -2,16 +2,21 @@
 //!
 //! [`auth`] and [`master`] are state machines without I/O: a line and the time in, bytes and questions out. The
 //! daemon, the tests and the fuzz targets drive the same code. [`driver`] is what moves bytes between them and a
-//! socket, asks the [`crate::decision::Engine`] and wakes them when time has passed.
+//! socket, asks the [`crate::decision::Engine`] and wakes them when time has passed; [`rehearsal`] does the same
+//! without a socket and without waiting.
 
+mod answers;
 pub mod auth;
 mod delay;
 pub mod driver;
 mod inbox;
 pub mod mask;
 pub mod master;
+pub mod rehearsal;
 pub mod shared;
 pub mod table;
+#[cfg(test)]
+mod testing;
 pub mod token;
 mod wire;
 mod words;

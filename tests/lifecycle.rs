@@ -172,6 +172,7 @@ fn sockets_that_a_supervisor_holds_need_no_listener_and_outlive_the_daemon() {
     start(&mut gatepost);
     shake_hands(&mut waiting);
     assert!(auth(&mut waiting, 1, RIGHT).starts_with("OK"), "who connected in between is served");
+    assert!(!gatepost.path("run/login").exists(), "no default socket stands beside the ones that are held");
 }
 
 #[test]

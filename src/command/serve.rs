@@ -24,7 +24,7 @@ pub(super) fn serve(common: &Common) -> Exit {
             return Exit::Config;
         }
     };
-    log::start(&loaded.config.log);
+    let log = log::start(&loaded.config.log);
     no_core();
     enough_descriptors();
     if loaded.is_embedded() {
@@ -41,6 +41,7 @@ pub(super) fn serve(common: &Common) -> Exit {
     let ended = runtime.block_on(daemon::run(loaded, move || Config::load(config.as_deref())));
     // A hash that still runs would hold up the end for nobody.
     runtime.shutdown_background();
+    drop(log);
     match ended {
         Ok(()) => Exit::Yes,
         Err(failure) => {
@@ -62,7 +63,7 @@ fn no_core() {
 }
 
 /// As many descriptors as this process may have: each connection takes one.
-fn enough_descriptors() {
+pub(super) fn enough_descriptors() {
     let raised = getrlimit(Resource::RLIMIT_NOFILE)
         .and_then(|(_, most)| setrlimit(Resource::RLIMIT_NOFILE, most, most));
     if let Err(error) = raised {

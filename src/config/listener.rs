@@ -63,6 +63,15 @@ impl Protocol {
         PROTOCOLS.iter().find(|(known, _)| *known == name).map(|(_, protocol)| *protocol)
     }
 
+    /// Whether any process of this machine may connect over TCP. Otherwise `allow_from` has to name who may, this
+    /// machine too: over a Unix socket the kernel says who asks, and over TCP nobody does.
+    pub const fn loopback_is_enough(self) -> bool {
+        match self {
+            Self::DovecotClient => true,
+            Self::DovecotLogin | Self::DovecotMaster | Self::DovecotUserdb => false,
+        }
+    }
+
     /// The bits of its socket where `mode` is not set: those that Dovecot gives to the same socket of its own.
     pub const fn default_mode(self) -> u32 {
         match self {
@@ -98,8 +107,8 @@ pub enum Endpoint {
     Tcp {
         /// `address`: where to listen. Port 0 lets the system choose.
         address: SocketAddr,
-        /// `allow_from`: who may connect besides this machine itself. Not empty unless `address` is a
-        /// loopback one.
+        /// `allow_from`: who may connect, besides this machine itself if [`Protocol::loopback_is_enough`]. Not
+        /// empty unless that is so and `address` is a loopback one.
         allow_from: Vec<IpNet>,
     },
 }
@@ -226,14 +235,16 @@ fn tcp<'a>(
     let unix_only = "is for a Unix socket only";
     reader.refuse(&["mode", "user", "group"], unix_only, "say with allow_from who may connect");
     reader.refuse(&["link"], unix_only, "take it away");
-    if let Some(protocol) = protocol.filter(|&protocol| protocol != Protocol::DovecotClient) {
-        // Their peers are told apart by process and user id, and over TCP there is neither.
-        let what = format!("{protocol} trusts the process at the other end, which TCP does not name");
-        reader.wrong("address", Wrong::new(what, "write path = \"/PATH\" instead"));
-    }
     let address = address?;
+    let nobody_named = allow_from.as_ref().is_none_or(Vec::is_empty) && !reader.has_items("allow_from");
     let loopback = address.ip().to_canonical().is_loopback();
-    if !loopback && allow_from.as_ref().is_none_or(Vec::is_empty) && !reader.has_items("allow_from") {
+    if let Some(protocol) = protocol.filter(|protocol| !protocol.loopback_is_enough())
+        && nobody_named
+    {
+        let what = format!("{protocol} tells about everybody, and over TCP nobody knows whom");
+        let remedy = "write path = \"/PATH\", or name who may connect, as in allow_from = [\"127.0.0.1/32\"]";
+        reader.wrong("address", Wrong::new(what, remedy));
+    } else if !loopback && nobody_named {
         reader.wrong(
             "address",
             Wrong::new(

@@ -53,7 +53,8 @@ async fn next(listener: &Listener, slots: &Arc<Semaphore>) -> Option<(Stream, Pe
             Ok(Some((Stream::Unix(stream), peer)))
         }),
         Socket::Tcp { listener: socket, allow_from } => socket.accept().await.map(|(stream, from)| {
-            if !admits(from.ip(), allow_from) {
+            let loopback = listener.protocol.loopback_is_enough();
+            if !admits(from.ip(), allow_from, loopback) {
                 tracing::info!(listener = %listener.place, remote = %from.ip(), "a peer from a network that is not allowed was turned away");
                 return None;
             }
@@ -78,9 +79,9 @@ fn describe(peer: UCred, access: Access) -> Peer {
     Peer { pid, restricted_to: access.restriction(peer.uid(), peer.gid()) }
 }
 
-fn admits(from: IpAddr, allow_from: &[ipnet::IpNet]) -> bool {
+fn admits(from: IpAddr, allow_from: &[ipnet::IpNet], loopback: bool) -> bool {
     let from = from.to_canonical();
-    from.is_loopback() || allow_from.iter().any(|net| net.contains(&from))
+    (loopback && from.is_loopback()) || allow_from.iter().any(|net| net.contains(&from))
 }
 
 #[cfg(test)]
@@ -101,8 +102,9 @@ mod tests {
             ("2001:db9::9", false),
         ];
         for (from, expected) in table {
-            assert_eq!(admits(from.parse().unwrap(), &nets), expected, "{from}");
+            assert_eq!(admits(from.parse().unwrap(), &nets, true), expected, "{from}");
         }
-        assert!(!admits("172.22.1.9".parse().unwrap(), &[]));
+        assert!(!admits("172.22.1.9".parse().unwrap(), &[], true));
+        assert!(!admits("127.0.0.1".parse().unwrap(), &nets, false), "it was not named");
     }
 }

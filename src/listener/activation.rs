@@ -12,7 +12,7 @@ use std::{
 
 use listenfd::ListenFd;
 
-use crate::config::Endpoint;
+use crate::config::{Endpoint, Protocol};
 
 /// What was handed over and has not been taken yet.
 #[derive(Debug)]
@@ -65,6 +65,11 @@ impl Inherited {
             | (HandedSocket::Tcp(..), Endpoint::Unix { .. }) => false,
         })?;
         Some(self.sockets.remove(at))
+    }
+
+    /// Whether one of them says by its name what is to be spoken on it.
+    pub(super) fn any_named(&self) -> bool {
+        self.sockets.iter().any(|handed| handed.name.as_deref().and_then(Protocol::named).is_some())
     }
 
     /// What nobody took.

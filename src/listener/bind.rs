@@ -21,10 +21,15 @@ use crate::config::{self, Endpoint, Protocol};
 const BACKLOG: i32 = 4096;
 
 /// Opens every socket, or says of each that could not be had why. Needs a tokio runtime around it.
+///
+/// Where sockets were inherited under the name of a protocol, the default ones are not opened beside them: who wrote
+/// no listener down and enabled a socket unit wants the sockets of the unit.
 pub fn bind(configured: &[config::Listener]) -> Result<Vec<Listener>, Vec<BindError>> {
     let mut inherited = Inherited::from_env();
     let (mut listeners, mut errors) = (Vec::new(), Vec::new());
-    for wanted in configured {
+    let by_name = inherited.any_named();
+    let is_default = |wanted: &config::Listener| wanted.place.is_none();
+    for wanted in configured.iter().filter(|wanted| !(by_name && is_default(wanted))) {
         let opened = match inherited.take(&wanted.endpoint) {
             Some(handed) => adopt(handed, wanted.protocol, &wanted.endpoint),
             None => open(wanted),

@@ -1,21 +1,29 @@
 //! Where events go: to standard error, which the journal reads.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter};
 
+use super::buffer::Buffer;
+pub use super::buffer::Flush;
 use crate::config;
 
-/// Starts the log. Events before this are lost, so it comes first.
+/// Starts the log. Events before this are lost, so it comes first; those of the last moment are written when what this
+/// gives is dropped, so that goes last.
 ///
-/// Text is written with control characters escaped (`?` and `escape_ascii` at the events); colours only where
+/// Text of others is written in quotes and escaped (string values at the events, not `%`); colours only where
 /// somebody looks at a terminal.
-pub fn start(log: &config::Log) {
+pub fn start(log: &config::Log) -> Option<Flush> {
     let filter = EnvFilter::builder().parse_lossy(&log.filter);
+    // Without a thread that gathers them, events are written one by one, by whoever has them.
+    let (writer, flush) = match Buffer::start(io::stderr()) {
+        Ok((buffer, flush)) => (BoxMakeWriter::new(buffer), Some(flush)),
+        Err(_) => (BoxMakeWriter::new(io::stderr), None),
+    };
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(writer)
+        .with_ansi(io::stderr().is_terminal())
         .with_target(false);
     // A second start (in tests) keeps the first one's log.
     let _ = match log.format {
@@ -23,4 +31,5 @@ pub fn start(log: &config::Log) {
         config::Format::Text => builder.try_init(),
         config::Format::Json => builder.json().flatten_event(true).try_init(),
     };
+    flush
 }

@@ -2,8 +2,9 @@
 //!
 //! Rules R1 to R13 are those of postfix-protocols section 0; the rest is dovecot-protocols section 2.
 
+mod requests;
+
 use std::{
-    collections::{HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -15,16 +16,17 @@ use gatepost_protocol::dovecot::{
     reply::{self, Reply},
 };
 
+pub use self::requests::Handle;
+use self::requests::{Context, NotWaiting, Requests};
 use super::{
     Close,
-    delay::Delayed,
     shared::{Offer, Shared},
     table::Login,
     words,
 };
 use crate::{
     decision::{Attempt, Decision, Refusal, TempFail, Verified},
-    mechanism::{Breach, Exchange, Mechanism, Step},
+    mechanism::{Breach, Mechanism, Step},
 };
 
 /// The version that is announced. Not 3 or 4: some clients then wait for a second packet (R2), and what those
@@ -33,9 +35,12 @@ pub const VERSION: Version = Version { major: 1, minor: 2 };
 
 /// How many requests one connection may have in flight. A login process that serves a thousand people at once has
 /// a thousand; what comes beyond is answered at once as a temporary failure.
+///
+/// One that was cancelled counts until its question is answered or its failure would have been told, for so long it
+/// takes room.
 pub const MAX_REQUESTS: usize = 1024;
 
-/// How long a request waits for the remote's next response. Dovecot's own limit.
+/// How long a request may wait for the remote's responses, all of them together. Dovecot's own limit.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// Who connects to a socket.
@@ -56,13 +61,6 @@ pub struct Question {
     pub attempt: Attempt,
 }
 
-/// Names one request for the life of a connection, although a peer may use an id again once it is free.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Handle {
-    id: RequestId,
-    number: u64,
-}
-
 /// The state machine of one connection.
 #[derive(Debug)]
 pub struct Session {
@@ -72,11 +70,7 @@ pub struct Session {
     connection: u32,
     cookie: Cookie,
     phase: Phase,
-    requests: HashMap<RequestId, Request>,
-    delayed: Delayed,
-    /// In order of age; may name requests that have moved on.
-    expiries: VecDeque<(Instant, Handle)>,
-    last_number: u64,
+    requests: Requests,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -86,45 +80,12 @@ enum Phase {
     Ready { minor: u32 },
 }
 
-#[derive(Debug)]
-struct Request {
-    number: u64,
-    arrived: Instant,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    WantResponse { exchange: Exchange, context: Context },
-    Deciding,
-    Delayed,
-}
-
-/// The circumstances of a request, told with `AUTH` and needed once there is a claim.
-#[derive(Debug)]
-struct Context {
-    service: Box<str>,
-    remote: Option<std::net::IpAddr>,
-    session: Option<Box<str>>,
-}
-
 impl Session {
     /// A connection that was just accepted.
     pub fn new(role: Role, shared: Arc<Shared>, offer: Arc<Offer>, cookie: Cookie) -> Self {
         let connection = shared.next_connection();
-        let delayed = Delayed::new(shared.started);
-        Self {
-            role,
-            shared,
-            offer,
-            connection,
-            cookie,
-            phase: Phase::WantVersion,
-            requests: HashMap::new(),
-            delayed,
-            expiries: VecDeque::new(),
-            last_number: 0,
-        }
+        let requests = Requests::new(shared.started);
+        Self { role, shared, offer, connection, cookie, phase: Phase::WantVersion, requests }
     }
 
     /// Says the whole greeting, unasked (R1: Exim waits for it) and with `SPID` after `MECH` (R3: Postfix takes
@@ -173,7 +134,7 @@ impl Session {
         }
     }
 
-    /// Takes the answer to a question. What was cancelled in the meantime is not answered.
+    /// Takes the answer to a question, each once. What was cancelled in the meantime is not answered.
     pub fn decided(
         &mut self,
         handle: Handle,
@@ -183,11 +144,7 @@ impl Session {
         out: &mut BytesMut,
     ) -> Result<(), Close> {
         let Phase::Ready { minor } = self.phase else { return Ok(()) };
-        let Some(request) = self.requests.get(&handle.id).filter(|request| request.number == handle.number)
-        else {
-            return Ok(());
-        };
-        let arrived = request.arrived;
+        let Some(arrived) = self.requests.answered(handle) else { return Ok(()) };
         match decision {
             Decision::Accept(verified) => {
                 if self.role == Role::Client && minor < 2 && verified.account().nologin.is_some() {
@@ -196,16 +153,15 @@ impl Session {
                     self.delay(handle, arrived, line, now, out);
                     return Ok(());
                 }
-                self.requests.remove(&handle.id);
-                self.accept(handle.id, minor, attempt, verified, now, out);
-                Ok(())
+                self.requests.cancel(handle.id);
+                self.accept(handle.id, minor, attempt, verified, now, out)
             }
             Decision::Refuse(refusal) if refusal.is_temporary() => {
                 // R5: to these a `FAIL` is final whatever it says, so they are not told one.
                 if self.role == Role::Client && minor < 2 && self.requests.len() == 1 {
                     return Err(Close::TempFail);
                 }
-                self.requests.remove(&handle.id);
+                self.requests.cancel(handle.id);
                 out.extend_from_slice(&words::refusal(handle.id, &attempt.claim, refusal));
                 Ok(())
             }
@@ -219,44 +175,28 @@ impl Session {
 
     /// When [`Self::tick`] wants to be called, if nothing happens before.
     pub fn next_tick(&self) -> Option<Instant> {
-        let expiry = self.expiries.front().map(|(due, _)| *due);
-        [self.delayed.next(), expiry].into_iter().flatten().min()
+        self.requests.next_tick()
     }
 
     /// Releases failures that have waited long enough, and forgets requests that have waited too long.
     pub fn tick(&mut self, now: Instant, out: &mut BytesMut) {
-        for (handle, line) in self.delayed.due(now) {
-            self.release(handle, &line, out);
-        }
-        while let Some(&(due, handle)) = self.expiries.front() {
-            let waits = self.requests.get(&handle.id).is_some_and(|request| {
-                request.number == handle.number && matches!(request.state, State::WantResponse { .. })
-            });
-            if waits && due > now {
-                break;
-            }
-            self.expiries.pop_front();
-            if waits {
-                self.requests.remove(&handle.id);
-            }
-        }
+        self.requests.tell(Some(now), out);
+        self.requests.expire(now);
     }
 
     /// Releases all failures at once: the daemon is stopping, and an answer now is better than none.
     pub fn hurry(&mut self, out: &mut BytesMut) {
-        for (handle, line) in self.delayed.all() {
-            self.release(handle, &line, out);
-        }
+        self.requests.tell(None, out);
     }
 
     /// Whether nothing is in flight.
     pub fn is_idle(&self) -> bool {
-        self.requests.is_empty()
+        self.requests.len() == 0
     }
 
     /// Whether some request waits for the peer to send more.
     pub fn wants_response(&self) -> bool {
-        self.requests.values().any(|request| matches!(request.state, State::WantResponse { .. }))
+        self.requests.want_response()
     }
 
     fn auth(
@@ -266,7 +206,7 @@ impl Session {
         now: Instant,
         out: &mut BytesMut,
     ) -> Result<Option<Question>, Close> {
-        if self.requests.contains_key(&auth.id) {
+        if self.requests.has(auth.id) {
             return Err(Close::OutOfOrder("AUTH with an id that is in use"));
         }
         let offered = |mechanism: &Mechanism| self.offer.mechanisms.contains(mechanism);
@@ -275,9 +215,9 @@ impl Session {
         };
         if minor == 0 {
             // Postfix abandons an exchange without a word, and has never two at a time.
-            self.requests.retain(|_, request| !matches!(request.state, State::WantResponse { .. }));
+            self.requests.abandon_waiting();
         }
-        if self.requests.len() >= MAX_REQUESTS {
+        if self.requests.in_flight() >= MAX_REQUESTS {
             let refusal = Refusal::TempFail(TempFail::TooManyRequests);
             tracing::debug!(connection = self.connection, outcome = %refusal, "auth decided");
             out.extend_from_slice(&words::unclaimed(auth.id, &refusal));
@@ -295,19 +235,21 @@ impl Session {
             remote: params.rip,
             session: params.session.as_deref().map(words::lossy),
         };
-        self.last_number += 1;
-        let handle = Handle { id: auth.id, number: self.last_number };
+        let handle = self.requests.open(auth.id);
         Ok(self.advance(handle, now, mechanism.start(response), mechanism, context, now, out))
     }
 
     fn cont(&mut self, cont: &Cont<'_>, minor: u32, now: Instant, out: &mut BytesMut) -> Option<Question> {
-        let Some(request) = self.requests.remove(&cont.id) else {
-            reply::fail(out, cont.id, None, None, Some(b"Authentication request timed out"), false);
-            return None;
-        };
-        let State::WantResponse { exchange, context } = request.state else {
-            reply::fail(out, cont.id, None, None, Some(b"Unexpected continuation"), false);
-            return None;
+        let resumed = match self.requests.resume(cont.id) {
+            Ok(resumed) => resumed,
+            Err(why) => {
+                let reason: &[u8] = match why {
+                    NotWaiting::Unknown => b"Authentication request timed out",
+                    NotWaiting::Unexpected => b"Unexpected continuation",
+                };
+                reply::fail(out, cont.id, None, None, Some(reason), false);
+                return None;
+            }
         };
         // Nobody was asked for channel binding data, and before minor 3 there is no such argument.
         let unasked = cont.channel_binding.is_some() || (minor < 3 && !cont.fields.is_empty());
@@ -316,9 +258,9 @@ impl Session {
             words::invalid_base64(cont.id, "Invalid base64 data in continued response", out);
             return None;
         };
-        let mechanism = exchange.mechanism();
-        let handle = Handle { id: cont.id, number: request.number };
-        self.advance(handle, request.arrived, exchange.step(response), mechanism, context, now, out)
+        let mechanism = resumed.exchange.mechanism();
+        let step = resumed.exchange.step(response);
+        self.advance(resumed.handle, resumed.arrived, step, mechanism, resumed.context, now, out)
     }
 
     #[expect(clippy::too_many_arguments, reason = "one step of one request; a struct would be named once")]
@@ -332,18 +274,15 @@ impl Session {
         now: Instant,
         out: &mut BytesMut,
     ) -> Option<Question> {
-        let number = handle.number;
         match step {
             Ok(Step::Challenge(challenge, exchange)) => {
                 reply::cont(out, handle.id, challenge);
-                self.expiries.push_back((now + RESPONSE_TIMEOUT, handle));
-                let state = State::WantResponse { exchange, context };
-                self.requests.insert(handle.id, Request { number, arrived, state });
+                self.requests.wait(handle, arrived, exchange, context);
                 None
             }
             Ok(Step::Claim(claim)) => {
                 // What a person does in between is their time, not ours.
-                self.requests.insert(handle.id, Request { number, arrived: now, state: State::Deciding });
+                self.requests.ask(handle, now);
                 let Context { service, remote, session } = context;
                 let attempt = Attempt { claim, mechanism, service, remote, session };
                 Some(Question { handle, attempt })
@@ -351,10 +290,9 @@ impl Session {
             Err(Breach) => {
                 let refusal = Refusal::MechanismBreach;
                 tracing::info!(
-                    service = %context.service, remote = ?context.remote, mechanism = mechanism.name(),
+                    service = &*context.service, remote = ?context.remote, mechanism = mechanism.name(),
                     outcome = Decision::Refuse(refusal.clone()).outcome(), "auth decided",
                 );
-                self.requests.insert(handle.id, Request { number, arrived: now, state: State::Deciding });
                 let line = words::unclaimed(handle.id, &refusal);
                 self.delay(handle, now, line, now, out);
                 None
@@ -370,30 +308,32 @@ impl Session {
         verified: &Verified,
         now: Instant,
         out: &mut BytesMut,
-    ) {
+    ) -> Result<(), Close> {
         let account = verified.account();
-        match self.role {
-            Role::Client if minor < 2 => reply::ok(out, id, account.user.as_ref(), Default::default()),
-            Role::Client => words::accept(out, id, account, &attempt.claim),
-            Role::Login => {
-                words::accept(out, id, account, &attempt.claim);
-                // With these the login process hands nothing over, so nobody would claim it.
-                let stays = account.nologin.is_some() || account.passdb.as_fields().find(b"proxy").is_some();
-                if !stays {
-                    let login = Login {
-                        account: Arc::clone(account),
-                        mechanism: attempt.mechanism,
-                        service: attempt.service.clone(),
-                        session: attempt.session.clone(),
-                    };
-                    self.shared.table.keep(self.connection, id, login, now);
-                }
+        // With these the login process hands nothing over, so nobody would claim it.
+        let stays = account.nologin.is_some() || account.passdb.as_fields().has(b"proxy");
+        if self.role == Role::Login && !stays {
+            let login = Login {
+                account: Arc::clone(account),
+                mechanism: attempt.mechanism,
+                service: attempt.service.clone(),
+                session: attempt.session.clone(),
+            };
+            // Whoever claims the first of two would be given the other one's mail.
+            if !self.shared.table.keep(self.connection, id, login, now) {
+                return Err(Close::OutOfOrder("AUTH with the id of a login that was not claimed yet"));
             }
         }
+        if self.role == Role::Client && minor < 2 {
+            reply::ok(out, id, account.user.as_ref(), Default::default());
+        } else {
+            words::accept(out, id, account, &attempt.claim);
+        }
+        Ok(())
     }
 
     fn cancel(&mut self, id: RequestId, minor: u32, out: &mut BytesMut) {
-        self.requests.remove(&id);
+        self.requests.cancel(id);
         if self.role == Role::Login {
             self.shared.table.cancel(self.connection, id);
         }
@@ -405,20 +345,10 @@ impl Session {
 
     fn delay(&mut self, handle: Handle, arrived: Instant, line: BytesMut, now: Instant, out: &mut BytesMut) {
         if self.offer.failure_delay.is_zero() {
-            self.requests.remove(&handle.id);
+            self.requests.cancel(handle.id);
             out.extend_from_slice(&line);
-            return;
-        }
-        if let Some(request) = self.requests.get_mut(&handle.id) {
-            request.state = State::Delayed;
-            self.delayed.add(arrived + self.offer.failure_delay, now, handle, line);
-        }
-    }
-
-    fn release(&mut self, handle: Handle, line: &[u8], out: &mut BytesMut) {
-        if self.requests.get(&handle.id).is_some_and(|request| request.number == handle.number) {
-            self.requests.remove(&handle.id);
-            out.extend_from_slice(line);
+        } else {
+            self.requests.delay(handle, arrived + self.offer.failure_delay, now, line);
         }
     }
 }
@@ -430,3 +360,6 @@ impl Drop for Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

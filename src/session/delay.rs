@@ -16,25 +16,33 @@ use super::auth::Handle;
 /// Length of a slot.
 const SLOT: Duration = Duration::from_millis(250);
 
-/// The failures of one connection, bounded by its requests in flight.
+/// The failures of one connection. Those of cancelled requests stay too: the session counts all of them as requests in
+/// flight, which bounds them.
 #[derive(Debug)]
 pub(super) struct Delayed {
     /// Slots of all connections are counted from here, so that they coincide.
     epoch: Instant,
     slots: BTreeMap<Instant, Vec<(Handle, BytesMut)>>,
+    len: usize,
 }
 
 impl Delayed {
     pub(super) const fn new(epoch: Instant) -> Self {
-        Self { epoch, slots: BTreeMap::new() }
+        Self { epoch, slots: BTreeMap::new(), len: 0 }
     }
 
     /// Keeps `line` until the end of the slot that `due` lies in, or of the present one if that is later.
     pub(super) fn add(&mut self, due: Instant, now: Instant, handle: Handle, line: BytesMut) {
         let since = due.max(now).saturating_duration_since(self.epoch);
-        let slots = since.as_millis().div_ceil(SLOT.as_millis());
+        let slots = since.as_nanos().div_ceil(SLOT.as_nanos());
         let end = self.epoch + SLOT * u32::try_from(slots).unwrap_or(u32::MAX);
         self.slots.entry(end).or_default().push((handle, line));
+        self.len += 1;
+    }
+
+    /// How many wait.
+    pub(super) const fn len(&self) -> usize {
+        self.len
     }
 
     /// When the next slot ends.
@@ -51,6 +59,7 @@ impl Delayed {
             }
             due.append(&mut slot.remove());
         }
+        self.len -= due.len();
         shuffle(&mut due);
         due
     }
@@ -58,6 +67,7 @@ impl Delayed {
     /// Everything, in random order.
     pub(super) fn all(&mut self) -> Vec<(Handle, BytesMut)> {
         let mut all: Vec<_> = std::mem::take(&mut self.slots).into_values().flatten().collect();
+        self.len = 0;
         shuffle(&mut all);
         all
     }

@@ -5,20 +5,20 @@
 //! others are kept beside, polled by the same task. Nothing is spawned for a request.
 
 use std::{
-    future::Future,
+    io,
     panic::AssertUnwindSafe,
-    pin::Pin,
     sync::Arc,
-    task::Poll,
     time::{Duration, Instant},
 };
 
-use futures_util::{FutureExt as _, StreamExt as _, poll, stream::FuturesUnordered};
+use futures_util::FutureExt as _;
 use gatepost_protocol::frame::{AUTH_LINE, Lines, MASTER_LINE};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Close,
+    answers::{Answers, WRITE_TIMEOUT},
     auth::{self, Handle},
     master,
     wire::{Go, Wire},
@@ -34,7 +34,12 @@ use crate::{
 /// Where sessions find the engine: it is replaced as a whole when the configuration is read again.
 pub type Engines = arc_swap::ArcSwap<Engine>;
 
-type Answer<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+/// How many questions are read before the first of them is answered. More would be answered no sooner, and their
+/// replies, 8 KiB each at most, would have to be held all at once.
+const BATCH: usize = 64;
+
+/// So many bytes of replies, and nothing more is read until they are written. Dovecot's own mark.
+const HIGH_WATER: usize = 50 * 1024;
 
 /// Serves one connection of the auth-client protocol to its end.
 pub async fn auth(
@@ -45,26 +50,27 @@ pub async fn auth(
 ) {
     let mut wire = Wire::new(stream, Lines::new(AUTH_LINE));
     session.greet(&mut wire.out);
-    let mut deciding = FuturesUnordered::new();
+    let mut answers = Answers::new();
     let mut asked = Vec::new();
+    let mut next = Go::On;
     let mut stopping = false;
     let why = loop {
-        if wire.flush().await.is_err() || (wire.ended() && !stopping) {
+        if answers.flush(&mut wire).await.is_err() || (wire.ended() && !stopping) {
             break None;
         }
         if stopping && session.is_idle() {
             wire.stop_reading();
         }
         let next_tick = session.next_tick();
-        let mut answered = None;
         tokio::select! {
-            read = wire.read(), if !wire.ended() => match read {
+            () = std::future::ready(()), if next == Go::Pause || answers.any_ready() => {}
+            read = wire.read(), if next == Go::On && !wire.ended() => match read {
                 Ok(true) => {}
                 // Nobody is left to answer, unless it is we who have closed that direction.
                 Ok(false) if stopping => {}
                 Ok(false) | Err(_) => break None,
             },
-            Some(answer) = deciding.next() => answered = Some(answer),
+            () = answers.wait() => {}
             () = sleep_until(next_tick) => {}
             () = stop.cancelled(), if !stopping => {
                 stopping = true;
@@ -73,19 +79,14 @@ pub async fn auth(
         let now = Instant::now();
         let ended = wire.each_line(|line, out| {
             asked.extend(session.line(line, now, out)?);
-            Ok(Go::On)
+            Ok(if asked.len() < BATCH && out.len() < HIGH_WATER { Go::On } else { Go::Pause })
         });
         let mut closed = ended.err();
+        next = ended.unwrap_or(Go::On);
         for question in asked.drain(..) {
-            let mut decision: Answer<Decided> = Box::pin(decide(engines.load_full(), question));
-            match poll!(&mut decision) {
-                Poll::Ready(answer) => {
-                    closed = closed.or(answer.tell(&mut session, &mut wire).err());
-                }
-                Poll::Pending => deciding.push(decision),
-            }
+            answers.ask(decide(engines.load_full(), question));
         }
-        while let Some(answer) = answered.take().or_else(|| deciding.next().now_or_never().flatten()) {
+        for answer in answers.take() {
             closed = closed.or(answer.tell(&mut session, &mut wire).err());
         }
         session.tick(now, &mut wire.out);
@@ -117,7 +118,7 @@ impl Decided {
 async fn decide(engine: Arc<Engine>, question: auth::Question) -> Decided {
     let auth::Question { handle, attempt } = question;
     let started = Instant::now();
-    let judged = tokio::time::timeout(engine.deadline(), engine.decide(&attempt));
+    let judged = timeout(engine.deadline(), engine.decide(&attempt));
     // A driver that panics must cost the request that it was asked about, not the others of this connection.
     let decision = match AssertUnwindSafe(judged).catch_unwind().await {
         Ok(Ok(decision)) => decision,
@@ -137,66 +138,58 @@ pub async fn master(
 ) {
     let mut wire = Wire::new(stream, Lines::new(MASTER_LINE));
     session.greet(&mut wire.out);
-    let mut lookups = FuturesUnordered::new();
+    let mut answers = Answers::new();
     let mut asked = Vec::new();
+    let mut next = Go::On;
     let mut stopping = false;
     let why = loop {
-        if wire.flush().await.is_err() || (wire.ended() && lookups.is_empty()) {
+        if answers.flush(&mut wire).await.is_err() || (wire.ended() && next == Go::On && answers.is_empty()) {
             break None;
         }
         if stopping {
             wire.stop_reading();
         }
-        let mut found = None;
         tokio::select! {
-            read = wire.read(), if !wire.ended() => if read.is_err() { break None },
-            Some(answer) = lookups.next() => found = Some(answer),
+            () = std::future::ready(()), if next == Go::Pause || answers.any_ready() => {}
+            read = wire.read(), if next == Go::On && !wire.ended() => if read.is_err() { break None },
+            () = answers.wait() => {}
             () = stop.cancelled(), if !stopping => stopping = true,
         }
         let now = Instant::now();
-        // More lines may stand behind one that has to be answered first.
-        let closed = loop {
-            let ended = wire.each_line(|line, out| {
-                let question = session.line(line, now, out)?;
-                let pause =
-                    matches!(question, Some(master::Question::List { .. } | master::Question::Flush { .. }));
-                asked.extend(question);
-                Ok(if pause { Go::Pause } else { Go::On })
-            });
-            let mut again = false;
-            for question in asked.drain(..) {
-                match question {
-                    master::Question::User { id, .. } | master::Question::Pass { id, .. }
-                        if lookups.len() >= master::MAX_LOOKUPS =>
-                    {
-                        session.busy(id, &mut wire.out);
-                    }
-                    lookup @ (master::Question::User { .. } | master::Question::Pass { .. }) => {
-                        let mut answer: Answer<Found> = Box::pin(look_up(engines.load_full(), lookup));
-                        match poll!(&mut answer) {
-                            Poll::Ready(found) => found.tell(&session, &mut wire),
-                            Poll::Pending => lookups.push(answer),
-                        }
-                    }
-                    master::Question::List { id, mask } => {
-                        again = true;
-                        let engine = engines.load_full();
-                        if list(&engine, &session, id, &mask, &mut wire).await.is_err() {
-                            return;
-                        }
-                    }
-                    master::Question::Flush { id, .. } => {
-                        again = true;
-                        engines.load_full().chain().reload().await;
-                        session.flushed(id, 0, &mut wire.out);
+        let ended = wire.each_line(|line, out| {
+            let question = session.line(line, now, out)?;
+            // What comes behind these may depend on what they do.
+            let alone =
+                matches!(question, Some(master::Question::List { .. } | master::Question::Flush { .. }));
+            asked.extend(question);
+            Ok(if !alone && asked.len() < BATCH && out.len() < HIGH_WATER { Go::On } else { Go::Pause })
+        });
+        let closed = ended.err();
+        next = ended.unwrap_or(Go::On);
+        for question in asked.drain(..) {
+            match question {
+                master::Question::User { id, .. } | master::Question::Pass { id, .. }
+                    if answers.len() >= master::MAX_LOOKUPS =>
+                {
+                    session.busy(id, &mut wire.out);
+                }
+                lookup @ (master::Question::User { .. } | master::Question::Pass { .. }) => {
+                    answers.ask(look_up(engines.load_full(), lookup));
+                }
+                master::Question::List { id, mask } => {
+                    let engine = engines.load_full();
+                    if list(&engine, &session, id, &mask, &mut wire, &mut answers).await.is_err() {
+                        return;
                     }
                 }
+                master::Question::Flush { id, .. } => {
+                    let engine = engines.load_full();
+                    answers.beside(engine.chain().reload()).await;
+                    session.flushed(id, 0, &mut wire.out);
+                }
             }
-            if ended.is_err() || !again {
-                break ended.err();
-            }
-        };
-        while let Some(answer) = found.take().or_else(|| lookups.next().now_or_never().flatten()) {
+        }
+        for answer in answers.take() {
             answer.tell(&session, &mut wire);
         }
         if closed.is_some() {
@@ -225,7 +218,7 @@ async fn look_up(engine: Arc<Engine>, question: master::Question) -> Found {
     let found = match &question {
         master::Question::User { name, .. } | master::Question::Pass { name, .. } => {
             let started = Instant::now();
-            let looked = tokio::time::timeout(engine.deadline(), engine.lookup(name));
+            let looked = timeout(engine.deadline(), engine.lookup(name));
             let found = match AssertUnwindSafe(looked).catch_unwind().await {
                 Ok(Ok(found)) => found,
                 Ok(Err(_elapsed)) => Err(Unavailable::new("-", "no answer within the deadline")),
@@ -248,10 +241,11 @@ async fn list(
     id: gatepost_protocol::dovecot::RequestId,
     mask: &super::mask::Mask,
     wire: &mut Wire,
-) -> std::io::Result<()> {
+    answers: &mut Answers<Found>,
+) -> io::Result<()> {
     let mut names = engine.chain().list();
     let mut failed = false;
-    while let Some(name) = names.recv().await {
+    while let Some(name) = answers.beside(names.recv()).await {
         match name {
             Ok(name) if mask.fits(name.as_str()) => session.listed(id, &name, &mut wire.out),
             Ok(_) => {}
@@ -261,16 +255,16 @@ async fn list(
             }
         }
         if wire.out.len() >= LIST_CHUNK {
-            wire.flush().await?;
+            answers.flush(wire).await?;
         }
     }
     session.list_done(id, failed, &mut wire.out);
-    wire.flush().await
+    answers.flush(wire).await
 }
 
 /// The last words, and a line in the log if the end was not an ordinary one.
 async fn farewell(mut wire: Wire, why: Option<Close>) {
-    let _ = wire.flush().await;
+    let _ = timeout(WRITE_TIMEOUT, wire.flush()).await;
     match why {
         None | Some(Close::Drained) => {}
         Some(Close::TempFail) => tracing::debug!("a connection was closed to tell of a temporary failure"),

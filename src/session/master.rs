@@ -218,8 +218,10 @@ impl Session {
     fn request(&self, request: &Request<'_>, now: Instant, out: &mut BytesMut) {
         // The mail process must be the one that the login was handed to. Without a visible pid there is only the
         // cookie to go by, which is the stronger half.
+        // It may be told on behalf of another, where nobody but Dovecot itself can connect.
+        let trusted = request.session_pid_trusted && self.peer.restricted_to.is_none();
         let stranger = match (self.peer.pid, request.session_pid) {
-            (Some(peer), Some(session)) => peer != session && !request.session_pid_trusted,
+            (Some(peer), Some(session)) => peer != session && !trusted,
             (None, _) | (_, None) => false,
         };
         let ticket =
@@ -264,3 +266,6 @@ fn fail(id: RequestId, reason: Option<&'static str>, out: &mut BytesMut) {
     let reason = reason.map(|text| text.as_bytes().into());
     say(&Reply::Fail { id, reason, fields: Default::default() }, out);
 }
+
+#[cfg(test)]
+mod tests;

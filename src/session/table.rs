@@ -100,17 +100,20 @@ impl Table {
         }
     }
 
-    /// Keeps a login until it is claimed, cancelled or too old.
-    pub fn keep(&self, connection: u32, id: RequestId, login: Login, now: Instant) {
+    /// Keeps a login until it is claimed, cancelled or too old. `false`, and nothing changes, if one of the same id
+    /// waits on the connection already: its ticket would be good for either.
+    #[must_use]
+    pub fn keep(&self, connection: u32, id: RequestId, login: Login, now: Instant) -> bool {
         let mut inner = self.lock();
         inner.expire(now);
         inner.last += 1;
         let (number, expires) = (inner.last, now + LIFETIME);
-        let Some(open) = inner.connections.get_mut(&connection) else { return };
-        if open.logins.insert(id, Waiting { number, expires, login }).is_none() {
-            inner.count += 1;
-        }
+        let Some(open) = inner.connections.get_mut(&connection) else { return false };
+        let Entry::Vacant(place) = open.logins.entry(id) else { return false };
+        place.insert(Waiting { number, expires, login });
+        inner.count += 1;
         inner.ages.push_back((expires, connection, id, number));
+        true
     }
 
     /// Hands a login out, once. `None` for a wrong, unknown, used or expired ticket alike.
@@ -232,7 +235,7 @@ mod tests {
     #[test]
     fn a_login_is_claimed_once_and_only_with_its_whole_ticket() {
         let (table, now) = (table(), Instant::now());
-        table.keep(70, id(1), login("alice"), now);
+        assert!(table.keep(70, id(1), login("alice"), now));
         for wrong in [ticket(8, 1, 1), ticket(7, 2, 1), ticket(7, 1, 2)] {
             assert!(table.claim(&wrong, now).is_none());
         }
@@ -245,8 +248,8 @@ mod tests {
     fn equal_pids_of_two_containers_do_not_meet() {
         let (table, now) = (table(), Instant::now());
         table.open(71, 7, Cookie::new([2; 16]));
-        table.keep(70, id(1), login("alice"), now);
-        table.keep(71, id(1), login("bob"), now);
+        assert!(table.keep(70, id(1), login("alice"), now));
+        assert!(table.keep(71, id(1), login("bob"), now));
         assert_eq!(table.claim(&ticket(7, 1, 2), now).unwrap().account.user.as_str(), "bob");
         assert_eq!(table.claim(&ticket(7, 1, 1), now).unwrap().account.user.as_str(), "alice");
     }
@@ -254,18 +257,18 @@ mod tests {
     #[test]
     fn an_old_login_is_not_handed_out() {
         let (table, now) = (table(), Instant::now());
-        table.keep(70, id(1), login("alice"), now);
+        assert!(table.keep(70, id(1), login("alice"), now));
         assert!(table.claim(&ticket(7, 1, 1), now + LIFETIME).is_none());
-        table.keep(70, id(1), login("alice"), now);
-        table.keep(70, id(2), login("bob"), now + LIFETIME);
+        assert!(table.keep(70, id(1), login("alice"), now));
+        assert!(table.keep(70, id(2), login("bob"), now + LIFETIME));
         assert_eq!(table.len(), 1, "the expired one left when the next came");
     }
 
     #[test]
     fn a_cancelled_login_is_gone_and_so_are_those_of_a_closed_connection() {
         let (table, now) = (table(), Instant::now());
-        table.keep(70, id(1), login("alice"), now);
-        table.keep(70, id(2), login("alice"), now);
+        assert!(table.keep(70, id(1), login("alice"), now));
+        assert!(table.keep(70, id(2), login("alice"), now));
         table.cancel(70, id(1));
         assert!(table.claim(&ticket(7, 1, 1), now).is_none());
         table.close(70);
@@ -281,7 +284,7 @@ mod tests {
         for number in 1..=kept {
             let (mechanism, service) = (Mechanism::Plain, "imap".into());
             let login = Login { account: Arc::clone(&account), mechanism, service, session: None };
-            table.keep(70, id(number), login, now + Duration::from_micros(number.into()));
+            assert!(table.keep(70, id(number), login, now + Duration::from_micros(number.into())));
         }
         assert_eq!(table.len(), CAPACITY);
         assert!(table.claim(&ticket(7, 1, 1), now).is_none());
@@ -291,11 +294,11 @@ mod tests {
     #[test]
     fn logins_that_are_claimed_leave_nothing_behind() {
         let (table, now) = (table(), Instant::now());
-        table.keep(70, id(1), login("alice"), now);
+        assert!(table.keep(70, id(1), login("alice"), now));
         for number in 2..=5 * u32::try_from(CAPACITY).unwrap() {
             let account = Arc::clone(&login("bob").account);
             let (mechanism, service) = (Mechanism::Plain, "imap".into());
-            table.keep(70, id(number), Login { account, mechanism, service, session: None }, now);
+            assert!(table.keep(70, id(number), Login { account, mechanism, service, session: None }, now));
             table.claim(&ticket(7, number, 1), now).unwrap();
         }
         assert!(table.inner.lock().unwrap().ages.len() <= 2 * CAPACITY + 1);

@@ -1,6 +1,6 @@
 //! A connection's bytes: what has arrived, what is to be written, and the socket between them and the peer.
 
-use std::{io, time::Duration};
+use std::io;
 
 use bytes::BytesMut;
 use gatepost_protocol::frame::Lines;
@@ -10,10 +10,6 @@ use zeroize::Zeroize as _;
 use super::{Close, inbox::Inbox};
 use crate::listener::Stream;
 
-/// How long a peer may take to read what it was told. One that does not read is not served: nothing more is read
-/// from it meanwhile, so this is all that bounds it.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// A connection's bytes.
 #[derive(Debug)]
 pub(super) struct Wire {
@@ -21,13 +17,16 @@ pub(super) struct Wire {
     inbox: Inbox,
     /// What is to be written with the next [`Self::flush`].
     pub(super) out: BytesMut,
+    /// So many bytes of `out` are written already.
+    written: usize,
     lines: Lines,
     ended: bool,
 }
 
 impl Wire {
     pub(super) fn new(stream: Stream, lines: Lines) -> Self {
-        Self { stream, inbox: Inbox::new(), out: BytesMut::with_capacity(1024), lines, ended: false }
+        let out = BytesMut::with_capacity(1024);
+        Self { stream, inbox: Inbox::new(), out, written: 0, lines, ended: false }
     }
 
     /// Waits for bytes. `false` at the end of the stream. Nothing is lost if this is cancelled.
@@ -42,21 +41,21 @@ impl Wire {
         self.ended
     }
 
-    /// Hands every complete line to `take`, in order, until one of them ends the connection.
+    /// Hands every complete line to `take`, in order, until one of them ends the connection or has the next one wait.
     pub(super) fn each_line(
         &mut self,
         mut take: impl FnMut(&[u8], &mut BytesMut) -> Result<Go, Close>,
-    ) -> Result<(), Close> {
+    ) -> Result<Go, Close> {
         let mut rest = self.inbox.arrived();
         let before = rest.len();
         let ended = loop {
             match self.lines.cut(&mut rest) {
                 Ok(Some(line)) => match take(line, &mut self.out) {
                     Ok(Go::On) => {}
-                    Ok(Go::Pause) => break Ok(()),
+                    Ok(Go::Pause) => break Ok(Go::Pause),
                     Err(close) => break Err(close),
                 },
-                Ok(None) => break Ok(()),
+                Ok(None) => break Ok(Go::On),
                 Err(too_long) => break Err(too_long.into()),
             }
         };
@@ -65,16 +64,25 @@ impl Wire {
         ended
     }
 
-    /// Writes everything that is to be written, with one system call unless the peer is slow.
+    /// Whether nothing is to be written.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.out.is_empty()
+    }
+
+    /// Writes everything that is to be written, with one system call unless the peer is slow. Nothing is lost or
+    /// said twice if this is cancelled.
     pub(super) async fn flush(&mut self) -> io::Result<()> {
-        if self.out.is_empty() {
-            return Ok(());
+        while let Some(rest @ [_, ..]) = self.out.get(self.written..) {
+            match self.stream.write(rest).await? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                count => self.written += count,
+            }
         }
-        let written = tokio::time::timeout(WRITE_TIMEOUT, self.stream.write_all(&self.out)).await;
         // Replies may hold a password (`pass=` of a proxied login).
         self.out.as_mut().zeroize();
         self.out.clear();
-        written.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+        self.written = 0;
+        Ok(())
     }
 
     /// Takes nothing new from the peer. See [`Stream::stop_reading`].
@@ -89,6 +97,6 @@ impl Wire {
 pub(super) enum Go {
     /// It may.
     On,
-    /// It has to wait until the present one is answered.
+    /// It has to wait until what was read so far is answered.
     Pause,
 }

@@ -8,6 +8,9 @@ use crate::{account::Account, decision::Refusal, mechanism::Claim};
 /// Longest text of a refused name that is repeated to the peer, in characters.
 const SHOWN_NAME: usize = 255;
 
+/// Longest reason that is told to a client which hands it on in a line of SMTP, in characters.
+const SHOWN_REASON: usize = 200;
+
 /// `FAIL <id> user=<as typed> [code=] [reason=] [temp]`. The same bytes for an unknown user and a wrong password.
 ///
 /// The name is repeated for the log of Postfix and what reads it (`sasl_username=`), also for unknown users.
@@ -35,10 +38,15 @@ fn fail(id: RequestId, user: Option<&str>, refusal: &Refusal) -> BytesMut {
 }
 
 /// An account that nobody may log in to, told to a client that knows no `nologin`.
+///
+/// Such a client takes no escapes off and puts the reason into one line of SMTP as it stands (R7, R9).
 pub(super) fn nologin_refusal(id: RequestId, account: &Account) -> BytesMut {
     let mut line = BytesMut::new();
     let reason = account.nologin.as_ref().and_then(|nologin| nologin.reason.as_deref());
-    reply::fail(&mut line, id, Some(account.user.as_ref()), None, reason.map(str::as_bytes), false);
+    let reason: Option<String> = reason
+        .map(|text| text.chars().take(SHOWN_REASON).map(|c| if c.is_control() { '?' } else { c }).collect());
+    let reason = reason.as_deref().map(str::as_bytes);
+    reply::fail(&mut line, id, Some(account.user.as_ref()), None, reason, false);
     line
 }
 

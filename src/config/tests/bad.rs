@@ -158,9 +158,7 @@ const BAD: &[(&str, &str, &[&str])] = &[
     (
         "",
         "[[listener]]\nprotocol = 'dovecot-master'\naddress = '127.0.0.1:1'\n",
-        &[
-            "3:11: listener.address: dovecot-master trusts the process at the other end, which TCP does not name",
-        ],
+        &["3:11: listener.address: dovecot-master tells about everybody, and over TCP nobody knows whom"],
     ),
     // [[directory]]
     ("", "[[directory]]\n", &["1:1: directory.name: is missing", "1:1: directory.type: is missing"]),

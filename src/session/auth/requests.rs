@@ -1,0 +1,201 @@
+//! The requests of one connection: which are in flight, what each waits for, and for how long.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Instant,
+};
+
+use bytes::BytesMut;
+use gatepost_protocol::dovecot::RequestId;
+
+use super::RESPONSE_TIMEOUT;
+use crate::{mechanism::Exchange, session::delay::Delayed};
+
+/// Names one request for the life of a connection, although a peer may use an id again once it is free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handle {
+    pub(super) id: RequestId,
+    number: u64,
+}
+
+/// The requests of one connection.
+#[derive(Debug)]
+pub(super) struct Requests {
+    live: HashMap<RequestId, Request>,
+    /// Those that want a response, by number and so by age, and when each of them has waited too long.
+    waiting: BTreeMap<u64, (Instant, RequestId)>,
+    /// Questions that were not answered yet, those of cancelled requests too.
+    undecided: usize,
+    delayed: Delayed,
+    last_number: u64,
+}
+
+#[derive(Debug)]
+struct Request {
+    number: u64,
+    arrived: Instant,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    WantResponse { exchange: Exchange, context: Context },
+    Deciding,
+    Delayed,
+}
+
+/// The circumstances of a request, told with `AUTH` and needed once there is a claim.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) service: Box<str>,
+    pub(super) remote: Option<std::net::IpAddr>,
+    pub(super) session: Option<Box<str>>,
+}
+
+/// An exchange that was waiting for the remote's response, which has come.
+#[derive(Debug)]
+pub(super) struct Resumed {
+    pub(super) handle: Handle,
+    pub(super) arrived: Instant,
+    pub(super) exchange: Exchange,
+    pub(super) context: Context,
+}
+
+/// Why a response continues nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotWaiting {
+    /// There is no such request, or not any more.
+    Unknown,
+    /// It wanted no response. It is over now.
+    Unexpected,
+}
+
+impl Requests {
+    /// None; `epoch` is what the slots of delayed failures are counted from.
+    pub(super) fn new(epoch: Instant) -> Self {
+        Self {
+            live: HashMap::new(),
+            waiting: BTreeMap::new(),
+            undecided: 0,
+            delayed: Delayed::new(epoch),
+            last_number: 0,
+        }
+    }
+
+    /// Whether a request of this id has not been answered.
+    pub(super) fn has(&self, id: RequestId) -> bool {
+        self.live.contains_key(&id)
+    }
+
+    /// How many have not been answered.
+    pub(super) fn len(&self) -> usize {
+        self.live.len()
+    }
+
+    /// How many take room: what was cancelled does until nothing of it is left anywhere.
+    pub(super) fn in_flight(&self) -> usize {
+        self.waiting.len() + self.undecided + self.delayed.len()
+    }
+
+    /// Whether one waits for the peer to send more.
+    pub(super) fn want_response(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Names a new request.
+    pub(super) fn open(&mut self, id: RequestId) -> Handle {
+        self.last_number += 1;
+        Handle { id, number: self.last_number }
+    }
+
+    /// It waits for a response now, until [`RESPONSE_TIMEOUT`] after it `arrived`.
+    pub(super) fn wait(&mut self, handle: Handle, arrived: Instant, exchange: Exchange, context: Context) {
+        self.waiting.insert(handle.number, (arrived + RESPONSE_TIMEOUT, handle.id));
+        self.put(handle, arrived, State::WantResponse { exchange, context });
+    }
+
+    /// It waits for its question to be answered.
+    pub(super) fn ask(&mut self, handle: Handle, arrived: Instant) {
+        self.undecided += 1;
+        self.put(handle, arrived, State::Deciding);
+    }
+
+    /// Its question was answered. When it arrived, or `None` if nobody wants to know any more.
+    pub(super) fn answered(&mut self, handle: Handle) -> Option<Instant> {
+        self.undecided = self.undecided.saturating_sub(1);
+        let request = self.live.get(&handle.id).filter(|request| request.number == handle.number)?;
+        Some(request.arrived)
+    }
+
+    /// It has failed, which `line` says; to be told at `due`, or when the present slot ends.
+    pub(super) fn delay(&mut self, handle: Handle, due: Instant, now: Instant, line: BytesMut) {
+        self.put(handle, now, State::Delayed);
+        self.delayed.add(due, now, handle, line);
+    }
+
+    /// A response has come for the request of this id.
+    pub(super) fn resume(&mut self, id: RequestId) -> Result<Resumed, NotWaiting> {
+        let request = self.forget(id).ok_or(NotWaiting::Unknown)?;
+        match request.state {
+            State::WantResponse { exchange, context } => {
+                let handle = Handle { id, number: request.number };
+                Ok(Resumed { handle, arrived: request.arrived, exchange, context })
+            }
+            State::Deciding | State::Delayed => Err(NotWaiting::Unexpected),
+        }
+    }
+
+    /// Nobody wants to know any more, wherever it stands.
+    pub(super) fn cancel(&mut self, id: RequestId) {
+        self.forget(id);
+    }
+
+    /// The peer has gone on without those that wait for a response.
+    pub(super) fn abandon_waiting(&mut self) {
+        for (_, id) in std::mem::take(&mut self.waiting).into_values() {
+            self.live.remove(&id);
+        }
+    }
+
+    /// When the next failure is to be told, or the next request has waited too long.
+    pub(super) fn next_tick(&self) -> Option<Instant> {
+        let expiry = self.waiting.values().next().map(|(due, _)| *due);
+        [self.delayed.next(), expiry].into_iter().flatten().min()
+    }
+
+    /// Forgets what has waited too long for its remote.
+    pub(super) fn expire(&mut self, now: Instant) {
+        while let Some(entry) = self.waiting.first_entry() {
+            let (due, id) = *entry.get();
+            if due > now {
+                break;
+            }
+            entry.remove();
+            self.live.remove(&id);
+        }
+    }
+
+    /// Tells the failures whose time has come; all of them, without a time.
+    pub(super) fn tell(&mut self, now: Option<Instant>, out: &mut BytesMut) {
+        let due = match now {
+            Some(now) => self.delayed.due(now),
+            None => self.delayed.all(),
+        };
+        for (handle, line) in due {
+            if self.live.get(&handle.id).is_some_and(|request| request.number == handle.number) {
+                self.live.remove(&handle.id);
+                out.extend_from_slice(&line);
+            }
+        }
+    }
+
+    fn put(&mut self, handle: Handle, arrived: Instant, state: State) {
+        self.live.insert(handle.id, Request { number: handle.number, arrived, state });
+    }
+
+    fn forget(&mut self, id: RequestId) -> Option<Request> {
+        let request = self.live.remove(&id)?;
+        self.waiting.remove(&request.number);
+        Some(request)
+    }
+}

@@ -1,0 +1,77 @@
+//! A connection without a socket: bytes in, bytes out, and every question answered on the spot.
+//!
+//! What [`super::driver`] does over time and in turn with others, this does at once and always in the same order.
+//! The fuzz target of a whole session and the unit tests are written against it.
+
+use std::time::Instant;
+
+use bytes::BytesMut;
+use futures_util::FutureExt as _;
+use gatepost_protocol::frame::{AUTH_LINE, Lines};
+
+use super::{Close, auth};
+use crate::decision::{Decision, Engine, Refusal, TempFail};
+
+/// One connection of the auth-client protocol.
+#[derive(Debug)]
+pub struct Rehearsal<'e> {
+    session: auth::Session,
+    engine: &'e Engine,
+    /// What has arrived of a line that has no end yet.
+    held: Vec<u8>,
+}
+
+impl<'e> Rehearsal<'e> {
+    /// A connection that was just accepted; its greeting goes to `out`.
+    pub fn new(session: auth::Session, engine: &'e Engine, out: &mut BytesMut) -> Self {
+        session.greet(out);
+        Self { session, engine, held: Vec::new() }
+    }
+
+    /// Takes bytes as one read from a socket: all complete lines first, then the questions that they came to.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is over. What was said before goes to `out` all the same.
+    pub fn receive(&mut self, bytes: &[u8], now: Instant, out: &mut BytesMut) -> Result<(), Close> {
+        self.held.extend_from_slice(bytes);
+        let mut rest = &*self.held;
+        let mut questions = Vec::new();
+        let ended = loop {
+            match Lines::new(AUTH_LINE).cut(&mut rest) {
+                Ok(Some(line)) => match self.session.line(line, now, out) {
+                    Ok(question) => questions.extend(question),
+                    Err(close) => break Err(close),
+                },
+                Ok(None) => break Ok(()),
+                Err(too_long) => break Err(too_long.into()),
+            }
+        };
+        self.held = rest.to_vec();
+        let mut closed = ended;
+        for question in questions {
+            let told = self.answer(question, now, out);
+            closed = closed.and(told);
+        }
+        closed
+    }
+
+    /// Answers a question now. Only a directory in memory and a cheap password scheme can; with another it is a
+    /// temporary failure.
+    pub fn answer(
+        &mut self,
+        question: auth::Question,
+        now: Instant,
+        out: &mut BytesMut,
+    ) -> Result<(), Close> {
+        let auth::Question { handle, attempt } = question;
+        let decided = self.engine.decide(&attempt).now_or_never();
+        let decision = decided.unwrap_or(Decision::Refuse(Refusal::TempFail(TempFail::Deadline)));
+        self.session.decided(handle, &attempt, &decision, now, out)
+    }
+
+    /// The state machine itself.
+    pub const fn session(&mut self) -> &mut auth::Session {
+        &mut self.session
+    }
+}
