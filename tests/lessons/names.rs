@@ -101,17 +101,20 @@ fn no_name_means_anything_to_a_directory() {
 /// A name that is no UTF-8 has felled a daemon, and one with TAB and LF in it has poisoned what it was written to.
 #[test]
 fn a_name_that_is_no_text_fails_cleanly_and_is_shown_on_one_line() {
-    let gatepost = daemon(PEOPLE, "alice:{PLAIN}wonder::::::\n").started();
+    let mut gatepost = daemon(PEOPLE, "alice:{PLAIN}wonder::::::\n").started();
     let mut auth = Auth::connect(&gatepost);
-    for name in
-        [&b"\xff"[..], b"alice\xc3", b"\xed\xa0\x80", b"a\r\nOK\t9\tuser=alice", b"a\nfields=x", b"\x1b[31m"]
-    {
+    let names =
+        [&b"\xff"[..], b"alice\xc3", b"\xed\xa0\x80", b"a\r\nOK\t9\tuser=alice", b"a\nfields=x", b"\x1b[31m"];
+    for name in names {
         let reply = auth.login(name, "wonder");
         let shown = reply.strip_prefix("FAIL\tuser=").unwrap_or_else(|| panic!("{reply:?}"));
         assert!(!shown.contains(|c: char| c.is_control()), "{reply:?}");
     }
     assert_eq!(auth.plain("alice", "wonder"), "OK\tuser=alice");
-    assert!(!gatepost.log().lines().any(|line| line.contains('\x1b') || line.starts_with("fields")));
+    gatepost.stop();
+    let log = gatepost.log();
+    assert_eq!(log.matches("auth decided").count(), names.len() + 1, "{log}");
+    assert!(!log.lines().any(|line| line.contains('\x1b') || line.starts_with("fields")), "{log}");
 }
 
 /// Nobody is a master user: neither by an authorisation identity nor by a separator in the name.
