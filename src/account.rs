@@ -1,7 +1,7 @@
 //! What a directory knows of one person: who they are, how they prove it, where they may go and what a mail
 //! process is told about them.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc};
 
 use gatepost_protocol::dovecot::FieldsBuf;
 use ipnet::IpNet;
@@ -111,32 +111,38 @@ impl Services {
     /// Only the services of a list such as `imap pop3` or `imap,pop3`.
     pub fn only(list: &str) -> Self {
         let names = list.split([',', ' ', '\t']).filter(|name| !name.is_empty());
-        Self { only: Some(names.map(canonical).map(str::to_owned).collect()), never: Vec::new() }
+        Self { only: Some(names.map(|name| canonical(name).into_owned()).collect()), never: Vec::new() }
     }
 
     /// Takes one service away or leaves it (`imap = 0`).
     pub fn set(&mut self, service: &str, allowed: bool) {
         let service = canonical(service);
-        self.never.retain(|name| name != service);
+        self.never.retain(|name| **name != *service);
         if !allowed {
-            self.never.push(service.to_owned());
+            self.never.push(service.into_owned());
         }
     }
 
     /// Whether `service`, as a peer spells it, may be used.
     pub fn allow(&self, service: &str) -> bool {
         let service = canonical(service);
-        let listed = self.only.as_ref().is_none_or(|names| names.iter().any(|name| name == service));
-        listed && !self.never.iter().any(|name| name == service)
+        let listed = self.only.as_ref().is_none_or(|names| names.iter().any(|name| **name == *service));
+        listed && !self.never.iter().any(|name| **name == *service)
     }
 }
 
-/// One name for the spellings of one service: Dovecot says `sieve` or `managesieve`, submission is SMTP to a user.
-fn canonical(service: &str) -> &str {
-    match service {
-        "managesieve" => "sieve",
-        "submission" => "smtp",
-        other => other,
+/// One name for the spellings of one service: Dovecot says `sieve` or `managesieve`, submission is SMTP to a user, and
+/// who writes `IMAP` means `imap`.
+fn canonical(service: &str) -> Cow<'_, str> {
+    let service = if service.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(service.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(service)
+    };
+    match &*service {
+        "managesieve" => Cow::Borrowed("sieve"),
+        "submission" => Cow::Borrowed("smtp"),
+        _ => service,
     }
 }
 
@@ -221,6 +227,10 @@ mod tests {
         assert!(!services.allow("imap") && services.allow("pop3"));
         services.set("imap", true);
         assert!(services.allow("imap"));
+        services.set("smtp", false);
+        assert!(!services.allow("SMTP") && !services.allow("Submission"), "a capital opens no door");
+        assert!(Services::only("IMAP ManageSieve").allow("imap"));
+        assert!(Services::only("IMAP ManageSieve").allow("sieve"));
         let mut listed = Services::only("imap, sieve");
         assert!(listed.allow("imap") && listed.allow("managesieve") && !listed.allow("smtp"));
         listed.set("imap", false);

@@ -5,9 +5,10 @@
 //! password in base64, so that it is never part of a value that could be printed. `S:` a JSON object on one line.
 //! The socket has mode 0600: who can connect to it can read the daemon's files as well.
 
-use std::{io, net::IpAddr, path::Path, sync::Arc};
+use std::{io, net::IpAddr, path::Path, sync::Arc, time::Duration};
 
-use bytes::{BufMut as _, BytesMut};
+use arc_swap::ArcSwap;
+use bytes::{BufMut as _, Bytes, BytesMut};
 use futures_util::{SinkExt as _, StreamExt as _};
 use gatepost_protocol::{
     codec::LineCodec,
@@ -15,8 +16,12 @@ use gatepost_protocol::{
     text::{Encoded, base64_into},
 };
 use serde::{Deserialize, Serialize};
-use tokio::net::UnixStream;
-use tokio_util::codec::Framed;
+use tokio::{
+    net::{UnixListener, UnixStream},
+    sync::Semaphore,
+    time::timeout,
+};
+use tokio_util::{codec::Framed, sync::CancellationToken, task::TaskTracker};
 use zeroize::Zeroize as _;
 
 use crate::{
@@ -30,6 +35,15 @@ pub const SOCKET: &str = "control";
 
 /// Longest line, in bytes.
 const LINE: usize = 64 * 1024;
+
+/// How many commands are answered at once.
+const AT_ONCE: usize = 64;
+
+/// How long one may take, from its connection on. Its answer takes no longer than that of a login.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long accepting rests after it failed.
+const REST: Duration = Duration::from_millis(100);
 
 /// What can be asked.
 #[derive(Debug, Serialize, Deserialize)]
@@ -154,21 +168,68 @@ pub async fn answer(engine: &Engine, request: Request, password: Option<Secret>)
     }
 }
 
-/// Serves one connection.
-pub async fn serve(stream: UnixStream, engine: Arc<Engine>) -> io::Result<()> {
+/// Accepts commands for as long as the daemon runs.
+pub async fn accept(
+    socket: UnixListener,
+    engines: Arc<ArcSwap<Engine>>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+) {
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    loop {
+        // Never closed.
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let stream = match socket.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Usually because descriptors have run out. That passes, and commands are to be answered again then.
+                tracing::warn!(%error, "a command could not be accepted");
+                tokio::time::sleep(REST).await;
+                continue;
+            }
+        };
+        let (engine, stop) = (engines.load_full(), stop.clone());
+        tasks.spawn(async move {
+            // Somebody who connects and says nothing holds up neither others nor the end.
+            let served = stop.run_until_cancelled(timeout(PATIENCE, serve(stream, engine)));
+            match served.await {
+                Some(Ok(Err(error))) => tracing::debug!(%error, "a command was not answered"),
+                Some(Err(_)) => tracing::debug!("a command was not answered in time"),
+                Some(Ok(Ok(()))) | None => {}
+            }
+            drop(place);
+        });
+    }
+}
+
+async fn serve(stream: UnixStream, engine: Arc<Engine>) -> io::Result<()> {
     let mut framed = Framed::new(stream, LineCodec::new(LINE));
     let Some(line) = framed.next().await.transpose()? else { return Ok(()) };
     let request: Request = serde_json::from_slice(&line)?;
     let password = match &request {
         Request::AuthTest { .. } => {
             let Some(line) = framed.next().await.transpose()? else { return Ok(()) };
-            let text = Encoded::new(&line).map_err(io::Error::other)?;
-            Some(text.decode().map_err(io::Error::other)?)
+            let password = Encoded::new(&line).and_then(|text| text.decode()).map_err(io::Error::other);
+            framed = wiped(framed, line);
+            Some(password?)
         }
         Request::Lookup { .. } => None,
     };
     let response = answer(&engine, request, password).await;
     say(&mut framed, &response).await
+}
+
+/// The same connection, with nothing left in memory of a line that it took and of what came behind it.
+fn wiped(framed: Framed<UnixStream, LineCodec>, line: Bytes) -> Framed<UnixStream, LineCodec> {
+    let mut parts = framed.into_parts();
+    parts.read_buf.as_mut().zeroize();
+    let fresh = Framed::new(parts.io, parts.codec);
+    // The line shares its memory with the buffer, and has it to itself once that is gone.
+    drop(parts.read_buf);
+    if let Ok(mut line) = line.try_into_mut() {
+        line.as_mut().zeroize();
+    }
+    fresh
 }
 
 async fn say<T: Serialize + Sync>(framed: &mut Framed<UnixStream, LineCodec>, value: &T) -> io::Result<()> {
@@ -193,4 +254,63 @@ pub async fn ask(socket: &Path, request: &Request, password: Option<&Secret>) ->
     let line = framed.next().await.transpose()?;
     let line = line.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))?;
     Ok(serde_json::from_slice(&line)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use arc_swap::ArcSwap;
+    use gatepost_protocol::secret::Secret;
+    use tokio::{
+        net::{UnixListener, UnixStream},
+        time::timeout,
+    };
+    use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+    use super::{Request, accept, ask};
+    use crate::{
+        config,
+        decision::{Engine, Limits},
+        directory::Chain,
+        password::Pool,
+    };
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    fn engine() -> Engine {
+        let password = Some(Secret::new(b"{PLAIN}secret".to_vec()));
+        let people = config::Directory {
+            name: "people".into(),
+            domains: Vec::new(),
+            fields: Vec::new(),
+            kind: config::Kind::Static { password, users: None },
+            place: None,
+        };
+        let pool = Pool::with_queue(1, 1 << 26, 1);
+        Engine::new(Chain::open(&[people], None).unwrap(), Arc::new(pool), Limits::default(), None)
+    }
+
+    #[tokio::test]
+    async fn who_says_nothing_holds_up_neither_others_nor_the_end() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("control");
+        let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+        let socket = UnixListener::bind(&path).unwrap();
+        let engines = Arc::new(ArcSwap::from_pointee(engine()));
+        let accepting = accept(socket, engines, tasks.clone(), stop.clone());
+        let accepting = tokio::spawn(stop.clone().run_until_cancelled_owned(accepting));
+        let _silent = UnixStream::connect(&path).await.unwrap();
+        for (password, outcome) in [("secret", "verified"), ("wrong", "rejected")] {
+            let (user, service) = ("alice".to_owned(), "imap".to_owned());
+            let request = Request::AuthTest { user, authzid: None, service, remote: None };
+            let password = Secret::new(password.into());
+            let response = timeout(SOON, ask(&path, &request, Some(&password))).await.unwrap().unwrap();
+            assert_eq!(response.outcome, outcome);
+        }
+        stop.cancel();
+        tasks.close();
+        timeout(SOON, tasks.wait()).await.unwrap();
+        timeout(SOON, accepting).await.unwrap().unwrap();
+    }
 }

@@ -199,16 +199,7 @@ fn listen_for_commands(
         Err(error) => return tracing::warn!(%error, "commands cannot talk to this daemon"),
     };
     let (engines, tasks, stop) = (Arc::clone(&current.engines), tasks.clone(), stop.clone());
-    tokio::spawn(stop.run_until_cancelled_owned(async move {
-        while let Ok((stream, _)) = socket.accept().await {
-            let engine = engines.load_full();
-            tasks.spawn(async move {
-                if let Err(error) = control::serve(stream, engine).await {
-                    tracing::debug!(%error, "a command was not answered");
-                }
-            });
-        }
-    }));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(control::accept(socket, engines, tasks, stop)));
 }
 
 fn on(kind: SignalKind) -> Result<tokio::signal::unix::Signal, Failure> {

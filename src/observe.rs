@@ -1,6 +1,7 @@
 //! What the operator sees: one event for each decision, and what the service manager is told.
 
 mod buffer;
+mod line;
 pub mod log;
 pub mod systemd;
 

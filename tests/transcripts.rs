@@ -16,7 +16,9 @@ mod support;
 
 use bytes::BytesMut;
 use gatepost_protocol::dovecot::{auth, master, reply};
-use support::{Alone, Bindings, Line, Replay, Subject, Transcript, What, Writes, socket};
+use support::{
+    Alone, Bindings, DovecotAuth, Line, Place, Replay, Subject, Transcript, Tree, What, Writes, socket,
+};
 
 /// The sockets by the names that connections have in transcripts.
 const CONFIG: &str = r#"
@@ -58,6 +60,23 @@ fn gatepost_says_what_the_transcripts_say_however_the_bytes_arrive() {
         let differences: Vec<String> = replays.filter_map(|replay| replay.run().err()).collect();
         assert!(differences.is_empty(), "{}\n{}", differences.join("\n"), gatepost.log());
     }
+}
+
+/// Where it does not, the transcript says so.
+#[test]
+fn dovecot_says_what_the_transcripts_say() {
+    let transcripts = Transcript::all();
+    let mut differences = Vec::new();
+    for (tree, version) in [(Tree::bookworm(), "2.3"), (Tree::trixie(), "2.4")] {
+        let place = Place::new(&tree);
+        let dovecot = DovecotAuth::start(&place, USERS);
+        let subject = dovecot.subject();
+        let said = transcripts.iter().filter(|transcript| transcript.dovecot.as_deref() == Some(version));
+        let replays =
+            said.map(|transcript| Replay { transcript, subject: &subject, writes: Writes::AsRecorded });
+        differences.extend(replays.filter_map(|replay| replay.run().err()));
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
 #[test]

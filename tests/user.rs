@@ -11,6 +11,7 @@
 use std::{
     fs::File,
     io::{Read as _, Write as _},
+    os::unix::{fs::PermissionsExt as _, process::CommandExt as _},
     path::PathBuf,
     process::{Child, Command, Output, Stdio},
     sync::mpsc::{self, RecvTimeoutError},
@@ -57,12 +58,7 @@ impl Home {
     }
 
     fn run(&self, args: &[&str], input: &str) -> Output {
-        let mut command = self.command(args);
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // Whoever needs no password may have ended already.
-        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-        child.wait_with_output().unwrap()
+        run(self.command(args), input)
     }
 
     /// The exit code, and the JSON on standard output.
@@ -73,6 +69,14 @@ impl Home {
         let value = serde_json::from_str(&said);
         (output.status.code().unwrap(), value.unwrap_or_else(|error| panic!("{args:?}: {error}: {said:?}")))
     }
+}
+
+fn run(mut command: Command, input: &str) -> Output {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // Whoever needs no password may have ended already.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
 }
 
 /// Ends a process that waits for what does not come, so that the test fails instead of waiting with it.
@@ -267,4 +271,36 @@ fn a_password_is_no_argument_and_no_part_of_any_message() {
         let said = String::from_utf8(said).unwrap();
         assert!(!said.contains("hunter2") && !said.contains("argon2id$"), "{said}");
     }
+}
+
+/// The service's user is to find what `sudo gatepost user add` has made, also before it ever ran.
+#[test]
+fn what_root_has_added_the_daemons_user_reads_and_changes() {
+    const DAEMON: u32 = 65534;
+    let home = Home::new("[[directory]]\nname = 'local'\ntype = 'sqlite'\n");
+    let binary = home.dir.path().join("gatepost");
+    std::fs::copy(env!("CARGO_BIN_EXE_gatepost"), &binary).unwrap();
+    std::os::unix::fs::chown(home.dir.path(), Some(DAEMON), Some(DAEMON)).unwrap();
+    std::fs::set_permissions(home.dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let as_daemon = |args: &[&str], input: &str| {
+        let mut command = Command::new(&binary);
+        command.arg("--config").arg(home.dir.path().join("gatepost.toml")).args(args).uid(DAEMON).gid(DAEMON);
+        run(command, input)
+    };
+    // Open all the time, so that the files of the log are left to the next writer, whoever that is.
+    let mut open = None;
+    for round in 0..3 {
+        let user = format!("user{round}");
+        let added = home.run(&["user", "add", &user], "secret\n");
+        assert_eq!(added.status.code(), Some(0), "{added:?}");
+        let reader = rusqlite::Connection::open(home.database()).unwrap();
+        reader.query_row("SELECT count(*) FROM users", [], |row| row.get::<_, i64>(0)).unwrap();
+        open = Some(reader);
+        for (args, input) in [(["auth", "test", &user], "secret\n"), (["user", "passwd", &user], "secret\n")]
+        {
+            let done = as_daemon(&args, input);
+            assert_eq!(done.status.code(), Some(0), "{args:?} {done:?}");
+        }
+    }
+    drop(open);
 }

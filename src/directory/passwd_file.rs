@@ -6,8 +6,8 @@
 //!   file that is just being written would make every user in the other half unknown, and their mail would bounce.
 //!   A file renamed into place takes as long, one to two seconds; nothing tells it from one created and filled.
 //! - A file that cannot be read, or has gone, makes the directory unavailable, until it can be read again.
-//! - A file that is empty after it held users does as well: that is what a full disk and `> file` leave behind. A
-//!   file of comments says that there are no users.
+//! - An empty file does as well, from the start on: that is what a full disk and `> file` leave behind. A file of
+//!   comments says that there are no users.
 //!
 //! As in Dovecot, the first of several lines for one name counts, and the others are told to the operator. A line
 //! that cannot be understood makes its user unavailable, if its name can be.
@@ -99,8 +99,6 @@ struct Watch {
     seen: Option<Stamp>,
     /// Polls in a row that saw a change, and so did not read it.
     restless: u32,
-    /// Whether any user was ever read.
-    had_users: bool,
 }
 
 impl PasswdFile {
@@ -168,11 +166,10 @@ impl PasswdFile {
         };
         watch.seen = None;
         watch.loaded = Some(stamp);
-        if bytes.is_empty() && watch.had_users {
-            return self.go("is empty, and held users before: a comment line says that there are none");
+        if bytes.is_empty() {
+            return self.go("is empty; if there are to be no users, a comment line says so");
         }
         let users = self.users(&bytes);
-        watch.had_users |= !users.is_empty();
         info!(directory = %self.recipe.directory, file = ?self.path, users = users.len(), "passwd-file read");
         self.content.store(Arc::new(Content::Users(users)));
     }

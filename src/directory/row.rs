@@ -93,6 +93,8 @@ pub(super) enum BadRow {
     Text(&'static str),
     /// A name that gatepost does not act upon and may not ignore.
     Refused(&'static str),
+    /// Almost a name that keeps somebody out, and as it is it would not.
+    Slip(&'static str),
     /// A name that cannot be sent.
     FieldName,
     /// A template names what there is not.
@@ -256,6 +258,9 @@ impl fmt::Display for BadRow {
             Self::Text(name) => write!(f, "{name} is not UTF-8"),
             Self::Refused(name) => {
                 write!(f, "{name} is not supported, and leaving it out might let somebody in")
+            }
+            Self::Slip(name) => {
+                write!(f, "a field has almost the name of {name}: write that, or another name")
             }
             Self::FieldName => f.write_str("the name of a field cannot be sent"),
             Self::Template { field, name } => {

@@ -1,13 +1,21 @@
 //! Opens the sockets of a configuration, or takes over those that systemd opened.
 
 use std::{
-    fs, io,
-    os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _},
+    fs::{self, File, OpenOptions},
+    io,
+    os::{
+        fd::AsRawFd as _,
+        unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    },
     path::Path,
     time::Duration,
 };
 
-use nix::unistd::{Gid, Uid, chown};
+use nix::{
+    fcntl::AtFlags,
+    libc,
+    unistd::{Gid, Uid, fchownat},
+};
 use socket2::{Domain, SockAddr, Socket as RawSocket, Type};
 
 use super::{
@@ -103,17 +111,46 @@ fn unix(path: &Path, mode: u32, user: Option<Uid>, group: Option<Gid>) -> Result
     let socket = RawSocket::new(Domain::UNIX, Type::STREAM, None).map_err(unusable)?;
     socket.bind(&SockAddr::unix(path).map_err(unusable)?).map_err(unusable)?;
     // Between bind and listen a connection is refused, so nobody gets in before owner and mode are right.
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(unusable)?;
+    let access = give(path, mode, user, group)?;
+    socket.listen(BACKLOG).map_err(unusable)?;
+    socket.set_nonblocking(true).map_err(unusable)?;
+    let listener = tokio::net::UnixListener::from_std(socket.into()).map_err(unusable)?;
+    Ok(Socket::Unix { listener, access })
+}
+
+/// Gives the socket file that was just made its mode and its owner.
+///
+/// Never through a link: in a directory that is somebody else's, such as Postfix's, another file could have the name
+/// by now, and root would hand that one out.
+fn give(path: &Path, mode: u32, user: Option<Uid>, group: Option<Gid>) -> Result<Access, Refused> {
+    let unusable = |error| (error, "may this user write to its directory?");
+    let file = pin(path, 0).map_err(unusable)?;
+    if !file.metadata().map_err(unusable)?.file_type().is_socket() {
+        let error = io::Error::from(io::ErrorKind::AlreadyExists);
+        return Err((
+            error,
+            "somebody has put another file in its place; who else may write to its directory?",
+        ));
+    }
+    set_mode(&file, mode).map_err(unusable)?;
     if user.is_some() || group.is_some() {
-        chown(path, user, group).map_err(|error| {
+        fchownat(&file, "", user, group, AtFlags::AT_EMPTY_PATH).map_err(|error| {
             (error.into(), "only root may give a socket away; let systemd open it (gatepost.socket)")
         })?;
     }
-    socket.listen(BACKLOG).map_err(unusable)?;
-    socket.set_nonblocking(true).map_err(unusable)?;
-    let access = access(path).map_err(unusable)?;
-    let listener = tokio::net::UnixListener::from_std(socket.into()).map_err(unusable)?;
-    Ok(Socket::Unix { listener, access })
+    let metadata = file.metadata().map_err(unusable)?;
+    Ok(Access::of(&metadata))
+}
+
+/// Holds on to a file whatever happens to its name, without opening it.
+fn pin(path: &Path, flags: i32) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(libc::O_PATH | libc::O_NOFOLLOW | flags).open(path)
+}
+
+/// Sets the mode of a file that is held on to; fchmod(2) would want it opened.
+fn set_mode(file: &File, mode: u32) -> io::Result<()> {
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
 /// Makes a directory and those above it, each open to be passed through: what is in it says who may use it. The
@@ -126,7 +163,7 @@ pub fn make_dirs(dir: &Path) -> io::Result<()> {
         make_dirs(parent)?;
     }
     match fs::create_dir(dir) {
-        Ok(()) => fs::set_permissions(dir, fs::Permissions::from_mode(0o755)),
+        Ok(()) => set_mode(&pin(dir, libc::O_DIRECTORY)?, 0o755),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
         Err(error) => Err(error),
     }
@@ -228,7 +265,7 @@ fn convert(handed: HandedSocket, allow_from: Vec<ipnet::IpNet>) -> io::Result<So
             listener.set_nonblocking(true)?;
             // Whoever opened it may have put it where this user cannot look: /run/dovecot/login is closed to all but
             // Dovecot's login processes.
-            let access = access(&path).unwrap_or(Access::UNSEEN);
+            let access = fs::metadata(&path).map_or(Access::UNSEEN, |metadata| Access::of(&metadata));
             Ok(Socket::Unix { listener: tokio::net::UnixListener::from_std(listener)?, access })
         }
         HandedSocket::Tcp(listener, _) => {
@@ -238,7 +275,58 @@ fn convert(handed: HandedSocket, allow_from: Vec<ipnet::IpNet>) -> io::Result<So
     }
 }
 
-fn access(path: &Path) -> io::Result<Access> {
-    let metadata = fs::metadata(path)?;
-    Ok(Access { uid: metadata.uid(), gid: metadata.gid(), mode: metadata.mode() })
+impl Access {
+    fn of(metadata: &fs::Metadata) -> Self {
+        Self { uid: metadata.uid(), gid: metadata.gid(), mode: metadata.mode() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs,
+        os::unix::{
+            fs::{MetadataExt as _, PermissionsExt as _, symlink},
+            net::UnixListener,
+        },
+        path::Path,
+    };
+
+    use super::{give, make_dirs};
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_file_that_took_the_place_of_the_socket_keeps_its_owner_and_mode() {
+        let home = tempfile::tempdir().unwrap();
+        let (secret, other) = (home.path().join("secret"), home.path().join("other"));
+        fs::write(&secret, "").unwrap();
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+        let _elsewhere = UnixListener::bind(&other).unwrap();
+        fs::set_permissions(&other, fs::Permissions::from_mode(0o600)).unwrap();
+        for target in [&secret, &other] {
+            let place = home.path().join("auth");
+            symlink(target, &place).unwrap();
+            give(&place, 0o666, None, None).unwrap_err();
+            assert_eq!(mode(target), 0o600);
+            fs::remove_file(&place).unwrap();
+        }
+        give(&secret, 0o666, None, None).unwrap_err();
+        assert_eq!(mode(&secret), 0o600);
+    }
+
+    #[test]
+    fn a_socket_and_its_directories_have_the_modes_that_were_asked_for() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("a/b/auth");
+        make_dirs(path.parent().unwrap()).unwrap();
+        assert_eq!((mode(&home.path().join("a")), mode(&home.path().join("a/b"))), (0o755, 0o755));
+        let _socket = UnixListener::bind(&path).unwrap();
+        for bits in [0o600, 0o666, 0o660] {
+            let access = give(&path, bits, None, None).unwrap();
+            assert_eq!((mode(&path), access.mode & 0o777), (bits, bits));
+        }
+    }
 }

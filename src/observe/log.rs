@@ -4,8 +4,8 @@ use std::io::{self, IsTerminal as _};
 
 use tracing_subscriber::{EnvFilter, fmt::writer::BoxMakeWriter};
 
-use super::buffer::Buffer;
 pub use super::buffer::Flush;
+use super::{buffer::Buffer, line::Line};
 use crate::config;
 
 /// Starts the log. Events before this are lost, so it comes first; those of the last moment are written when what this
@@ -20,15 +20,12 @@ pub fn start(log: &config::Log) -> Option<Flush> {
         Ok((buffer, flush)) => (BoxMakeWriter::new(buffer), Some(flush)),
         Err(_) => (BoxMakeWriter::new(io::stderr), None),
     };
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(writer)
-        .with_ansi(io::stderr().is_terminal())
-        .with_target(false);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_target(false);
     // A second start (in tests) keeps the first one's log.
     let _ = match log.format {
         // The journal and Docker put the time to each line themselves, but a file does not.
-        config::Format::Text => builder.try_init(),
+        config::Format::Text if io::stderr().is_terminal() => builder.try_init(),
+        config::Format::Text => builder.event_format(Line).try_init(),
         config::Format::Json => builder.json().flatten_event(true).try_init(),
     };
     flush

@@ -1,9 +1,14 @@
 //! Questions that one connection has asked of the engine, and what it may wait for meanwhile.
 
-use std::{future::Future, io, pin::Pin, time::Duration};
+use std::{
+    future::Future,
+    io,
+    pin::{Pin, pin},
+    time::Duration,
+};
 
 use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
-use tokio::time::timeout;
+use tokio::time::{error::Elapsed, timeout};
 
 use super::wire::Wire;
 
@@ -66,7 +71,7 @@ impl<T> Answers<T> {
 
     /// Waits for something else.
     pub(super) async fn beside<F: Future>(&mut self, other: F) -> F::Output {
-        let mut other = std::pin::pin!(other);
+        let mut other = pin!(other);
         loop {
             tokio::select! {
                 biased;
@@ -81,8 +86,20 @@ impl<T> Answers<T> {
         if wire.is_flushed() {
             return Ok(());
         }
-        let written = self.beside(timeout(WRITE_TIMEOUT, wire.flush())).await;
+        let flushed = pin!(wire.flush());
+        let written = self.beside(within(WRITE_TIMEOUT, flushed)).await;
         written.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    }
+}
+
+/// What takes longer than `limit` is given up. Only what is not ready at once gets a timer, and most things are.
+pub(super) async fn within<F: Future>(
+    limit: Duration,
+    mut answer: Pin<&mut F>,
+) -> Result<F::Output, Elapsed> {
+    match answer.as_mut().now_or_never() {
+        Some(answer) => Ok(answer),
+        None => timeout(limit, answer).await,
     }
 }
 

@@ -5,6 +5,7 @@
 mod requests;
 
 use std::{
+    net::{IpAddr, Ipv6Addr},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,6 +14,7 @@ use bytes::BytesMut;
 use gatepost_protocol::dovecot::{
     Cookie, MechFlags, RequestId, Version,
     auth::{Auth, Command, Cont},
+    params::Params,
     reply::{self, Reply},
 };
 
@@ -238,7 +240,7 @@ impl Session {
         let params = &auth.params;
         let context = Context {
             service: words::lossy(params.service.as_deref().unwrap_or_default(), SERVICE),
-            remote: params.rip,
+            remote: remote(params),
             session: params.session.as_deref().map(|text| words::lossy(text, SESSION)),
         };
         let handle = self.requests.open(auth.id);
@@ -357,6 +359,15 @@ impl Session {
             self.requests.delay(handle, arrived + self.offer.failure_delay, now, line);
         }
     }
+}
+
+/// The address of the mail user; `None` where the peer says that it knows none.
+///
+/// One that is no address (`fe80::1%eth0`) is not the same as none: `allow_nets=local` admits those without one. It
+/// becomes the unspecified address, which nobody has.
+fn remote(params: &Params<'_>) -> Option<IpAddr> {
+    let said = || params.fields.find(b"rip").and_then(|field| field.value);
+    params.rip.or_else(|| said().filter(|text| !text.is_empty()).map(|_| Ipv6Addr::UNSPECIFIED.into()))
 }
 
 impl Drop for Session {

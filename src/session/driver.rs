@@ -7,6 +7,7 @@
 use std::{
     io,
     panic::AssertUnwindSafe,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Close,
-    answers::{Answers, WRITE_TIMEOUT},
+    answers::{Answers, WRITE_TIMEOUT, within},
     auth::{self, Handle},
     master,
     wire::{Go, Wire},
@@ -54,6 +55,7 @@ pub async fn auth(
     let mut asked = Vec::new();
     let mut next = Go::On;
     let mut stopping = false;
+    let mut stopped = pin!(stop.cancelled());
     let why = loop {
         if answers.flush(&mut wire).await.is_err() || (wire.ended() && !stopping) {
             break None;
@@ -72,9 +74,7 @@ pub async fn auth(
             },
             () = answers.wait() => {}
             () = sleep_until(next_tick) => {}
-            () = stop.cancelled(), if !stopping => {
-                stopping = true;
-            }
+            () = &mut stopped, if !stopping => stopping = true,
         }
         let now = Instant::now();
         let ended = wire.each_line(|line, out| {
@@ -84,10 +84,10 @@ pub async fn auth(
         let mut closed = ended.err();
         next = ended.unwrap_or(Go::On);
         for question in asked.drain(..) {
-            answers.ask(decide(engines.load_full(), question));
+            answers.ask(decide(engines.load_full(), question, now));
         }
         for answer in answers.take() {
-            closed = closed.or(answer.tell(&mut session, &mut wire).err());
+            closed = closed.or(answer.tell(&mut session, now, &mut wire).err());
         }
         session.tick(now, &mut wire.out);
         if stopping {
@@ -110,22 +110,25 @@ struct Decided {
 }
 
 impl Decided {
-    fn tell(self, session: &mut auth::Session, wire: &mut Wire) -> Result<(), Close> {
-        session.decided(self.handle, &self.attempt, &self.decision, Instant::now(), &mut wire.out)
+    fn tell(self, session: &mut auth::Session, now: Instant, wire: &mut Wire) -> Result<(), Close> {
+        session.decided(self.handle, &self.attempt, &self.decision, now, &mut wire.out)
     }
 }
 
-async fn decide(engine: Arc<Engine>, question: auth::Question) -> Decided {
+/// `arrived` is when the question was read.
+async fn decide(engine: Arc<Engine>, question: auth::Question, arrived: Instant) -> Decided {
     let auth::Question { handle, attempt } = question;
-    let started = Instant::now();
-    let judged = timeout(engine.deadline(), engine.decide(&attempt));
-    // A driver that panics must cost the request that it was asked about, not the others of this connection.
-    let decision = match AssertUnwindSafe(judged).catch_unwind().await {
-        Ok(Ok(decision)) => decision,
-        Ok(Err(_elapsed)) => Decision::Refuse(Refusal::TempFail(TempFail::Deadline)),
-        Err(_panic) => Decision::Refuse(Refusal::TempFail(TempFail::Panicked)),
+    let judged = {
+        // A driver that panics must cost the request that it was asked about, not the others of this connection.
+        let judged = pin!(AssertUnwindSafe(engine.decide(&attempt)).catch_unwind());
+        within(engine.deadline(), judged).await
     };
-    observe::decided(&attempt, &decision, started.elapsed());
+    let decision = match judged {
+        Ok(Ok(decision)) => decision,
+        Ok(Err(_panic)) => Decision::Refuse(Refusal::TempFail(TempFail::Panicked)),
+        Err(_elapsed) => Decision::Refuse(Refusal::TempFail(TempFail::Deadline)),
+    };
+    observe::decided(&attempt, &decision, arrived.elapsed());
     Decided { handle, attempt, decision }
 }
 
@@ -142,6 +145,7 @@ pub async fn master(
     let mut asked = Vec::new();
     let mut next = Go::On;
     let mut stopping = false;
+    let mut stopped = pin!(stop.cancelled());
     let why = loop {
         if answers.flush(&mut wire).await.is_err() || (wire.ended() && next == Go::On && answers.is_empty()) {
             break None;
@@ -153,7 +157,7 @@ pub async fn master(
             () = std::future::ready(()), if next == Go::Pause || answers.any_ready() => {}
             read = wire.read(), if next == Go::On && !wire.ended() => if read.is_err() { break None },
             () = answers.wait() => {}
-            () = stop.cancelled(), if !stopping => stopping = true,
+            () = &mut stopped, if !stopping => stopping = true,
         }
         let now = Instant::now();
         let ended = wire.each_line(|line, out| {
@@ -218,11 +222,11 @@ async fn look_up(engine: Arc<Engine>, question: master::Question) -> Found {
     let found = match &question {
         master::Question::User { name, .. } | master::Question::Pass { name, .. } => {
             let started = Instant::now();
-            let looked = timeout(engine.deadline(), engine.lookup(name));
-            let found = match AssertUnwindSafe(looked).catch_unwind().await {
+            let looked = pin!(AssertUnwindSafe(engine.lookup(name)).catch_unwind());
+            let found = match within(engine.deadline(), looked).await {
                 Ok(Ok(found)) => found,
-                Ok(Err(_elapsed)) => Err(Unavailable::new("-", "no answer within the deadline")),
-                Err(_panic) => Err(Unavailable::new("-", "the lookup panicked")),
+                Ok(Err(_panic)) => Err(Unavailable::new("-", "the lookup panicked")),
+                Err(_elapsed) => Err(Unavailable::new("-", "no answer within the deadline")),
             };
             observe::looked_up(name, &found, started.elapsed());
             found

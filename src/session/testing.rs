@@ -50,6 +50,7 @@ pub(super) fn engine() -> Engine {
         "disabled:5004:5004::/srv/disabled::active=no",
         "expired:5005:5005::/srv/expired::expired=yes",
         "home:5006:5006::/srv/home::allow_nets=192.0.2.0/24",
+        "inside:5009:5009::/srv/inside::allow_nets=local",
         "reader:5007:5007::/srv/reader::services=imap",
         &format!("huge:5008:5008::/srv/huge::userdb_x={huge}"),
     ];

@@ -64,6 +64,15 @@ impl Lines {
         }
     }
 
+    /// Hears nothing more than the end of the connection.
+    pub fn closed(&mut self) {
+        match self.heard.recv_timeout(DEADLINE) {
+            Ok(line) => self.fail(format!("the server was to close, and said {line:?}")),
+            Err(RecvTimeoutError::Timeout) => self.fail("the server did not close".to_owned()),
+            Err(RecvTimeoutError::Disconnected) => {}
+        }
+    }
+
     /// Hears lines until one fulfils `last`, which is returned with those before it.
     pub fn hear_until(&mut self, last: impl Fn(&str) -> bool) -> Vec<String> {
         let mut lines = Vec::new();

@@ -10,6 +10,7 @@
 mod alone;
 mod chasquid;
 mod dovecot;
+mod dovecot_auth;
 mod exim;
 mod gatepost;
 mod imap;
@@ -32,6 +33,7 @@ use std::{
 pub use alone::{Alone, connect};
 pub use chasquid::Chasquid;
 pub use dovecot::Dovecot;
+pub use dovecot_auth::DovecotAuth;
 pub use exim::Exim;
 pub use gatepost::Gatepost;
 pub use imap::Imap;

@@ -9,8 +9,9 @@ use std::{
 pub struct Transcript {
     /// Below `tests/transcripts`.
     pub name: String,
-    /// Why Dovecot's own service would not say this, if it would not.
-    pub gatepost_only: Option<String>,
+    /// The version of Dovecot, `2.3` or `2.4`, whose own service says the same. None says what gatepost means to say
+    /// if the file has a `gatepost only:`, with the reason.
+    pub dovecot: Option<String>,
     pub steps: Vec<Step>,
 }
 
@@ -71,22 +72,23 @@ impl Transcript {
     fn read(root: &Path, file: &Path) -> Self {
         let name = file.strip_prefix(root).unwrap().display().to_string();
         let text = fs::read_to_string(file).unwrap();
-        let mut transcript = Self { name, gatepost_only: None, steps: Vec::new() };
+        let (mut dovecot, mut gatepost_only, mut steps) = (None, false, Vec::new());
         for (index, line) in text.lines().enumerate() {
             let number = index + 1;
             if line.is_empty() || line.starts_with('#') {
                 continue;
+            } else if let Some(version) = line.strip_prefix("dovecot: ") {
+                dovecot = Some(version.to_owned());
+            } else if line.starts_with("gatepost only: ") {
+                gatepost_only = true;
+            } else {
+                let step = Step::parse(number, line);
+                steps.push(step.unwrap_or_else(|why| panic!("tests/transcripts/{name}:{number}: {why}")));
             }
-            if let Some(why) = line.strip_prefix("gatepost only: ") {
-                transcript.gatepost_only = Some(why.to_owned());
-                continue;
-            }
-            let step = Step::parse(number, line)
-                .unwrap_or_else(|why| panic!("tests/transcripts/{}:{number}: {why}", transcript.name));
-            transcript.steps.push(step);
         }
-        assert!(text.starts_with("# "), "tests/transcripts/{} does not say whose it is", transcript.name);
-        transcript
+        let heads = text.starts_with("# ") && dovecot.is_none() == gatepost_only;
+        assert!(heads, "tests/transcripts/{name} does not say who has said it, or whether Dovecot does");
+        Self { name, dovecot, steps }
     }
 }
 

@@ -184,9 +184,9 @@ fn a_directory_may_start_before_its_file() {
 }
 
 #[test]
-fn an_emptied_file_is_an_outage_and_a_comment_is_not() {
+fn an_empty_file_is_an_outage_and_a_comment_is_not() {
     let file = Fixture::new(Some(""));
-    assert_eq!(file.ask("a@example.org"), "unknown", "it never held a user");
+    assert_eq!(file.ask("a@example.org"), "unavailable", "it may have held users before this daemon began");
     for (text, expected) in [(PLAIN, "PLAIN"), ("", "unavailable"), ("# nobody\n", "unknown"), (SHA, "SHA1")]
     {
         fs::write(&file.path, text).unwrap();

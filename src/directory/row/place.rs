@@ -54,16 +54,24 @@ impl<'a> Place<'a> {
         if let Some(name) = name.strip_prefix("userdb_") {
             return Self::userdb(name);
         }
+        if audience == Audience::Userdb {
+            return Self::userdb(name);
+        }
+        if let Some(place) = Self::reserved(name)? {
+            return Ok(place);
+        }
+        if let Some(meant) = meant(name) {
+            return Err(BadRow::Slip(meant));
+        }
         match audience {
-            Audience::Userdb => Self::userdb(name),
-            Audience::Passdb => Ok(Self::reserved(name)?.unwrap_or(Self::Passdb(None, checked(name)?))),
-            Audience::Field | Audience::Column => match Self::reserved(name)? {
-                Some(place) => Ok(place),
-                None if PASSDB_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) => {
+            Audience::Passdb => Ok(Self::Passdb(None, checked(name)?)),
+            Audience::Field | Audience::Column | Audience::Userdb => {
+                if PASSDB_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
                     Ok(Self::Passdb(None, checked(name)?))
+                } else {
+                    Self::userdb(name)
                 }
-                None => Self::userdb(name),
-            },
+            }
         }
     }
 
@@ -165,6 +173,31 @@ const USERDB_REFUSED: [&str; 11] = [
     "userdb_import",
 ];
 
+/// The reserved names that keep somebody out.
+const GUARDS: [&str; 6] = ["allow_nets", "services", "nologin", "active", "expired", "password"];
+
+/// What people write for one of them.
+const ALSO_CALLED: [(&str, &str); 3] =
+    [("disabled", "active"), ("enabled", "active"), ("inactive", "active")];
+
+/// The guard that a name was probably meant to be: `allow_net`, `Allow-Nets`, `nologn`. As an ordinary field it would
+/// let everybody in.
+fn meant(name: &str) -> Option<&'static str> {
+    let plain = |name: &str| name.to_ascii_lowercase().replace(['-', '_'], "");
+    let name = plain(name);
+    let called = ALSO_CALLED.iter().find(|(other, _)| *other == name).map(|(_, guard)| *guard);
+    called.or_else(|| GUARDS.into_iter().find(|guard| one_slip(name.as_bytes(), plain(guard).as_bytes())))
+}
+
+/// Whether at most one letter of one is missing, added or another in the other.
+fn one_slip(a: &[u8], b: &[u8]) -> bool {
+    let before = a.iter().zip(b).take_while(|(a, b)| a == b).count();
+    let rest = |word: &[u8]| word.len() - before;
+    let behind = a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count();
+    let behind = behind.min(rest(a)).min(rest(b));
+    rest(a) - behind <= 1 && rest(b) - behind <= 1
+}
+
 fn proxy_word(name: &str) -> Option<ProxyWord> {
     Some(match name {
         "proxy" => ProxyWord::Proxy,
@@ -224,6 +257,35 @@ mod tests {
         ];
         for (audience, name, place) in table {
             assert_eq!(Place::of(audience, name), Ok(place), "{audience:?} {name}");
+        }
+    }
+
+    #[test]
+    fn a_slip_in_a_name_that_keeps_somebody_out_is_no_ordinary_field() {
+        use Audience::{Column, Field, Passdb, Userdb};
+        for (name, guard) in [
+            ("allow_net", "allow_nets"),
+            ("Allow-Nets", "allow_nets"),
+            ("allownets", "allow_nets"),
+            ("alow_nets", "allow_nets"),
+            ("service", "services"),
+            ("NOLOGIN", "nologin"),
+            ("no_login", "nologin"),
+            ("Active", "active"),
+            ("disabled", "active"),
+            ("expires", "expired"),
+            ("passwort", "password"),
+        ] {
+            for audience in [Field, Passdb] {
+                assert_eq!(Place::of(audience, name), Err(BadRow::Slip(guard)), "{audience:?} {name}");
+            }
+            assert_eq!(Place::of(Column, name), Ok(Place::Nowhere), "a column may have any name");
+            assert_eq!(Place::of(Userdb, name), Ok(Place::Userdb(name)));
+        }
+        for name in
+            ["mail", "quota_rule", "sieve_dir", "attive_x", "allow_all_users", "plugin/quota", "pass_x"]
+        {
+            assert_eq!(Place::of(Field, name), Ok(Place::Userdb(name)), "{name}");
         }
     }
 

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use nix::unistd::{Gid, Uid, User};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 /// What each version adds to the one before it. Appended to, never edited: the files of all versions are out there.
@@ -44,6 +45,9 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a reader waits. In WAL mode nothing makes it wait but recovery after a crash.
 const READ_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The user that the shipped service runs as (gatepost.sysusers.conf).
+const SERVICE: &str = "gatepost";
 
 /// Why a file cannot be used.
 #[derive(Debug)]
@@ -101,16 +105,13 @@ pub(super) fn open_to_write(path: &Path) -> Result<Connection, Trouble> {
 /// As [`open_to_write`]; makes the file, 0600, and the directory it is in, 0700, where they are not there.
 ///
 /// What root makes belongs to the owner of the directory: the daemon is to read what `sudo gatepost user add` wrote.
+/// A directory that root makes belongs to whom the one above it belongs to, or to the user of the shipped service.
 pub(super) fn create(path: &Path) -> Result<Connection, Trouble> {
-    if let Some(directory) = path.parent()
-        && !directory.as_os_str().is_empty()
-    {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
-    }
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_directory(directory)?;
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(file) => {
-            let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-            let owner = std::fs::metadata(directory.unwrap_or(Path::new(".")))?;
+            let owner = std::fs::metadata(directory)?;
             let own = file.metadata()?;
             if own.uid() == 0 && owner.uid() != 0 {
                 std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
@@ -120,6 +121,37 @@ pub(super) fn create(path: &Path) -> Result<Connection, Trouble> {
         Err(error) => return Err(error.into()),
     }
     open_to_write(path)
+}
+
+/// Makes a directory that is its owner's alone, in others that may be passed through.
+fn make_directory(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let above = directory.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    DirBuilder::new().recursive(true).mode(0o755).create(above)?;
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    if Uid::effective().is_root() {
+        let above = std::fs::metadata(above)?;
+        let service = User::from_name(SERVICE).ok().flatten();
+        if let Some((uid, gid)) = heir((above.uid(), above.gid()), service.map(|user| (user.uid, user.gid))) {
+            // Not through a link: whoever owns the directory above could have put one there by now.
+            std::os::unix::fs::lchown(directory, Some(uid), Some(gid))?;
+        }
+    }
+    Ok(())
+}
+
+/// To whom goes what root makes, by user and group; `None`: it stays with root.
+fn heir(above: (u32, u32), service: Option<(Uid, Gid)>) -> Option<(u32, u32)> {
+    match above {
+        (0, _) => service.map(|(uid, gid)| (uid.as_raw(), gid.as_raw())),
+        owner => Some(owner),
+    }
 }
 
 fn open(path: &Path, patience: Duration) -> Result<Connection, Trouble> {
@@ -209,7 +241,10 @@ mod tests {
 
     use tempfile::TempDir;
 
-    use super::{APPLICATION, CURRENT, Connection, Trouble, create, open_to_read, open_to_write, version};
+    use super::{
+        APPLICATION, CURRENT, Connection, Gid, Trouble, Uid, create, heir, open_to_read, open_to_write,
+        version,
+    };
 
     fn place() -> (TempDir, PathBuf) {
         let home = TempDir::new().unwrap();
@@ -238,6 +273,24 @@ mod tests {
         assert_eq!(users, 1, "what is there stays");
         let journal: String = db.pragma_query_value(None, "journal_mode", |row| row.get(0)).unwrap();
         assert_eq!(journal, "wal");
+    }
+
+    #[test]
+    fn what_root_makes_is_for_the_one_who_is_to_read_it() {
+        let service = || Some((Uid::from_raw(990), Gid::from_raw(991)));
+        assert_eq!(heir((0, 0), service()), Some((990, 991)));
+        assert_eq!(heir((1000, 100), service()), Some((1000, 100)));
+        assert_eq!(heir((1000, 100), None), Some((1000, 100)));
+        assert_eq!(heir((0, 0), None), None);
+    }
+
+    #[test]
+    fn directories_above_the_users_may_be_passed_through() {
+        let home = TempDir::new().unwrap();
+        let path = home.path().join("var/lib/state/users.db");
+        create(&path).unwrap();
+        let modes = ["var", "var/lib", "var/lib/state"].map(|dir| mode(&home.path().join(dir)));
+        assert_eq!(modes, [0o755, 0o755, 0o700]);
     }
 
     #[test]
