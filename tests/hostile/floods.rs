@@ -161,10 +161,14 @@ fn who_does_not_read_is_not_read_and_takes_no_memory() {
 fn who_does_not_read_does_not_hold_up_the_hashing_of_others() {
     let mut daemon = Daemon::start();
     Watch::over("who does not read and has passwords to be hashed", &mut daemon.gatepost, |gatepost| {
-        let peer = Peer::connect(gatepost, READY);
-        let logins: String = (1..=20).map(slow).collect();
-        peer.say(logins);
-        // Long before these are hashed nothing more can be written to this peer.
+        let mut peer = Peer::connect(gatepost, READY);
+        let begun = Instant::now();
+        peer.say(slow(1000));
+        peer.lines(1);
+        // Enough of them for three seconds: long before they are hashed nothing more can be written to this peer, and
+        // whoever comes after them need not wait for longer than peers do.
+        let count = (3000 / begun.elapsed().as_millis().max(1)).clamp(5, 500);
+        peer.say((1..=u32::try_from(count).unwrap()).map(slow).collect::<String>());
         peer.say_until_stuck("CONT\t99\tAAAA\n".repeat(1000).as_bytes(), MUCH);
         let mut other = Peer::connect(gatepost, READY);
         let begun = Instant::now();
