@@ -120,3 +120,6 @@ impl From<TempFail> for Refusal {
         Self::TempFail(why)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -34,9 +34,28 @@ impl<'e> Rehearsal<'e> {
     ///
     /// When the connection is over. What was said before goes to `out` all the same.
     pub fn receive(&mut self, bytes: &[u8], now: Instant, out: &mut BytesMut) -> Result<(), Close> {
+        let mut questions = Vec::new();
+        let mut closed = self.read(bytes, now, &mut questions, out);
+        for question in questions {
+            closed = closed.and(self.answer(question, now, out));
+        }
+        closed
+    }
+
+    /// The same without answers: the questions are left to the caller, who may answer them later or never.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is over.
+    pub fn read(
+        &mut self,
+        bytes: &[u8],
+        now: Instant,
+        questions: &mut Vec<auth::Question>,
+        out: &mut BytesMut,
+    ) -> Result<(), Close> {
         self.held.extend_from_slice(bytes);
         let mut rest = &*self.held;
-        let mut questions = Vec::new();
         let ended = loop {
             match Lines::new(AUTH_LINE).cut(&mut rest) {
                 Ok(Some(line)) => match self.session.line(line, now, out) {
@@ -48,16 +67,15 @@ impl<'e> Rehearsal<'e> {
             }
         };
         self.held = rest.to_vec();
-        let mut closed = ended;
-        for question in questions {
-            let told = self.answer(question, now, out);
-            closed = closed.and(told);
-        }
-        closed
+        ended
     }
 
     /// Answers a question now. Only a directory in memory and a cheap password scheme can; with another it is a
     /// temporary failure.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is over.
     pub fn answer(
         &mut self,
         question: auth::Question,

@@ -52,6 +52,18 @@ fn parameters() -> Vec<Row> {
             with("service=imap\trip=999.1.1.1\tlport=99999\tsecured=maybe\t=\t=x"),
         )
         .hears(OK),
+        row(
+            "the certificate of somebody else",
+            READY,
+            with("service=imap\tvalid-client-cert\tcert_username=bob@example.org"),
+        )
+        .hears(OK),
+        row(
+            "a proxy that forwards another name",
+            READY,
+            with("service=imap\tforward_fields=user=bob@example.org\u{1}tnologin\tuser=bob@example.org"),
+        )
+        .hears(OK),
         row("escapes that nobody writes", READY, with("service=im\u{1}ap\tx=\u{1}\tsession=\u{1}\u{1}"))
             .hears(OK),
         row("bytes that are no UTF-8 in the service", READY, {

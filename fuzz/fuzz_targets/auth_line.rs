@@ -1,0 +1,43 @@
+//! One line of the auth-client protocol, either way, and the SASL payload in it.
+#![no_main]
+
+use bytes::BytesMut;
+use gatepost_protocol::{
+    dovecot::{auth::Command, reply::Reply},
+    sasl::Plain,
+};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|line: &[u8]| {
+    if let Ok(command) = Command::parse(line) {
+        let mut out = BytesMut::new();
+        command.encode(&mut out);
+        let again = one_line(&out);
+        assert_eq!(Command::parse(again).as_ref(), Ok(&command));
+        let response = match &command {
+            Command::Auth(auth) => auth.response,
+            Command::Cont(cont) => Some(cont.response),
+            Command::Version(_) | Command::Cpid(_) | Command::Cancel(_) => None,
+        };
+        if let Some(response) = response
+            && let Ok(response) = response.decode()
+            && let Ok(plain) = Plain::parse(response.expose())
+        {
+            assert_eq!(plain.encode().expect("was read").expose(), response.expose());
+        }
+        // What is logged of it.
+        let _ = format!("{command:?}");
+    }
+    if let Ok(reply) = Reply::parse(line) {
+        let mut out = BytesMut::new();
+        reply.encode(&mut out);
+        assert_eq!(Reply::parse(one_line(&out)).as_ref(), Ok(&reply));
+        let _ = format!("{reply:?}");
+    }
+});
+
+fn one_line(out: &[u8]) -> &[u8] {
+    let line = out.strip_suffix(b"\n").expect("a LF at the end");
+    assert!(!line.contains(&b'\n'), "one line became two");
+    line
+}
