@@ -304,3 +304,16 @@ fn what_root_has_added_the_daemons_user_reads_and_changes() {
     }
     drop(open);
 }
+
+#[test]
+fn check_names_the_directories_that_do_not_answer() {
+    let home = Home::new("[[directory]]\nname = 'old'\ntype = 'passwd-file'\nfile = '/nonexistent/users'\n");
+    let (exit, said) = home.json(&["check"], "");
+    assert_eq!((exit, &said["outcome"]), (0, &json!("valid")), "the daemon starts with it");
+    let why = said["unavailable"][0].as_str().unwrap();
+    assert!(why.contains("old") && why.contains("/nonexistent/users"), "{why}");
+    let text = String::from_utf8(home.run(&["check"], "").stdout).unwrap();
+    assert!(text.contains("directory old is unavailable: /nonexistent/users"), "{text}");
+    let home = Home::new("[[directory]]\nname = 'fixed'\ntype = 'static'\n");
+    assert_eq!(home.json(&["check"], "").1["unavailable"], json!([]));
+}

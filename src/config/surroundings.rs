@@ -7,6 +7,9 @@ use nix::unistd::{Gid, Group, Uid, User};
 /// The user that the shipped service runs as (gatepost.sysusers.conf).
 pub const SERVICE: &str = "gatepost";
 
+/// Where systemd puts the credentials of the shipped service, for as long as it runs.
+const CREDENTIALS: &str = "/run/credentials/gatepost.service";
+
 /// What the process was started with: the environment, and who knows the names of users and groups.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
@@ -14,7 +17,7 @@ pub struct Surroundings {
     pub state_dir: Option<PathBuf>,
     /// For `runtime_dir` where it is not set.
     pub runtime_dir: Option<PathBuf>,
-    /// systemd's `$CREDENTIALS_DIRECTORY`.
+    /// systemd's `$CREDENTIALS_DIRECTORY`, or that of the service while it runs.
     pub credentials_dir: Option<PathBuf>,
     /// The id of a user. `None`: nobody has this name.
     pub uid_of: fn(&str) -> Option<Uid>,
@@ -34,7 +37,11 @@ impl Surroundings {
         let uid = Uid::effective();
         let user = User::from_uid(uid).ok().flatten();
         let system = system || is_system(uid, user.as_ref().map(|user| user.name.as_str()));
-        Self::from_env(|name| std::env::var_os(name), system, || user.map(|user| user.dir))
+        let mut around = Self::from_env(|name| std::env::var_os(name), system, || user.map(|user| user.dir));
+        // A command beside the running service may look where that one does.
+        let beside = PathBuf::from(CREDENTIALS);
+        around.credentials_dir = around.credentials_dir.or_else(|| Some(beside).filter(|dir| dir.is_dir()));
+        around
     }
 
     /// The same over any environment.
