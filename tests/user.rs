@@ -267,7 +267,14 @@ fn a_password_is_no_argument_and_no_part_of_any_message() {
     assert!(!home.database().exists());
     let output = home.run(&["user", "add", "alice"], "hunter2\n");
     assert!(output.status.success());
-    for said in [output.stdout, output.stderr, home.run(&["user", "show", "alice"], "").stdout] {
+    let proxied = ["--field", "proxy=yes", "--field", "host=192.0.2.7", "--field", "pass=hunter2"];
+    let added = home.run(&[&["user", "add", "bob"][..], &proxied].concat(), "secret\n");
+    assert!(added.status.success(), "{added:?}");
+    let show = |args: &[&str]| home.run(args, "").stdout;
+    let shown =
+        [show(&["user", "show", "bob"]), show(&["user", "show", "bob", "--json"]), show(&["lookup", "bob"])];
+    let own = [output.stdout, output.stderr, show(&["user", "show", "alice"])];
+    for said in own.into_iter().chain(shown) {
         let said = String::from_utf8(said).unwrap();
         assert!(!said.contains("hunter2") && !said.contains("argon2id$"), "{said}");
     }
