@@ -3,10 +3,8 @@
 use std::{fs, io, os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc, time::Instant};
 
 use arc_swap::ArcSwap;
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    sync::Semaphore,
-};
+use nix::sys::resource::{Resource, getrlimit};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -14,7 +12,7 @@ use crate::{
     control,
     decision::{Engine, Limits},
     directory::{self, Chain, Misfit},
-    listener::{self, Listener, Stream},
+    listener::{self, Listener, Slots, Stream},
     mechanism::Mechanism,
     observe::systemd,
     password::Pool,
@@ -74,7 +72,9 @@ where
 
     let listeners = listener::bind(&config.listeners).map_err(Failure::Bind)?;
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-    let slots = Arc::new(Semaphore::new(listener::MAX_CONNECTIONS));
+    let (descriptors, _) =
+        getrlimit(Resource::RLIMIT_NOFILE).map_err(|error| Failure::Io("limits", error.into()))?;
+    let slots = Slots::new(descriptors);
     let count = listeners.len();
     for listener in listeners {
         tracing::info!(protocol = %listener.protocol, at = %listener.place, "listening");
@@ -154,7 +154,7 @@ fn listen(
     listener: Listener,
     shared: &Arc<Shared>,
     current: &Arc<Replaceable>,
-    slots: &Arc<Semaphore>,
+    slots: &Slots,
     tasks: &TaskTracker,
     stop: &CancellationToken,
 ) {
@@ -183,7 +183,7 @@ fn listen(
             }
         }
     };
-    tokio::spawn(listener::accept(listener, Arc::clone(slots), tasks.clone(), stop.clone(), serve));
+    tokio::spawn(listener::accept(listener, slots.clone(), tasks.clone(), stop.clone(), serve));
 }
 
 fn listen_for_commands(

@@ -15,7 +15,7 @@ use std::{io, path::PathBuf, sync::Arc};
 use tokio::net::{TcpListener, UnixListener};
 
 pub use self::{
-    accept::{MAX_CONNECTIONS, accept},
+    accept::{Slots, accept},
     bind::{bind, make_dirs, private},
     stream::Stream,
 };

@@ -180,6 +180,12 @@ mod tests {
     }
 
     #[test]
+    fn no_name_of_8_kib_is_kept_while_the_password_is_waited_for() {
+        assert!(Mechanism::Login.start(Some(secret(&[b'x'; 1024]))).is_ok());
+        assert!(Mechanism::Login.start(Some(secret(&[b'x'; 1025]))).is_err());
+    }
+
+    #[test]
     fn a_nul_never_cuts_a_password_short() {
         assert!(Mechanism::Plain.start(Some(secret(b"\0alice\0secret\0junk"))).is_err());
         assert!(Mechanism::Plain.start(Some(secret(b"alice\0secret"))).is_err());

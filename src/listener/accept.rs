@@ -12,7 +12,33 @@ use super::{Access, Listener, Socket, Stream};
 use crate::session::master::Peer;
 
 /// How many connections the daemon serves at once. Beyond that the kernel's backlog holds them.
-pub const MAX_CONNECTIONS: usize = 16_384;
+const MAX_CONNECTIONS: usize = 16_384;
+
+/// Fewer places would not do for one connection at each socket, whatever the limit of descriptors.
+const FEWEST: usize = 16;
+
+/// Descriptors that connections leave to everything else: listeners, databases, files that are read again.
+const RESERVE: usize = 64;
+
+/// Places for connections. Each takes a descriptor, so there are no more than this process may have; and one socket has
+/// no more than half of them, so that who fills one up (on the loopback that is anybody) does not close the others.
+#[derive(Debug, Clone)]
+pub struct Slots {
+    all: Arc<Semaphore>,
+    each: usize,
+}
+
+/// The places of one connection.
+type Slot = (OwnedSemaphorePermit, OwnedSemaphorePermit);
+
+impl Slots {
+    /// As many as `descriptors` allow.
+    pub fn new(descriptors: u64) -> Self {
+        let descriptors = usize::try_from(descriptors).unwrap_or(MAX_CONNECTIONS);
+        let count = descriptors.saturating_sub(RESERVE).clamp(FEWEST, MAX_CONNECTIONS);
+        Self { all: Arc::new(Semaphore::new(count)), each: count / 2 }
+    }
+}
 
 /// How long accepting rests after it failed: usually because descriptors have run out, and spinning helps nobody.
 const REST: Duration = Duration::from_millis(100);
@@ -20,7 +46,7 @@ const REST: Duration = Duration::from_millis(100);
 /// Accepts until `stop`; `serve` makes the task of one connection.
 pub async fn accept<F, S>(
     listener: Listener,
-    slots: Arc<Semaphore>,
+    slots: Slots,
     tasks: TaskTracker,
     stop: CancellationToken,
     serve: S,
@@ -28,10 +54,11 @@ pub async fn accept<F, S>(
     S: Fn(Stream, Peer) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
+    let own = Arc::new(Semaphore::new(slots.each));
     loop {
         let (stream, peer, slot) = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = next(&listener, &slots) => match accepted {
+            accepted = next(&listener, &own, &slots.all) => match accepted {
                 Some(accepted) => accepted,
                 None => continue,
             },
@@ -44,8 +71,14 @@ pub async fn accept<F, S>(
     }
 }
 
-async fn next(listener: &Listener, slots: &Arc<Semaphore>) -> Option<(Stream, Peer, OwnedSemaphorePermit)> {
-    let slot = Arc::clone(slots).acquire_owned().await.ok()?;
+async fn next(
+    listener: &Listener,
+    own: &Arc<Semaphore>,
+    all: &Arc<Semaphore>,
+) -> Option<(Stream, Peer, Slot)> {
+    // Its own place first: who waits for one must not hold one of all.
+    let own = Arc::clone(own).acquire_owned().await.ok()?;
+    let slot = (own, Arc::clone(all).acquire_owned().await.ok()?);
     let accepted = match &listener.socket {
         Socket::Unix { listener, access } => listener.accept().await.and_then(|(stream, _)| {
             // Not knowing who it is would be taken for having nothing to hide from them.
@@ -86,7 +119,20 @@ fn admits(from: IpAddr, allow_from: &[ipnet::IpNet], loopback: bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::admits;
+    use super::{MAX_CONNECTIONS, Slots, admits};
+
+    #[test]
+    fn one_socket_has_half_of_what_the_descriptors_allow() {
+        for (descriptors, all, each) in [
+            (0, 16, 8),
+            (1024, 960, 480),
+            (65_536, MAX_CONNECTIONS, MAX_CONNECTIONS / 2),
+            (u64::MAX, MAX_CONNECTIONS, MAX_CONNECTIONS / 2),
+        ] {
+            let slots = Slots::new(descriptors);
+            assert_eq!((slots.all.available_permits(), slots.each), (all, each), "{descriptors} descriptors");
+        }
+    }
 
     #[test]
     fn only_the_loopback_and_named_networks_are_admitted() {

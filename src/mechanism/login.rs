@@ -4,6 +4,10 @@ use gatepost_protocol::{sasl::login, secret::Secret};
 
 use super::{Breach, Claim, Exchange, Step};
 
+/// Longest name that is kept while the password is waited for, in bytes. No account has one that is nearly as long, and
+/// a peer may have a thousand of these exchanges open.
+const NAME: usize = 1024;
+
 /// LOGIN asks twice. A state owns what it has learnt so far and nothing else.
 #[derive(Debug)]
 pub enum Login {
@@ -24,6 +28,7 @@ impl Login {
     pub fn step(self, response: Secret) -> Result<Step, Breach> {
         login::check(response.expose()).map_err(|_| Breach)?;
         Ok(match self {
+            Self::WantUser if response.len() > NAME => return Err(Breach),
             Self::WantUser => {
                 let next = Self::WantPassword { user: response.expose().to_vec() };
                 Step::Challenge(login::PASSWORD_PROMPT, Exchange::Login(next))

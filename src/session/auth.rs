@@ -45,6 +45,12 @@ pub const MAX_REQUESTS: usize = 1024;
 /// How long a request may wait for the remote's responses, all of them together. Dovecot's own limit.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(150);
 
+/// Longest name of a service that is kept, in bytes. The usual ones have less than a dozen.
+const SERVICE: usize = 64;
+
+/// Longest name of a session that is kept, in bytes. Dovecot's own are of 16, and it lets others choose 64.
+const SESSION: usize = 255;
+
 /// Who connects to a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -233,9 +239,9 @@ impl Session {
         };
         let params = &auth.params;
         let context = Context {
-            service: words::lossy(params.service.as_deref().unwrap_or_default()),
+            service: words::lossy(params.service.as_deref().unwrap_or_default(), SERVICE),
             remote: remote(params),
-            session: params.session.as_deref().map(words::lossy),
+            session: params.session.as_deref().map(|text| words::lossy(text, SESSION)),
         };
         let handle = self.requests.open(auth.id);
         Ok(self.advance(handle, now, mechanism.start(response), mechanism, context, now, out))

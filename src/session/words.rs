@@ -85,7 +85,28 @@ fn shown(name: &[u8]) -> String {
     text.chars().take(SHOWN_NAME).map(|c| if c.is_control() || c.is_whitespace() { '?' } else { c }).collect()
 }
 
-/// Text of a peer, for the log and for comparison.
-pub(super) fn lossy(bytes: &[u8]) -> Box<str> {
-    String::from_utf8_lossy(bytes).into()
+/// Text of a peer, for the log and for comparison: at most so many bytes of it, for it is kept with its request.
+pub(super) fn lossy(bytes: &[u8], most: usize) -> Box<str> {
+    let text = String::from_utf8_lossy(bytes);
+    let end = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|&end| end <= most).last();
+    text.get(..end.unwrap_or(0)).unwrap_or_default().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lossy;
+
+    #[test]
+    fn text_of_a_peer_is_cut_between_characters() {
+        for (text, kept) in [
+            (&b"imap"[..], "imap"),
+            (b"submission", "submis"),
+            ("\u{e9}\u{e9}\u{e9}\u{e9}".as_bytes(), "\u{e9}\u{e9}\u{e9}"),
+            ("x\u{e9}\u{e9}\u{e9}".as_bytes(), "x\u{e9}\u{e9}"),
+            (b"\xff\xff\xff", "\u{fffd}\u{fffd}"),
+            (b"", ""),
+        ] {
+            assert_eq!(&*lossy(text, 6), kept, "{}", text.escape_ascii());
+        }
+    }
 }

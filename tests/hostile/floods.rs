@@ -1,12 +1,14 @@
 //! Many bytes, many connections, and peers that do not read.
 
 use std::{
+    io::Read,
+    os::unix::net::UnixStream,
     thread,
     time::{Duration, Instant},
 };
 
 use crate::{
-    Daemon, auth, good,
+    Daemon, auth, base64, good,
     peer::{Peer, To},
     plain,
     support::{Alone, wait_until},
@@ -64,6 +66,33 @@ fn floods_of_connections_keep_nobody_out() {
     Watch::over("500 peers at the master socket", gatepost, |gatepost| {
         crowd(gatepost, To::Master("master"), b"USER\t1\tnobody\tservice=x\nUSER\t2\tno")
     });
+    daemon.end();
+}
+
+/// On the loopback anybody can be a peer, and open more connections than the daemon has descriptors.
+#[test]
+fn a_socket_that_is_full_leaves_the_others_open() {
+    let mut daemon = Daemon::with_descriptors(300);
+    let gatepost = &mut daemon.gatepost;
+    // What the daemon does not accept is in the backlog, and so connected as far as this side can tell.
+    let path = gatepost.path("login");
+    let flood: Vec<_> = (0..CROWD).map(|_| UnixStream::connect(&path).unwrap()).collect();
+    let mut last = flood.last().unwrap();
+    last.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    assert!(last.read(&mut [0]).is_err(), "it has not been accepted");
+
+    let mut client = Peer::connect(gatepost, To::Auth("client", 0));
+    client.say(good(1));
+    assert_eq!(client.lines(1), "OK\t1\tuser=alice@example.org\n");
+    let mut userdb = Peer::connect(gatepost, To::Master("userdb"));
+    userdb.say("USER\t1\tbob@example.org\tservice=lmtp\n");
+    assert_eq!(userdb.lines(1), "USER\t1\tbob@example.org\tuid=5001\tgid=5001\thome=/srv/bob\n");
+
+    drop(flood);
+    let mut login = Peer::connect(gatepost, READY);
+    login.say(good(1));
+    assert_eq!(login.lines(1), "OK\t1\tuser=alice@example.org\n");
+    assert!(!gatepost.log().contains("could not be accepted"), "{}", gatepost.log());
     daemon.end();
 }
 
@@ -185,6 +214,20 @@ fn a_thousand_requests_of_each_of_a_hundred_peers_take_little() {
         for peer in &mut peers {
             peer.say(&exchanges);
             assert!(peer.lines(1024).ends_with("CONT\t1024\tVXNlcm5hbWU6\n"));
+        }
+        peers
+    });
+    Watch::over("twenty peers with 1024 exchanges of 11 KiB each", &mut daemon.gatepost, |gatepost| {
+        let long = format!("service={}\tsession={}", "s".repeat(4000), "t".repeat(6000));
+        let resp = base64(vec![b'n'; 1024]);
+        let mut peers: Vec<_> = (0..20).map(|_| Peer::connect(gatepost, READY)).collect();
+        for peer in &mut peers {
+            let mouth = peer.mouth();
+            thread::scope(|scope| {
+                let lines = (1..=1024).map(|id| format!("AUTH\t{id}\tLOGIN\t{long}\tresp={resp}\n"));
+                scope.spawn(|| lines.for_each(|line| mouth.say(line)));
+                assert!(peer.lines(1024).ends_with("CONT\t1024\tUGFzc3dvcmQ6\n"));
+            });
         }
         peers
     });

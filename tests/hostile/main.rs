@@ -22,6 +22,7 @@ mod watch;
 
 use std::{
     fmt::Write as _,
+    process::Command,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -81,6 +82,27 @@ struct Daemon {
 
 impl Daemon {
     fn start() -> Self {
+        let mut daemon = Self::prepare();
+        daemon.gatepost.start();
+        daemon
+    }
+
+    /// One that may have so many files and connections open.
+    fn with_descriptors(count: u32) -> Self {
+        let mut daemon = Self::prepare();
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            &format!("ulimit -n {count}; exec \"$@\""),
+            "sh",
+            env!("CARGO_BIN_EXE_gatepost"),
+        ]);
+        command.args(["serve", "--config"]).arg(daemon.gatepost.path("gatepost.toml"));
+        daemon.gatepost.start_with(command);
+        daemon
+    }
+
+    fn prepare() -> Self {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let mut users = "alice@example.org:{PLAIN}wonder:5000:5000::/srv/alice::\n\
@@ -92,7 +114,7 @@ impl Daemon {
         for number in 0..CROWD {
             writeln!(users, "user{number:05}@crowd.example.org:{{PLAIN}}x:6000:6000::/srv/crowd::").unwrap();
         }
-        Self { gatepost: Alone::new(CONFIG, &users).started(), _alone: alone }
+        Self { gatepost: Alone::new(CONFIG, &users), _alone: alone }
     }
 
     /// Ends it in order, and looks at what it has left in the log.
