@@ -42,7 +42,7 @@ pub use self::{
     problem::{Excerpt, Place, Problem, Problems},
     sasl::Sasl,
     server::Server,
-    surroundings::Surroundings,
+    surroundings::{SERVICE, Surroundings},
     template::{Part, Template},
 };
 

@@ -267,7 +267,14 @@ fn a_password_is_no_argument_and_no_part_of_any_message() {
     assert!(!home.database().exists());
     let output = home.run(&["user", "add", "alice"], "hunter2\n");
     assert!(output.status.success());
-    for said in [output.stdout, output.stderr, home.run(&["user", "show", "alice"], "").stdout] {
+    let proxied = ["--field", "proxy=yes", "--field", "host=192.0.2.7", "--field", "pass=hunter2"];
+    let added = home.run(&[&["user", "add", "bob"][..], &proxied].concat(), "secret\n");
+    assert!(added.status.success(), "{added:?}");
+    let show = |args: &[&str]| home.run(args, "").stdout;
+    let shown =
+        [show(&["user", "show", "bob"]), show(&["user", "show", "bob", "--json"]), show(&["lookup", "bob"])];
+    let own = [output.stdout, output.stderr, show(&["user", "show", "alice"])];
+    for said in own.into_iter().chain(shown) {
         let said = String::from_utf8(said).unwrap();
         assert!(!said.contains("hunter2") && !said.contains("argon2id$"), "{said}");
     }
@@ -303,4 +310,17 @@ fn what_root_has_added_the_daemons_user_reads_and_changes() {
         }
     }
     drop(open);
+}
+
+#[test]
+fn check_names_the_directories_that_do_not_answer() {
+    let home = Home::new("[[directory]]\nname = 'old'\ntype = 'passwd-file'\nfile = '/nonexistent/users'\n");
+    let (exit, said) = home.json(&["check"], "");
+    assert_eq!((exit, &said["outcome"]), (0, &json!("valid")), "the daemon starts with it");
+    let why = said["unavailable"][0].as_str().unwrap();
+    assert!(why.contains("old") && why.contains("/nonexistent/users"), "{why}");
+    let text = String::from_utf8(home.run(&["check"], "").stdout).unwrap();
+    assert!(text.contains("directory old is unavailable: /nonexistent/users"), "{text}");
+    let home = Home::new("[[directory]]\nname = 'fixed'\ntype = 'static'\n");
+    assert_eq!(home.json(&["check"], "").1["unavailable"], json!([]));
 }

@@ -67,7 +67,16 @@ fn ask(common: &Common, request: Request, password: Option<Secret>) -> Answer {
                     let engine = daemon::engine(&loaded.config)?;
                     Ok(control::answer(&engine, request, password).await)
                 }
-                Err(error) => Err(Failure::Io("the control socket", error)),
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    let user = "only root and the user that the daemon runs as may ask it";
+                    Err(Failure::Io(
+                        "the daemon",
+                        io::Error::other(format!("{}: {error}: {user}", socket.display())),
+                    ))
+                }
+                Err(error) => {
+                    Err(Failure::Io("the daemon", io::Error::other(format!("{}: {error}", socket.display()))))
+                }
             }
         })
     });
@@ -77,7 +86,7 @@ fn ask(common: &Common, request: Request, password: Option<Secret>) -> Answer {
     }
 }
 
-/// No daemon runs, or none that this user may talk to: then the directories are asked directly.
+/// No daemon runs: then the directories are asked directly.
 fn nobody_listens(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
 }

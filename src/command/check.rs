@@ -1,9 +1,13 @@
-//! `gatepost check`: everything that `serve` would refuse, without starting.
+//! `gatepost check`: everything that `serve` would refuse, without starting, and which directories do not answer now.
 
 use serde_json::json;
 
 use super::{Answer, Common, Exit, small_runtime};
-use crate::{config::Config, daemon, daemon::Failure};
+use crate::{
+    config::Config,
+    daemon::{self, Failure},
+    decision::Engine,
+};
 
 pub(super) fn check(common: &Common) -> Answer {
     let loaded = match Config::load(common.config.as_deref()) {
@@ -14,13 +18,16 @@ pub(super) fn check(common: &Common) -> Answer {
         Ok(runtime) => runtime,
         Err(error) => return Answer::failure(&Failure::Io("the runtime", error)),
     };
-    let _inside = runtime.enter();
-    if let Err(failure) = daemon::engine(&loaded.config) {
-        return Answer::failure(&failure);
-    }
+    let inside = runtime.enter();
+    let engine = match daemon::engine(&loaded.config) {
+        Ok(engine) => engine,
+        Err(failure) => return Answer::failure(&failure),
+    };
+    drop(inside);
+    let unavailable = if loaded.is_embedded() { Vec::new() } else { runtime.block_on(silent(&engine)) };
     let files: Vec<_> = loaded.files.iter().map(|file| file.display().to_string()).collect();
     let config = &loaded.config;
-    let text = if loaded.is_embedded() {
+    let mut text = if loaded.is_embedded() {
         "no configuration file; the embedded default is fine".to_owned()
     } else {
         format!(
@@ -30,9 +37,25 @@ pub(super) fn check(common: &Common) -> Answer {
             files.join(", "),
         )
     };
+    for warning in &unavailable {
+        text.push_str("\nbut for now ");
+        text.push_str(warning);
+    }
     let json = json!({
-        "outcome": "valid", "files": files,
+        "outcome": "valid", "files": files, "unavailable": unavailable,
         "listeners": config.listeners.len(), "directories": config.directories.len(),
     });
     Answer { exit: Exit::Yes, text, json }
+}
+
+/// The directories that do not answer. With them the daemon starts, and all who are in them get temporary failures:
+/// the path of a passwd-file may be mistyped.
+async fn silent(engine: &Engine) -> Vec<String> {
+    let mut unavailable = Vec::new();
+    for directory in engine.chain().directories() {
+        if let Some(Err(why)) = directory.list().recv().await {
+            unavailable.push(why.to_string());
+        }
+    }
+    unavailable
 }

@@ -64,7 +64,7 @@ fn from_credential(name: &str, directory: Option<&Path>) -> Result<Secret, Wrong
     let Some(directory) = directory else {
         return Err(Wrong::new(
             "needs systemd's credentials, and $CREDENTIALS_DIRECTORY is not set",
-            "add LoadCredential=NAME:PATH to the unit, or use the key that ends in _file",
+            "add LoadCredential=NAME:PATH to the unit; commands see it as root while the service runs",
         ));
     };
     read(&mut open(&directory.join(name))?)

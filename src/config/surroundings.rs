@@ -4,6 +4,12 @@ use std::{ffi::OsString, path::PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User};
 
+/// The user that the shipped service runs as (gatepost.sysusers.conf).
+pub const SERVICE: &str = "gatepost";
+
+/// Where systemd puts the credentials of the shipped service, for as long as it runs.
+const CREDENTIALS: &str = "/run/credentials/gatepost.service";
+
 /// What the process was started with: the environment, and who knows the names of users and groups.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
@@ -11,7 +17,7 @@ pub struct Surroundings {
     pub state_dir: Option<PathBuf>,
     /// For `runtime_dir` where it is not set.
     pub runtime_dir: Option<PathBuf>,
-    /// systemd's `$CREDENTIALS_DIRECTORY`.
+    /// systemd's `$CREDENTIALS_DIRECTORY`, or that of the service while it runs.
     pub credentials_dir: Option<PathBuf>,
     /// The id of a user. `None`: nobody has this name.
     pub uid_of: fn(&str) -> Option<Uid>,
@@ -22,15 +28,20 @@ pub struct Surroundings {
 impl Surroundings {
     /// Those of this process.
     ///
-    /// systemd's `$STATE_DIRECTORY` and `$RUNTIME_DIRECTORY` come first. Otherwise: for root, and for
-    /// everybody where `system` says that the configuration is the one of the whole machine,
-    /// `/var/lib/gatepost` and `/run/gatepost`; for an ordinary user `gatepost` in `$XDG_STATE_HOME` (or
+    /// systemd's `$STATE_DIRECTORY` and `$RUNTIME_DIRECTORY` come first. Otherwise: for root, for the user of the
+    /// shipped service (`sudo -u gatepost gatepost user list`), and for everybody where `system` says that the
+    /// configuration is the one of the whole machine, `/var/lib/gatepost` and `/run/gatepost`; for an ordinary user `gatepost` in `$XDG_STATE_HOME` (or
     /// `~/.local/state`) and in `$XDG_RUNTIME_DIR` (or `run` in the state directory: nobody else can put
     /// anything there, which cannot be said of `/tmp`).
     pub fn of_this_process(system: bool) -> Self {
         let uid = Uid::effective();
-        let home = || User::from_uid(uid).ok().flatten().map(|user| user.dir);
-        Self::from_env(|name| std::env::var_os(name), system || uid.is_root(), home)
+        let user = User::from_uid(uid).ok().flatten();
+        let system = system || is_system(uid, user.as_ref().map(|user| user.name.as_str()));
+        let mut around = Self::from_env(|name| std::env::var_os(name), system, || user.map(|user| user.dir));
+        // A command beside the running service may look where that one does.
+        let beside = PathBuf::from(CREDENTIALS);
+        around.credentials_dir = around.credentials_dir.or_else(|| Some(beside).filter(|dir| dir.is_dir()));
+        around
     }
 
     /// The same over any environment.
@@ -65,6 +76,11 @@ impl Surroundings {
     }
 }
 
+/// Whether this user has no gatepost of their own, but the one of the machine.
+fn is_system(uid: Uid, name: Option<&str>) -> bool {
+    uid.is_root() || name == Some(SERVICE)
+}
+
 fn uid_of(name: &str) -> Option<Uid> {
     User::from_name(name).ok().flatten().map(|user| user.uid)
 }
@@ -96,6 +112,13 @@ mod tests {
         assert_eq!((around.uid_of)("root"), Some(Uid::from_raw(0)));
         assert_eq!((around.gid_of)("root"), Some(Gid::from_raw(0)));
         assert_eq!(((around.uid_of)("no such user"), (around.gid_of)("no such group")), (None, None));
+    }
+
+    #[test]
+    fn root_and_the_services_user_share_one_gatepost() {
+        let user = Uid::from_raw(1000);
+        assert!(is_system(Uid::from_raw(0), Some("root")) && is_system(user, Some("gatepost")));
+        assert!(!is_system(user, Some("anna")) && !is_system(user, None));
     }
 
     #[test]

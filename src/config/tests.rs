@@ -12,6 +12,7 @@ use crate::mechanism::Mechanism;
 
 mod bad;
 mod secrets;
+mod shipped;
 
 /// A machine with the users that mail servers bring along.
 fn around() -> Surroundings {

@@ -1,8 +1,8 @@
 //! Several directories, asked in turn.
 
-use std::sync::Arc;
+use std::{panic::AssertUnwindSafe, sync::Arc};
 
-use futures_util::future::join_all;
+use futures_util::{FutureExt as _, future::join_all};
 use tokio::sync::mpsc;
 
 use super::{Directory, LISTED_AHEAD, Misfit, Unavailable};
@@ -104,7 +104,11 @@ impl Chain {
         let directories = Arc::clone(&self.directories);
         tokio::spawn(async move {
             for directory in &*directories {
-                directory.list_to(&to).await;
+                // A list that ends early must not look like one that is whole.
+                if AssertUnwindSafe(directory.list_to(&to)).catch_unwind().await.is_err() {
+                    let failed = Unavailable::new(directory.name(), "the listing panicked");
+                    let _ = to.send(Err(failed)).await;
+                }
             }
         });
         names

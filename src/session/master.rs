@@ -222,7 +222,9 @@ impl Session {
         let trusted = request.session_pid_trusted && self.peer.restricted_to.is_none();
         let stranger = match (self.peer.pid, request.session_pid) {
             (Some(peer), Some(session)) => peer != session && !trusted,
-            (None, _) | (_, None) => false,
+            // Whoever is not known to be Dovecot's must say it, or leaving it out would be a way around it.
+            (Some(_), None) => self.peer.restricted_to.is_some(),
+            (None, _) => false,
         };
         let ticket =
             Ticket { client_pid: request.client_pid, client_id: request.client_id, cookie: request.cookie };

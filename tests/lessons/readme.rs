@@ -17,19 +17,23 @@ fn every_test_in_the_table_exists() {
 
     let mut tests = BTreeSet::new();
     for dir in ["src", "protocol", "tests"] {
-        collect(&path(dir), &mut tests);
+        each_source(&path(dir), &mut |text| tests.extend(tests_in(text)));
     }
+    let mut hostile = String::new();
+    each_source(&path("tests/hostile"), &mut |text| hostile.push_str(text));
     let mut missing = Vec::new();
     for row in rows {
-        // What stands between backticks in the last column: `room::name`, or a transcript.
+        // What stands between backticks in the last column.
         let last = row.trim_end_matches('|').rsplit('|').next().unwrap();
         let named: Vec<&str> = last.split('`').skip(1).step_by(2).collect();
         assert!(!named.is_empty(), "no test in {row}");
         for name in named {
             let exists = if name.ends_with(".txt") {
                 path("tests/transcripts").join(name).is_file()
+            } else if name.contains(' ') {
+                hostile.contains(&format!("{name:?}"))
             } else {
-                tests.contains(name)
+                tests.contains(name) || path("fuzz/fuzz_targets").join(name).with_extension("rs").is_file()
             };
             if !exists {
                 missing.push(name.to_owned());
@@ -39,20 +43,23 @@ fn every_test_in_the_table_exists() {
     assert!(missing.is_empty(), "tests/README.md names what there is not: {missing:#?}");
 }
 
-/// The names of the functions under `#[test]` and its like, in all files below `dir`.
-fn collect(dir: &Path, tests: &mut BTreeSet<String>) {
+/// Reads every file of code below `dir`.
+fn each_source(dir: &Path, take: &mut impl FnMut(&str)) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
-            collect(&path, tests);
+            each_source(&path, take);
         } else if path.extension().is_some_and(|end| end == "rs") {
-            let text = fs::read_to_string(&path).unwrap();
-            // proptest! needs no mark of its own for each function behind the first `#[test]`.
-            let marked = text.split("test]").skip(1).chain(text.split("::test(").skip(1));
-            tests.extend(marked.filter_map(|rest| {
-                let (_, name) = rest.split_once("fn ")?;
-                name.split_once('(').map(|(name, _)| name.to_owned())
-            }));
+            take(&fs::read_to_string(&path).unwrap());
         }
     }
+}
+
+/// The names of the functions under `#[test]` and its like.
+fn tests_in(text: &str) -> impl Iterator<Item = String> {
+    let marked = text.split("test]").skip(1).chain(text.split("::test(").skip(1));
+    marked.filter_map(|rest| {
+        let (_, name) = rest.split_once("fn ")?;
+        name.split_once('(').map(|(name, _)| name.to_owned())
+    })
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use bytes::{BufMut as _, BytesMut};
 use memchr::memchr;
+use zeroize::Zeroize as _;
 
 use crate::text::{Shown, escape_into, unescape};
 
@@ -90,6 +91,8 @@ impl fmt::Debug for Field<'_> {
 }
 
 /// A list being put together; always escaped already, so that sending it is a copy. Debug shows the keys only.
+///
+/// It may hold a password (`pass`), so it is wiped on drop, and growing wipes what it leaves.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct FieldsBuf(BytesMut);
 
@@ -101,13 +104,16 @@ impl FieldsBuf {
     pub fn push(&mut self, key: &str, value: impl AsRef<[u8]>) {
         self.flag(key);
         if !BARE.contains(&key) {
+            let value = value.as_ref();
+            self.room(1 + 2 * value.len());
             self.0.put_u8(b'=');
-            escape_into(value.as_ref(), &mut self.0);
+            escape_into(value, &mut self.0);
         }
     }
 
     /// Appends a bare word.
     pub fn flag(&mut self, key: &str) {
+        self.room(1 + 2 * key.len());
         self.separate();
         escape_into(key.as_bytes(), &mut self.0);
     }
@@ -115,6 +121,7 @@ impl FieldsBuf {
     /// Appends all of `fields` as they stand.
     pub fn extend(&mut self, fields: Fields<'_>) {
         if !fields.is_empty() {
+            self.room(1 + fields.raw().len());
             self.separate();
             self.0.put_slice(fields.raw());
         }
@@ -130,10 +137,26 @@ impl FieldsBuf {
         self.0.is_empty()
     }
 
+    /// Makes room for so many bytes. Not `reserve`, which would leave a copy in freed memory.
+    fn room(&mut self, more: usize) {
+        if self.0.capacity() - self.0.len() < more {
+            let mut larger = BytesMut::with_capacity((self.0.len() + more).max(2 * self.0.len()));
+            larger.put_slice(&self.0);
+            self.0.as_mut().zeroize();
+            self.0 = larger;
+        }
+    }
+
     fn separate(&mut self) {
         if !self.0.is_empty() {
             self.0.put_u8(b'\t');
         }
+    }
+}
+
+impl Drop for FieldsBuf {
+    fn drop(&mut self) {
+        self.0.as_mut().zeroize();
     }
 }
 

@@ -97,8 +97,11 @@ impl<'c> Target<'c> {
 /// What `show` says of a user.
 pub(super) fn describe(directory: &str, user: &Username, details: &Details) -> (String, Value) {
     let scheme = details.scheme.map(|scheme| scheme.name());
+    // For the next hop of a proxied login, and for no screen.
+    let shown =
+        |name: &str, value: &str| if name == "pass" { "(not shown)".to_owned() } else { value.to_owned() };
     let fields: serde_json::Map<String, Value> =
-        details.fields.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        details.fields.iter().map(|(name, value)| (name.clone(), json!(shown(name, value)))).collect();
     let json = json!({
         "outcome": "found", "user": user.as_str(), "directory": directory,
         "password": scheme, "active": details.active,
@@ -120,7 +123,7 @@ pub(super) fn describe(directory: &str, user: &Username, details: &Details) -> (
         line("home", home);
     }
     for (name, value) in &details.fields {
-        line(name, value);
+        line(name, &shown(name, value));
     }
     line("created", &details.created_at);
     line("updated", &details.updated_at);

@@ -12,6 +12,8 @@ use std::{
 use nix::unistd::{Gid, Uid, User};
 use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
+use crate::config::SERVICE;
+
 /// What each version adds to the one before it. Appended to, never edited: the files of all versions are out there.
 const MIGRATIONS: &[&str] = &[
     // Names are in normal form, so no collation folds them again. A row of another table that belongs to a user goes
@@ -45,9 +47,6 @@ const WRITE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a reader waits. In WAL mode nothing makes it wait but recovery after a crash.
 const READ_PATIENCE: Duration = Duration::from_secs(2);
-
-/// The user that the shipped service runs as (gatepost.sysusers.conf).
-const SERVICE: &str = "gatepost";
 
 /// Why a file cannot be used.
 #[derive(Debug)]

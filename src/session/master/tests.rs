@@ -235,6 +235,7 @@ fn only_the_process_that_it_was_handed_to_claims_a_login() {
         (process(99), "\tsession_pid=98"),
         (process(99), "\tsession_pid=0"),
         (stranger(1000), "\tsession_pid=98"),
+        (stranger(1000), ""),
         // Only where nobody but Dovecot can connect may it be said on behalf of another.
         (stranger(1000), "\tsession_pid=98\tsession_pid_trusted"),
     ] {

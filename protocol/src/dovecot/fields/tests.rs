@@ -138,3 +138,22 @@ proptest! {
 fn list(fields: Fields<'_>) -> Vec<Field<'_>> {
     fields.iter().collect()
 }
+
+#[test]
+fn growing_and_adding_keep_everything_in_order() {
+    let mut fields = FieldsBuf::default();
+    let mut expected = String::new();
+    for round in 0..200 {
+        let value = format!("{}\t", "x".repeat(round % 17));
+        fields.push("pass", &value);
+        expected.push_str(&format!(
+            "{}pass={}\x01t",
+            if round == 0 { "" } else { "\t" },
+            "x".repeat(round % 17)
+        ));
+    }
+    assert_eq!(fields.as_fields().raw(), expected.as_bytes());
+    let mut more = FieldsBuf::default();
+    more.extend(fields.as_fields());
+    assert_eq!(more, fields);
+}

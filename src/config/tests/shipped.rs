@@ -1,0 +1,77 @@
+//! The files of `conf.d/`: what they say is what the code reads, and the other way round.
+
+use super::*;
+
+const SHIPPED: [(&str, &str); 3] = [
+    ("00-gatepost.toml", include_str!("../../../conf.d/00-gatepost.toml")),
+    ("10-listeners.toml", include_str!("../../../conf.d/10-listeners.toml")),
+    ("20-directories.toml", include_str!("../../../conf.d/20-directories.toml")),
+];
+
+/// A shipped file with all that is commented out in force.
+fn in_force(text: &str) -> String {
+    let setting = |line: &str| {
+        let key = line.split(" = ").next().unwrap_or_default();
+        line.starts_with('[') || (line.contains(" = ") && !key.contains([' ', '#']))
+    };
+    let line = |line: &str| match line.strip_prefix('#') {
+        Some(rest) if setting(rest) => rest.to_owned(),
+        _ => line.to_owned(),
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_shipped_files_are_fine_as_they_are_and_with_everything_in_force() {
+    assert_eq!(heads(&SHIPPED), [""; 0]);
+    let credentials = tempfile::tempdir().unwrap();
+    fs::write(credentials.path().join("robots"), "{PLAIN}secret").unwrap();
+    let around = Surroundings { credentials_dir: Some(credentials.path().to_owned()), ..around() };
+    let texts = SHIPPED.map(|(name, text)| (name, in_force(text)));
+    let texts: Vec<_> = texts.iter().map(|(name, text)| (Path::new(*name), text.as_str())).collect();
+    let config = Config::from_texts(&texts, &around).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!((config.listeners.len(), config.directories.len()), (5, 3));
+}
+
+/// Every key that a table is asked for stands in the shipped files, where operators look for it.
+#[test]
+fn every_key_is_explained_in_the_shipped_files() {
+    let sources = [
+        include_str!("../server.rs"),
+        include_str!("../sasl.rs"),
+        include_str!("../hashing.rs"),
+        include_str!("../log.rs"),
+        include_str!("../listener.rs"),
+        include_str!("../directory.rs"),
+    ];
+    let shipped: String = SHIPPED.iter().map(|(_, text)| *text).collect();
+    let words: Vec<&str> =
+        shipped.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').collect();
+    let mut keys = 0;
+    for source in sources {
+        let code = source.split("#[cfg(test)]").next().unwrap();
+        for asked in [
+            "reader.text",
+            "reader.path",
+            "reader.list",
+            "reader.number",
+            "reader.size",
+            "reader.duration",
+            "reader.one_of",
+            "reader.text_or_number",
+            "reader.table",
+            "&mut reader, ",
+            "mut reader, ",
+        ] {
+            for (at, _) in code.match_indices(asked) {
+                let rest = code.get(at + asked.len()..).unwrap().trim_start_matches('(');
+                let Some(key) = rest.strip_prefix('"').and_then(|rest| rest.split('"').next()) else {
+                    continue;
+                };
+                assert!(words.contains(&key), "{key} is explained nowhere");
+                keys += 1;
+            }
+        }
+    }
+    assert!(keys >= 20, "only {keys} keys were found in the sources");
+}
