@@ -7,10 +7,13 @@ use std::time::Instant;
 
 use bytes::BytesMut;
 use futures_util::FutureExt as _;
-use gatepost_protocol::frame::{AUTH_LINE, Lines};
+use gatepost_protocol::frame::{AUTH_LINE, Lines, MASTER_LINE};
 
-use super::{Close, auth};
-use crate::decision::{Decision, Engine, Refusal, TempFail};
+use super::{Close, auth, master};
+use crate::{
+    decision::{Decision, Engine, Refusal, TempFail},
+    directory::Unavailable,
+};
 
 /// One connection of the auth-client protocol.
 #[derive(Debug)]
@@ -91,5 +94,52 @@ impl<'e> Rehearsal<'e> {
     /// The state machine itself.
     pub const fn session(&mut self) -> &mut auth::Session {
         &mut self.session
+    }
+}
+
+/// One connection of the auth-master protocol. Names are not listed here: each listing ends as one that failed.
+#[derive(Debug)]
+pub struct Lookups<'e> {
+    session: master::Session,
+    engine: &'e Engine,
+    held: Vec<u8>,
+}
+
+impl<'e> Lookups<'e> {
+    /// A connection that was just accepted; its greeting goes to `out`.
+    pub fn new(session: master::Session, engine: &'e Engine, out: &mut BytesMut) -> Self {
+        session.greet(out);
+        Self { session, engine, held: Vec::new() }
+    }
+
+    /// Takes bytes as one read from a socket and answers every line in its turn.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is over. What was said before goes to `out` all the same.
+    pub fn receive(&mut self, bytes: &[u8], now: Instant, out: &mut BytesMut) -> Result<(), Close> {
+        self.held.extend_from_slice(bytes);
+        let held = std::mem::take(&mut self.held);
+        let mut rest = &*held;
+        while let Some(line) = Lines::new(MASTER_LINE).cut(&mut rest)? {
+            if let Some(question) = self.session.line(line, now, out)? {
+                self.answer(&question, out);
+            }
+        }
+        self.held = rest.to_vec();
+        Ok(())
+    }
+
+    fn answer(&self, question: &master::Question, out: &mut BytesMut) {
+        let look_up = |name: &[u8]| {
+            let found = self.engine.lookup(name).now_or_never();
+            found.unwrap_or_else(|| Err(Unavailable::new("-", "it takes waiting")))
+        };
+        match question {
+            master::Question::User { id, name } => self.session.user(*id, &look_up(name), out),
+            master::Question::Pass { id, name } => self.session.pass(*id, &look_up(name), out),
+            master::Question::List { id, .. } => self.session.list_done(*id, true, out),
+            master::Question::Flush { id, .. } => self.session.flushed(*id, 0, out),
+        }
     }
 }
