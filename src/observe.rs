@@ -7,7 +7,7 @@ pub mod systemd;
 
 use std::{sync::Arc, time::Duration};
 
-use tracing::{debug, error, info};
+use tracing::{debug, error, info, warn};
 
 use crate::{
     account::Account,
@@ -18,8 +18,10 @@ use crate::{
 /// The event of a judged login: everything that led to it, and never the password.
 ///
 /// What was refused is `info` like what was let in: failed logins are what tools that watch the log look for. An
-/// outage is `error`, because a part has stopped. What a remote or a peer chose (name, service, session) goes in as a
-/// string value, which is written in quotes and escaped: it cannot end its line or pass for another field.
+/// outage of a directory is `error`, because a part has stopped, and what was too much to be answered is `warn`.
+///
+/// What a remote or a peer chose (name, service, session) goes in as a string value, which is written in quotes and
+/// escaped: it cannot end its line or pass for another field.
 pub fn decided(attempt: &Attempt, decision: &Decision, took: Duration) {
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let user = String::from_utf8_lossy(&attempt.claim.authcid);
@@ -36,7 +38,7 @@ pub fn decided(attempt: &Attempt, decision: &Decision, took: Duration) {
             %outcome, user, directory = %unavailable.directory, reason = %unavailable,
             service, %remote, session, mechanism, took_us, "auth decided",
         ),
-        Decision::Refuse(refusal) if refusal.is_temporary() => error!(
+        Decision::Refuse(refusal) if refusal.is_temporary() => warn!(
             %outcome, user, reason = %refusal,
             service, %remote, session, mechanism, took_us, "auth decided",
         ),
