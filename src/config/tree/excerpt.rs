@@ -170,8 +170,8 @@ fn doubtful(line: &str, start: usize) -> Range<usize> {
     }
     let Some((key, value)) = line.split_once('=') else { return all };
     let key = key.rsplit('.').next().unwrap_or_default().trim();
-    // In braces there may be further keys.
-    if SHOWN.contains(&key) && !value.contains('{') {
+    // In braces, or behind a value that never ended, there may be further keys.
+    if SHOWN.contains(&key) && !value.contains(['{', '=']) {
         return 0..0;
     }
     all.end - value.trim_start().len()..all.end
