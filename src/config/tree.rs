@@ -128,7 +128,9 @@ pub(super) fn add(root: &mut Table, number: usize, name: &Path, text: &str, foun
             let key = text.get(range.clone()).unwrap_or_default().to_owned();
             let first = first_of(&parsed, key.trim_matches(['"', '\'']), range.start);
             let first = first.map(|range| Spot { file: Arc::clone(&file), range });
-            found.at(&spot, key, set_twice(first.as_ref()));
+            // In a broken file a value may have been taken for a key.
+            let shown = if sound { key } else { String::new() };
+            found.at(&spot, shown, set_twice(first.as_ref()));
         } else {
             found.at(&spot, "", syntax(error.message()));
         }

@@ -70,6 +70,7 @@ fn a_secret_that_others_can_read_or_that_is_none_is_a_problem() {
 
 /// Files in which somebody has put a password where it belongs, beside it, or where it breaks the file.
 const INDISCREET: &[&str] = &[
+    "fields = { = name = 'a'\npassword = 'hunter2'\n[[directory]]\n,= password = 'hunter2'\n",
     "fields = { x = 1\ndomains = ['!'password = 'hunter2'\n",
     "password = 'hunter2'\npassword = 'hunter2'\n",
     "password = 'hunter2'\npassword_file = 'hunter2'\n",
