@@ -1,7 +1,7 @@
 //! The door: sockets become connections. What a byte means is not known here.
 //!
 //! Who may connect is settled before anybody can: a Unix socket has its owner and mode before it listens, a TCP
-//! socket is on the loopback unless the configuration names networks. Sockets are never unlinked on the way out:
+//! socket is on the loopback unless the configuration names networks, and then for those only. Sockets are never unlinked on the way out:
 //! what is not listening for a moment costs a login process 180 s and a port of Postfix 60 s, so the file stays
 //! and, with socket activation, the socket itself.
 
