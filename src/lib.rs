@@ -38,4 +38,5 @@ pub mod mechanism;
 pub mod observe;
 pub mod password;
 pub mod session;
+pub mod tls;
 pub mod username;
