@@ -42,6 +42,8 @@ pub enum Password {
     Missing,
     /// This one.
     Stored(Stored),
+    /// The directory itself checks it, for the entry of this name (of an LDAP directory: its DN).
+    Bind(Arc<str>),
     /// There is one that cannot be verified here. Nobody can say whether a given password is right, so a login is a
     /// temporary failure; that does not keep mail from being delivered.
     Unusable(Unusable),
@@ -88,7 +90,7 @@ impl Password {
     pub const fn stored(&self) -> Option<&Stored> {
         match self {
             Self::Stored(stored) => Some(stored),
-            Self::Missing | Self::Unusable(_) => None,
+            Self::Missing | Self::Bind(_) | Self::Unusable(_) => None,
         }
     }
 }

@@ -27,7 +27,7 @@ use zeroize::Zeroize as _;
 use crate::{
     account::Account,
     decision::{Attempt, Decision, Engine},
-    mechanism::{Claim, Mechanism},
+    mechanism::{Claim, Credential, Mechanism},
 };
 
 /// Name of the socket under the runtime directory.
@@ -64,6 +64,9 @@ pub enum Request {
     Lookup {
         /// The name, as typed.
         user: String,
+        /// The service that asks; empty if it does not matter.
+        #[serde(default)]
+        service: String,
     },
 }
 
@@ -142,7 +145,7 @@ pub async fn answer(engine: &Engine, request: Request, password: Option<Secret>)
             let claim = Claim {
                 authzid: authzid.map(String::into_bytes),
                 authcid: user.into_bytes(),
-                password: password.unwrap_or_else(|| Secret::new(Vec::new())),
+                credential: Credential::Password(password.unwrap_or_else(|| Secret::new(Vec::new()))),
             };
             let attempt = Attempt {
                 claim,
@@ -158,7 +161,7 @@ pub async fn answer(engine: &Engine, request: Request, password: Option<Secret>)
                 Decision::Refuse(refusal) => Response { reason: Some(refusal.to_string()), ..response },
             }
         }
-        Request::Lookup { user } => match engine.lookup(user.as_bytes()).await {
+        Request::Lookup { user, service } => match engine.lookup(user.as_bytes(), &service).await {
             Ok(Some(account)) => Response::of(Response::FOUND).with(&account),
             Ok(None) => Response::of(Response::NO_SUCH_USER),
             Err(unavailable) => {

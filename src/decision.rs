@@ -4,6 +4,9 @@
 //! it needs a verified password to do so; there is one place, per protocol, where a refusal becomes words.
 
 mod engine;
+mod identity;
+mod proof;
+mod rules;
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
@@ -46,6 +49,14 @@ pub enum Decision {
 #[derive(Debug)]
 pub struct Verified {
     account: Arc<Account>,
+    by: By,
+}
+
+/// What an account was proven by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum By {
+    /// Its password.
+    Password,
 }
 
 /// Why not. The difference between an outage and a wrong password is kept up to the wire.
@@ -69,6 +80,8 @@ pub enum Refusal {
     TempFail(TempFail),
     /// The account is switched off.
     UserDisabled,
+    /// The directory has locked the account for a time, whatever the password.
+    UserLocked,
     /// No directory knows the name.
     UserUnknown,
 }
@@ -98,6 +111,11 @@ impl Verified {
         &self.account
     }
 
+    /// What it was proven by.
+    pub const fn by(&self) -> &By {
+        &self.by
+    }
+
     /// The canonical name of the account.
     pub fn user(&self) -> &Username {
         &self.account.user
@@ -115,6 +133,7 @@ impl Refusal {
             | Self::NetworkDenied
             | Self::PasswordMismatch
             | Self::ServiceDenied
+            | Self::UserLocked
             | Self::UserUnknown => None,
             Self::TempFail(_) => Some(FailCode::TempFail),
             Self::UserDisabled => Some(FailCode::UserDisabled),
@@ -142,6 +161,7 @@ impl Decision {
                 Refusal::ServiceDenied => "service_denied",
                 Refusal::TempFail(_) => "unavailable",
                 Refusal::UserDisabled => "disabled",
+                Refusal::UserLocked => "locked",
                 Refusal::UserUnknown => "no_such_user",
             },
         }
@@ -160,6 +180,7 @@ impl fmt::Display for Refusal {
             Self::ServiceDenied => f.write_str("the account may not use this service"),
             Self::TempFail(why) => write!(f, "temporary failure: {why}"),
             Self::UserDisabled => f.write_str("the account is disabled"),
+            Self::UserLocked => f.write_str("the directory has locked the account for a time"),
             Self::UserUnknown => f.write_str("no directory knows this name"),
         }
     }
@@ -193,6 +214,7 @@ mod tests {
             Refusal::MechanismBreach,
             Refusal::NetworkDenied,
             Refusal::ServiceDenied,
+            Refusal::UserLocked,
         ];
         for refusal in alike {
             assert_eq!(refusal.fail_code(), None, "{refusal}");

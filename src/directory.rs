@@ -12,6 +12,7 @@
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
+use gatepost_protocol::secret::Secret;
 use tokio::sync::mpsc;
 
 use self::{
@@ -29,6 +30,8 @@ use crate::{
     username::Username,
 };
 
+#[allow(dead_code, reason = "the directories that are servers are yet to come")]
+mod breaker;
 mod chain;
 mod domains;
 mod ids;
@@ -39,12 +42,36 @@ pub mod sqlite;
 mod static_;
 
 pub use self::{
-    chain::{Chain, Found},
+    chain::{Chain, Check, Found},
     misfit::Misfit,
 };
 
 /// Names that a listing holds ready before it waits for its reader.
 const LISTED_AHEAD: usize = 256;
+
+/// What a directory is asked: everything that its answer may depend on, and nothing else.
+#[derive(Debug, Clone, Copy)]
+pub struct Inquiry<'a> {
+    /// Whom it is about.
+    pub user: &'a Username,
+    /// What they want to use, as the peer spells it: `imap`, `smtp`, `lmtp` ... Empty where nobody said.
+    pub service: &'a str,
+}
+
+/// What a directory that checks passwords itself said of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// It is the password of this entry.
+    Verified,
+    /// It is not, or the directory does not say why it refuses.
+    Rejected,
+    /// The entry is locked for a time after too many failures. Says nothing about the password.
+    Locked,
+    /// The password is right, and the entry is switched off.
+    Disabled,
+    /// The password is right, and it or the entry has run out, or has to be changed first.
+    Expired,
+}
 
 /// One configured directory. A clone is another handle to it.
 #[derive(Clone)]
@@ -132,13 +159,35 @@ impl Directory {
     /// # Errors
     ///
     /// When it cannot be sure: it did not answer, or its answer makes no account.
-    pub async fn lookup(&self, user: &Username) -> Result<Option<Arc<Account>>, Unavailable> {
+    pub async fn lookup(&self, inquiry: &Inquiry<'_>) -> Result<Option<Arc<Account>>, Unavailable> {
         let found = match &self.0.kind {
-            Kind::Sqlite(database) => database.lookup(user).await,
-            Kind::PasswdFile(file) => file.lookup(user),
-            Kind::Static(fixed) => fixed.lookup(user).map_err(|bad| bad.to_string()),
+            Kind::Sqlite(database) => database.lookup(inquiry.user).await,
+            Kind::PasswdFile(file) => file.lookup(inquiry.user),
+            Kind::Static(fixed) => fixed.lookup(inquiry.user).map_err(|bad| bad.to_string()),
         };
         found.map_err(|why| self.unavailable(why))
+    }
+
+    /// Whether it checks passwords itself, so that it has none to compare with and none to imitate for unknown users.
+    pub fn binds(&self) -> bool {
+        match &self.0.kind {
+            Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => false,
+        }
+    }
+
+    /// Has a password checked by the directory itself, for the entry that an account named. Whoever calls has made
+    /// sure that it is not empty and has no NUL: a server may take an empty one for no authentication at all and call
+    /// that a success (RFC 4513 5.1.2).
+    ///
+    /// # Errors
+    ///
+    /// Whenever it says neither yes nor no.
+    pub async fn bind(&self, entry: &str, _password: &Secret) -> Result<Bound, Unavailable> {
+        match &self.0.kind {
+            Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
+                Err(self.unavailable(format!("checks no passwords itself, and was asked to for {entry:?}")))
+            }
+        }
     }
 
     /// All names that it knows and serves, in no particular order. They are read as they are taken, so that a listing

@@ -48,7 +48,23 @@ pub struct Claim {
     /// Who they say they are, as typed.
     pub authcid: Vec<u8>,
     /// The proof.
-    pub password: Secret,
+    pub credential: Credential,
+}
+
+/// What is offered as proof.
+#[derive(Debug)]
+pub enum Credential {
+    /// The password itself.
+    Password(Secret),
+}
+
+impl Credential {
+    /// The password itself, for mechanisms that send it.
+    pub const fn password(&self) -> Option<&Secret> {
+        match self {
+            Self::Password(password) => Some(password),
+        }
+    }
 }
 
 /// A response that breaks its mechanism's grammar. The remote's fault; it costs them their attempt, no more.
@@ -147,7 +163,10 @@ mod tests {
         };
         assert_eq!(prompt, b"");
         let claim = claim(exchange.step(secret(b"\0alice\0secret")).unwrap());
-        assert_eq!((claim.authcid.as_slice(), claim.password.expose()), (&b"alice"[..], &b"secret"[..]));
+        assert_eq!(
+            (claim.authcid.as_slice(), claim.credential.password().unwrap().expose()),
+            (&b"alice"[..], &b"secret"[..])
+        );
     }
 
     #[test]
@@ -171,7 +190,10 @@ mod tests {
         };
         assert_eq!(prompt, b"Password:");
         let done = claim(exchange.step(secret(b"secret")).unwrap());
-        assert_eq!((done.authcid.as_slice(), done.password.expose()), (&b"alice"[..], &b"secret"[..]));
+        assert_eq!(
+            (done.authcid.as_slice(), done.credential.password().unwrap().expose()),
+            (&b"alice"[..], &b"secret"[..])
+        );
 
         let Step::Challenge(prompt, _) = Mechanism::Login.start(Some(secret(b"alice"))).unwrap() else {
             panic!("claim")

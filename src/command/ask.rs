@@ -34,6 +34,9 @@ pub struct Test {
 pub struct Lookup {
     /// The name
     user: String,
+    /// The service that asks, such as imap or lmtp
+    #[arg(long, default_value = "")]
+    service: String,
 }
 
 impl Test {
@@ -49,7 +52,7 @@ impl Test {
 
 impl Lookup {
     pub(super) fn run(self, common: &Common) -> Answer {
-        ask(common, Request::Lookup { user: self.user }, None)
+        ask(common, Request::Lookup { user: self.user, service: self.service }, None)
     }
 }
 

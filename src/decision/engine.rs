@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Attempt, Decision, Refusal, TempFail, Verified};
+use super::{Attempt, Decision, Refusal, TempFail, Verified, identity, proof, rules};
 use crate::{
-    account::{Account, State},
-    directory::{Chain, Unavailable},
+    account::Account,
+    directory::{Chain, Inquiry, Unavailable},
     password::Pool,
     username::{InvalidName, Username},
 };
@@ -57,9 +57,9 @@ impl Engine {
     }
 
     /// Looks up where a user's mail lives, without a credential.
-    pub async fn lookup(&self, name: &[u8]) -> Result<Option<Arc<Account>>, Unavailable> {
+    pub async fn lookup(&self, name: &[u8], service: &str) -> Result<Option<Arc<Account>>, Unavailable> {
         match self.normalise(name) {
-            Ok(user) => self.chain.lookup(&user).await.map(|found| found.account),
+            Ok(user) => self.chain.lookup(&Inquiry { user: &user, service }).await.map(|found| found.account),
             // What nobody can be called, nobody is called.
             Err(_) => Ok(None),
         }
@@ -67,46 +67,18 @@ impl Engine {
 
     async fn verify(&self, attempt: &Attempt) -> Result<Verified, Refusal> {
         let claim = &attempt.claim;
-        let user = self.normalise(&claim.authcid)?;
-        if let Some(authzid) = &claim.authzid
-            && self.normalise(authzid).as_ref() != Ok(&user)
-        {
-            return Err(Refusal::AuthzDenied);
-        }
-        let found = self.chain.lookup(&user).await.map_err(TempFail::Directory)?;
-        let stored = found.stored().map_err(TempFail::Stored)?;
-        let password = &claim.password;
-        let matches = self.pool.verify(&stored, password).await.map_err(TempFail::Hashing)?;
-        // An empty password proves nothing (RFC 4513 5.1.2), and a NUL would let a C library see less than was
-        // sent. Neither can be right, but both cost what a wrong password costs.
-        let possible = !password.is_empty() && !password.expose().contains(&0);
+        let user = identity::identify(claim, |name| self.normalise(name))?;
+        let inquiry = Inquiry { user: &user, service: &attempt.service };
+        let found = self.chain.lookup(&inquiry).await.map_err(TempFail::Directory)?;
+        let by = proof::prove(&self.pool, &found, &claim.credential).await?;
         let account = found.account.ok_or(Refusal::UserUnknown)?;
-        if !(matches && possible) {
-            return Err(Refusal::PasswordMismatch);
-        }
-        admit(&account, attempt)?;
-        Ok(Verified { account })
+        rules::admit(&account, attempt)?;
+        Ok(Verified { account, by })
     }
 
     fn normalise(&self, name: &[u8]) -> Result<Username, InvalidName> {
         Username::normalise(name, self.default_domain.as_deref())
     }
-}
-
-/// The rules on a verified account. Only who knows the password learns which of them says no.
-fn admit(account: &Account, attempt: &Attempt) -> Result<(), Refusal> {
-    match account.state {
-        State::Active => {}
-        State::Disabled => return Err(Refusal::UserDisabled),
-        State::Expired => return Err(Refusal::PassExpired),
-    }
-    if !account.services.allow(&attempt.service) {
-        return Err(Refusal::ServiceDenied);
-    }
-    if !account.admits(attempt.remote) {
-        return Err(Refusal::NetworkDenied);
-    }
-    Ok(())
 }
 
 impl From<InvalidName> for Refusal {

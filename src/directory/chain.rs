@@ -5,7 +5,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use futures_util::{FutureExt as _, future::join_all};
 use tokio::sync::mpsc;
 
-use super::{Directory, LISTED_AHEAD, Misfit, Unavailable};
+use super::{Directory, Inquiry, LISTED_AHEAD, Misfit, Unavailable};
 use crate::{
     account::{Account, Password},
     config,
@@ -27,7 +27,20 @@ pub struct Chain {
 pub struct Found<'c> {
     /// The account; `None`: nobody has this name.
     pub account: Option<Arc<Account>>,
-    decoy: &'c Decoy,
+    /// The directory that knows the account, or else the last one that was asked.
+    asked: Option<&'c Directory>,
+    stranger: &'c Decoy,
+}
+
+/// How a password is to be checked.
+#[derive(Debug)]
+pub enum Check<'f> {
+    /// It is compared with this one, which may be a decoy that never matches.
+    Stored(Stored),
+    /// The directory is asked, for the entry of this name.
+    Bind(&'f Directory, &'f str),
+    /// Not at all: nobody has this name or any password, and there is no work that would hide it.
+    Nothing,
 }
 
 struct Stranger(Decoy);
@@ -83,15 +96,16 @@ impl Chain {
     ///
     /// The first that cannot answer ends the walk: the user may well be theirs, and a later one with the same name
     /// would be somebody else.
-    pub async fn lookup(&self, user: &Username) -> Result<Found<'_>, Unavailable> {
-        let mut decoy = &self.decoy.0;
-        for directory in self.directories.iter().filter(|directory| directory.serves(user)) {
-            decoy = directory.decoy();
-            if let Some(account) = directory.lookup(user).await? {
-                return Ok(Found { account: Some(account), decoy });
+    pub async fn lookup(&self, inquiry: &Inquiry<'_>) -> Result<Found<'_>, Unavailable> {
+        let mut found = Found { account: None, asked: None, stranger: &self.decoy.0 };
+        for directory in self.directories.iter().filter(|directory| directory.serves(inquiry.user)) {
+            found.asked = Some(directory);
+            found.account = directory.lookup(inquiry).await?;
+            if found.account.is_some() {
+                break;
             }
         }
-        Ok(Found { account: None, decoy })
+        Ok(found)
     }
 
     /// The names of all directories, one directory after the other. A name that two of them have comes twice. A
@@ -126,17 +140,21 @@ impl Chain {
 }
 
 impl Found<'_> {
-    /// What to verify a password against: the account's own, or, for somebody who does not exist or has none, one that
-    /// never matches and costs as much. Time must not tell who exists.
+    /// How to check a password: against the account's own, or, for somebody who does not exist or has none, against
+    /// one that never matches and costs as much. Time must not tell who exists. Where the directory checks passwords
+    /// itself, nothing here costs what it takes for that; only the fixed time of refusals hides the difference.
     ///
     /// # Errors
     ///
     /// The account's own cannot be verified.
-    pub fn stored(&self) -> Result<Stored, Unusable> {
-        match self.account.as_ref().map(|account| &account.password) {
-            Some(Password::Stored(stored)) => Ok(self.decoy.pick(Some(stored))),
-            Some(Password::Unusable(unusable)) => Err(*unusable),
-            Some(Password::Missing) | None => Ok(self.decoy.pick(None)),
+    pub fn check(&self) -> Result<Check<'_>, Unusable> {
+        let decoy = self.asked.map_or(self.stranger, Directory::decoy);
+        match (self.account.as_ref().map(|account| &account.password), self.asked) {
+            (Some(Password::Stored(stored)), _) => Ok(Check::Stored(decoy.pick(Some(stored)))),
+            (Some(Password::Unusable(unusable)), _) => Err(*unusable),
+            (Some(Password::Bind(entry)), Some(directory)) => Ok(Check::Bind(directory, entry)),
+            (Some(Password::Missing) | None, Some(directory)) if directory.binds() => Ok(Check::Nothing),
+            (Some(Password::Bind(_) | Password::Missing) | None, _) => Ok(Check::Stored(decoy.pick(None))),
         }
     }
 }

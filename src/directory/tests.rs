@@ -1,9 +1,10 @@
 use std::path::Path;
 
-use super::{Chain, Directory, Misfit, Unavailable};
+use super::{Chain, Check, Directory, Found, Inquiry, Misfit, Unavailable};
 use crate::{
     account::Password,
     config::{self, Config, Surroundings},
+    password::Stored,
     username::Username,
 };
 
@@ -27,12 +28,24 @@ pub(super) fn kind_of(password: &Password) -> String {
     match password {
         Password::Missing => "none".to_owned(),
         Password::Stored(stored) => stored.scheme().to_string(),
+        Password::Bind(_) => "bind".to_owned(),
         Password::Unusable(_) => "unusable".to_owned(),
     }
 }
 
 pub(super) fn name(text: &str) -> Username {
     Username::normalise(text.as_bytes(), None).unwrap()
+}
+
+pub(super) fn inquiry(user: &Username) -> Inquiry<'_> {
+    Inquiry { user, service: "imap" }
+}
+
+fn stored(found: &Found<'_>) -> Stored {
+    match found.check().unwrap() {
+        Check::Stored(stored) => stored,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn chain(text: &str) -> Chain {
@@ -55,7 +68,7 @@ pub(super) async fn names(
 
 /// Who answers for a name, and with which password.
 async fn who(chain: &Chain, user: &str) -> Result<Option<String>, String> {
-    match chain.lookup(&name(user)).await {
+    match chain.lookup(&inquiry(&name(user))).await {
         Ok(found) => Ok(found.account.map(|account| account.directory.to_string())),
         Err(Unavailable { directory, .. }) => Err(directory.to_string()),
     }
@@ -107,7 +120,7 @@ async fn two_directories_of_one_file_are_two_directories() {
     let chain =
         chain(&[one("one", "x.test", "192.0.2.0/24"), one("two", "y.test", "198.51.100.0/24")].concat());
     for (user, directory, admitted) in [("a@x.test", "one", true), ("a@y.test", "two", false)] {
-        let account = chain.lookup(&name(user)).await.unwrap().account.unwrap();
+        let account = chain.lookup(&inquiry(&name(user))).await.unwrap().account.unwrap();
         assert_eq!(&*account.directory, directory);
         assert_eq!(account.admits("192.0.2.1".parse().ok()), admitted, "{user}");
     }
@@ -135,7 +148,7 @@ async fn a_static_directory_without_a_password_answers_the_userdb_alone() {
     let text = "[[directory]]\nname = 'all'\ntype = 'static'\n\
                 [directory.fields]\nuid = '5000'\nhome = '/m/{domain}/{local}'\n";
     let chain = chain(text);
-    let found = chain.lookup(&name("alice@example.org")).await.unwrap();
+    let found = chain.lookup(&inquiry(&name("alice@example.org"))).await.unwrap();
     let account = found.account.unwrap();
     assert!(matches!(account.password, Password::Missing));
     assert_eq!(account.userdb.as_fields().raw(), b"uid=5000\thome=/m/example.org/alice");
@@ -148,12 +161,12 @@ async fn the_decoy_costs_what_the_asked_directory_costs() {
         "[[directory]]\nname = 'cheap'\ntype = 'static'\ndomains = ['cheap.test']\nusers = ['a@cheap.test']\n\
          password = '{PLAIN}secret'\n",
     );
-    let unknown = chain.lookup(&name("b@cheap.test")).await.unwrap();
+    let unknown = chain.lookup(&inquiry(&name("b@cheap.test"))).await.unwrap();
     assert!(unknown.account.is_none());
-    assert_eq!(unknown.stored().unwrap().cost(), crate::password::Cost::Cheap);
-    assert!(!unknown.stored().unwrap().matches(b"secret").unwrap());
-    let strange = chain.lookup(&name("b@other.test")).await.unwrap();
-    assert!(matches!(strange.stored().unwrap().cost(), crate::password::Cost::Slow { .. }));
+    assert_eq!(stored(&unknown).cost(), crate::password::Cost::Cheap);
+    assert!(!stored(&unknown).matches(b"secret").unwrap());
+    let strange = chain.lookup(&inquiry(&name("b@other.test"))).await.unwrap();
+    assert!(matches!(stored(&strange).cost(), crate::password::Cost::Slow { .. }));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use gatepost_protocol::{sasl::login, secret::Secret};
 
-use super::{Breach, Claim, Exchange, Step};
+use super::{Breach, Claim, Credential, Exchange, Step};
 
 /// Longest name that is kept while the password is waited for, in bytes. No account has one that is nearly as long, and
 /// a peer may have a thousand of these exchanges open.
@@ -34,7 +34,8 @@ impl Login {
                 Step::Challenge(login::PASSWORD_PROMPT, Exchange::Login(next))
             }
             Self::WantPassword { user } => {
-                Step::Claim(Claim { authzid: None, authcid: user, password: response })
+                let credential = Credential::Password(response);
+                Step::Claim(Claim { authzid: None, authcid: user, credential })
             }
         })
     }

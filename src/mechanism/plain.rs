@@ -2,7 +2,7 @@
 
 use gatepost_protocol::{sasl::plain, secret::Secret};
 
-use super::{Breach, Claim};
+use super::{Breach, Claim, Credential};
 
 /// PLAIN waits for its only response and has learnt nothing before it.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ impl Plain {
         Ok(Claim {
             authzid: authzid.map(<[u8]>::to_vec),
             authcid: message.authcid.to_vec(),
-            password: Secret::new(message.password.to_vec()),
+            credential: Credential::Password(Secret::new(message.password.to_vec())),
         })
     }
 }

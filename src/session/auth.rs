@@ -45,9 +45,6 @@ pub const MAX_REQUESTS: usize = 1024;
 /// How long a request may wait for the remote's responses, all of them together. Dovecot's own limit.
 pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(150);
 
-/// Longest name of a service that is kept, in bytes. The usual ones have less than a dozen.
-const SERVICE: usize = 64;
-
 /// Longest name of a session that is kept, in bytes. Dovecot's own are of 16, and it lets others choose 64.
 const SESSION: usize = 255;
 
@@ -239,7 +236,7 @@ impl Session {
         };
         let params = &auth.params;
         let context = Context {
-            service: words::lossy(params.service.as_deref().unwrap_or_default(), SERVICE),
+            service: words::lossy(params.service.as_deref().unwrap_or_default(), words::SERVICE),
             remote: remote(params),
             session: params.session.as_deref().map(|text| words::lossy(text, SESSION)),
         };

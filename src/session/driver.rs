@@ -220,9 +220,9 @@ impl Found {
 
 async fn look_up(engine: Arc<Engine>, question: master::Question) -> Found {
     let found = match &question {
-        master::Question::User { name, .. } | master::Question::Pass { name, .. } => {
+        master::Question::User { name, service, .. } | master::Question::Pass { name, service, .. } => {
             let started = Instant::now();
-            let looked = pin!(AssertUnwindSafe(engine.lookup(name)).catch_unwind());
+            let looked = pin!(AssertUnwindSafe(engine.lookup(name, service)).catch_unwind());
             let found = match within(engine.deadline(), looked).await {
                 Ok(Ok(found)) => found,
                 Ok(Err(_panic)) => Err(Unavailable::new("-", "the lookup panicked")),

@@ -8,9 +8,10 @@ use bytes::BytesMut;
 use gatepost_protocol::dovecot::{
     FieldsBuf, RequestId, Version,
     master::{Command, Reply, Request},
+    params::Params,
 };
 
-use super::{Close, mask::Mask, shared::Shared, table::Ticket};
+use super::{Close, mask::Mask, shared::Shared, table::Ticket, words};
 use crate::{
     account::{Account, State},
     directory::Unavailable,
@@ -54,6 +55,8 @@ pub enum Question {
         id: RequestId,
         /// As the peer spelt it.
         name: Vec<u8>,
+        /// The service that asks.
+        service: Box<str>,
     },
     /// What would a login of this user be told?
     Pass {
@@ -61,6 +64,8 @@ pub enum Question {
         id: RequestId,
         /// As the peer spelt it.
         name: Vec<u8>,
+        /// The service that asks.
+        service: Box<str>,
     },
     /// Who is there? Nothing else is read until this is answered.
     List {
@@ -114,12 +119,16 @@ impl Session {
             return Err(Close::OutOfOrder("a command before VERSION"));
         }
         match (self.role, command) {
-            (_, Command::User { id, user, .. }) => Ok(Some(Question::User { id, name: user.into_owned() })),
+            (_, Command::User { id, user, params }) => {
+                Ok(Some(Question::User { id, name: user.into_owned(), service: service(&params) }))
+            }
             (_, Command::Pass { id, .. }) if self.peer.restricted_to.is_some() => {
                 fail(id, Some("Not allowed on this socket"), out);
                 Ok(None)
             }
-            (_, Command::Pass { id, user, .. }) => Ok(Some(Question::Pass { id, name: user.into_owned() })),
+            (_, Command::Pass { id, user, params }) => {
+                Ok(Some(Question::Pass { id, name: user.into_owned(), service: service(&params) }))
+            }
             (_, Command::List { id, .. }) if self.peer.restricted_to.is_some() => {
                 say(&Reply::Done { id, failed: true }, out);
                 Ok(None)
@@ -248,6 +257,10 @@ impl Session {
         let user = user.as_str().as_bytes().into();
         say_or_fail(request.id, &Reply::User { id: request.id, user, fields: fields.as_fields() }, out);
     }
+}
+
+fn service(params: &Params<'_>) -> Box<str> {
+    words::lossy(params.service.as_deref().unwrap_or_default(), words::SERVICE)
 }
 
 /// Says something that is short by construction.

@@ -131,13 +131,17 @@ impl<'e> Lookups<'e> {
     }
 
     fn answer(&self, question: &master::Question, out: &mut BytesMut) {
-        let look_up = |name: &[u8]| {
-            let found = self.engine.lookup(name).now_or_never();
+        let look_up = |name: &[u8], service: &str| {
+            let found = self.engine.lookup(name, service).now_or_never();
             found.unwrap_or_else(|| Err(Unavailable::new("-", "it takes waiting")))
         };
         match question {
-            master::Question::User { id, name } => self.session.user(*id, &look_up(name), out),
-            master::Question::Pass { id, name } => self.session.pass(*id, &look_up(name), out),
+            master::Question::User { id, name, service } => {
+                self.session.user(*id, &look_up(name, service), out);
+            }
+            master::Question::Pass { id, name, service } => {
+                self.session.pass(*id, &look_up(name, service), out);
+            }
             master::Question::List { id, .. } => self.session.list_done(*id, true, out),
             master::Question::Flush { id, .. } => self.session.flushed(*id, 0, out),
         }

@@ -5,6 +5,9 @@ use gatepost_protocol::dovecot::{FailCode, FieldsBuf, RequestId, reply};
 
 use crate::{account::Account, decision::Refusal, mechanism::Claim};
 
+/// Longest name of a service that is kept, in bytes. The usual ones have less than a dozen.
+pub(super) const SERVICE: usize = 64;
+
 /// Longest text of a refused name that is repeated to the peer, in characters.
 const SHOWN_NAME: usize = 255;
 
@@ -74,7 +77,9 @@ pub(super) fn accept(out: &mut BytesMut, id: RequestId, account: &Account, claim
     extended.extend(fields);
     if proxied {
         // The login process logs in to the next host with what we tell it; it has not kept the password.
-        extended.push("pass", claim.password.expose());
+        if let Some(password) = claim.credential.password() {
+            extended.push("pass", password.expose());
+        }
     }
     reply::ok(out, id, account.user.as_ref(), extended.as_fields());
 }

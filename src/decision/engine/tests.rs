@@ -8,7 +8,7 @@ use crate::{
     config,
     decision::{Attempt, Decision, Refusal, TempFail},
     directory::Chain,
-    mechanism::{Claim, Mechanism},
+    mechanism::{Claim, Credential, Mechanism},
     password::Pool,
 };
 
@@ -31,7 +31,11 @@ fn engine(lines: Option<&[u8]>) -> Engine {
 }
 
 fn attempt(name: &[u8], password: &[u8]) -> Attempt {
-    let claim = Claim { authzid: None, authcid: name.to_vec(), password: Secret::new(password.to_vec()) };
+    let claim = Claim {
+        authzid: None,
+        authcid: name.to_vec(),
+        credential: Credential::Password(Secret::new(password.to_vec())),
+    };
     Attempt { claim, mechanism: Mechanism::Plain, service: "imap".into(), remote: None, session: None }
 }
 

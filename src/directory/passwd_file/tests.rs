@@ -11,7 +11,7 @@ use crate::{
     account::State,
     directory::{
         Directory, Kind,
-        tests::{config, kind_of, name, names},
+        tests::{config, inquiry, kind_of, name, names},
     },
     password::Cost,
 };
@@ -108,7 +108,7 @@ async fn a_bad_line_costs_its_own_user_alone() {
     for user in ["root", "nets", "fp"] {
         let user = format!("{user}@example.org");
         assert_eq!(file.ask(&user), "unavailable", "{user}");
-        let why = file.directory.lookup(&name(&user)).await.unwrap_err().why;
+        let why = file.directory.lookup(&inquiry(&name(&user))).await.unwrap_err().why;
         assert!(why.starts_with(&format!("{}:", file.path.display())), "{why}");
         assert!(!why.contains("nonsense") && !why.contains("{PLAIN}"), "{why}");
     }

@@ -17,7 +17,7 @@ use crate::{
     config,
     directory::{
         Directory, Kind, make_embedded,
-        tests::{config, kind_of, name, names},
+        tests::{config, inquiry, kind_of, name, names},
         users,
     },
 };
@@ -54,7 +54,7 @@ fn with_password(text: &str) -> NewUser {
 
 /// What a lookup says: the password's scheme, "none", "unusable", "unknown" or "unavailable".
 async fn ask(directory: &Directory, user: &str) -> String {
-    match directory.lookup(&name(user)).await {
+    match directory.lookup(&inquiry(&name(user))).await {
         Ok(Some(account)) => kind_of(&account.password),
         Ok(None) => "unknown".to_owned(),
         Err(_) => "unavailable".to_owned(),
@@ -83,7 +83,7 @@ async fn what_an_administrator_adds_is_what_a_login_finds() {
         ..with_password("{PLAIN}secret")
     };
     fixture.users().add(&name("alice@example.org"), &new).unwrap();
-    let account = fixture.directory().lookup(&name("alice@example.org")).await.unwrap().unwrap();
+    let account = fixture.directory().lookup(&inquiry(&name("alice@example.org"))).await.unwrap().unwrap();
     assert!(account.password.stored().unwrap().matches(b"secret").unwrap());
     assert_eq!(account.state, State::Disabled);
     assert!(!account.services.allow("pop3") && account.services.allow("imap"));
@@ -226,7 +226,7 @@ async fn readers_see_whole_users_while_others_are_written() {
     let (mut found, mut lookups) = (0, 0);
     while !done.load(Ordering::Acquire) {
         lookups += 1;
-        if let Some(account) = directory.lookup(&name("alice@example.org")).await.unwrap() {
+        if let Some(account) = directory.lookup(&inquiry(&name("alice@example.org"))).await.unwrap() {
             assert_eq!(account.userdb.as_fields().raw(), b"one=1\ttwo=2");
             found += 1;
         }

@@ -58,10 +58,10 @@ impl<'e> Master<'e> {
     }
 
     fn answer(&self, question: Question, out: &mut BytesMut) {
-        let look_up = |name: &[u8]| self.engine.lookup(name).now_or_never().unwrap();
+        let look_up = |name: &[u8], service: &str| self.engine.lookup(name, service).now_or_never().unwrap();
         match question {
-            Question::User { id, name } => self.session.user(id, &look_up(&name), out),
-            Question::Pass { id, name } => self.session.pass(id, &look_up(&name), out),
+            Question::User { id, name, service } => self.session.user(id, &look_up(&name, &service), out),
+            Question::Pass { id, name, service } => self.session.pass(id, &look_up(&name, &service), out),
             Question::List { id, mask } => {
                 for name in ["alice@example.org", "bob@example.org"] {
                     let name = Username::normalise(name.as_bytes(), None).unwrap();
