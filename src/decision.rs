@@ -78,6 +78,8 @@ pub enum Refusal {
     ServiceDenied,
     /// Nobody could tell. Says nothing about the user.
     TempFail(TempFail),
+    /// The name leads to more than one account.
+    UserAmbiguous,
     /// The account is switched off.
     UserDisabled,
     /// The directory has locked the account for a time, whatever the password.
@@ -133,6 +135,7 @@ impl Refusal {
             | Self::NetworkDenied
             | Self::PasswordMismatch
             | Self::ServiceDenied
+            | Self::UserAmbiguous
             | Self::UserLocked
             | Self::UserUnknown => None,
             Self::TempFail(_) => Some(FailCode::TempFail),
@@ -160,6 +163,7 @@ impl Decision {
                 Refusal::PasswordMismatch => "rejected",
                 Refusal::ServiceDenied => "service_denied",
                 Refusal::TempFail(_) => "unavailable",
+                Refusal::UserAmbiguous => "ambiguous",
                 Refusal::UserDisabled => "disabled",
                 Refusal::UserLocked => "locked",
                 Refusal::UserUnknown => "no_such_user",
@@ -179,6 +183,7 @@ impl fmt::Display for Refusal {
             Self::PasswordMismatch => f.write_str("wrong password"),
             Self::ServiceDenied => f.write_str("the account may not use this service"),
             Self::TempFail(why) => write!(f, "temporary failure: {why}"),
+            Self::UserAmbiguous => f.write_str("the name leads to several accounts of one directory"),
             Self::UserDisabled => f.write_str("the account is disabled"),
             Self::UserLocked => f.write_str("the directory has locked the account for a time"),
             Self::UserUnknown => f.write_str("no directory knows this name"),
@@ -214,6 +219,7 @@ mod tests {
             Refusal::MechanismBreach,
             Refusal::NetworkDenied,
             Refusal::ServiceDenied,
+            Refusal::UserAmbiguous,
             Refusal::UserLocked,
         ];
         for refusal in alike {

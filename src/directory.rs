@@ -58,6 +58,23 @@ pub struct Inquiry<'a> {
     pub service: &'a str,
 }
 
+/// What a directory answers.
+#[derive(Debug, Clone)]
+pub enum Known {
+    /// It is sure that nobody has this name.
+    Nobody,
+    /// The name leads to this account.
+    Account(Arc<Account>),
+    /// The name leads to more than one. Whichever was taken, somebody might be let in as somebody else.
+    Several,
+}
+
+impl From<Option<Arc<Account>>> for Known {
+    fn from(account: Option<Arc<Account>>) -> Self {
+        account.map_or(Self::Nobody, Self::Account)
+    }
+}
+
 /// What a directory that checks passwords itself said of one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bound {
@@ -154,16 +171,16 @@ impl Directory {
         &self.0.decoy
     }
 
-    /// Asks for one user. `None`: it is sure that nobody has this name.
+    /// Asks for one user.
     ///
     /// # Errors
     ///
     /// When it cannot be sure: it did not answer, or its answer makes no account.
-    pub async fn lookup(&self, inquiry: &Inquiry<'_>) -> Result<Option<Arc<Account>>, Unavailable> {
+    pub async fn lookup(&self, inquiry: &Inquiry<'_>) -> Result<Known, Unavailable> {
         let found = match &self.0.kind {
-            Kind::Sqlite(database) => database.lookup(inquiry.user).await,
-            Kind::PasswdFile(file) => file.lookup(inquiry.user),
-            Kind::Static(fixed) => fixed.lookup(inquiry.user).map_err(|bad| bad.to_string()),
+            Kind::Sqlite(database) => database.lookup(inquiry.user).await.map(Known::from),
+            Kind::PasswdFile(file) => file.lookup(inquiry.user).map(Known::from),
+            Kind::Static(fixed) => fixed.lookup(inquiry.user).map(Known::from).map_err(|bad| bad.to_string()),
         };
         found.map_err(|why| self.unavailable(why))
     }

@@ -59,7 +59,11 @@ impl Engine {
     /// Looks up where a user's mail lives, without a credential.
     pub async fn lookup(&self, name: &[u8], service: &str) -> Result<Option<Arc<Account>>, Unavailable> {
         match self.normalise(name) {
-            Ok(user) => self.chain.lookup(&Inquiry { user: &user, service }).await.map(|found| found.account),
+            Ok(user) => {
+                let found = self.chain.lookup(&Inquiry { user: &user, service }).await?;
+                // To say that there is nobody would bounce mail because of a slip in a directory.
+                if found.several { Err(found.ambiguous()) } else { Ok(found.account) }
+            }
             // What nobody can be called, nobody is called.
             Err(_) => Ok(None),
         }

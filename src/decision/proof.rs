@@ -20,6 +20,7 @@ pub(super) async fn prove(pool: &Pool, found: &Found<'_>, credential: &Credentia
     let verdict = by_password(pool, found, password).await;
     match verdict {
         Err(refusal) if refusal.is_temporary() => Err(refusal),
+        Ok(_) | Err(_) if found.several => Err(Refusal::UserAmbiguous),
         Ok(_) | Err(_) if found.account.is_none() => Err(Refusal::UserUnknown),
         verdict => verdict,
     }

@@ -5,7 +5,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use futures_util::{FutureExt as _, future::join_all};
 use tokio::sync::mpsc;
 
-use super::{Directory, Inquiry, LISTED_AHEAD, Misfit, Unavailable};
+use super::{Directory, Inquiry, Known, LISTED_AHEAD, Misfit, Unavailable};
 use crate::{
     account::{Account, Password},
     config,
@@ -25,8 +25,10 @@ pub struct Chain {
 
 /// What a walk along a [`Chain`] came to.
 pub struct Found<'c> {
-    /// The account; `None`: nobody has this name.
+    /// The account; `None`: nobody has this name, or several have.
     pub account: Option<Arc<Account>>,
+    /// Whether the name leads to several accounts of one directory.
+    pub several: bool,
     /// The directory that knows the account, or else the last one that was asked.
     asked: Option<&'c Directory>,
     stranger: &'c Decoy,
@@ -97,12 +99,19 @@ impl Chain {
     /// The first that cannot answer ends the walk: the user may well be theirs, and a later one with the same name
     /// would be somebody else.
     pub async fn lookup(&self, inquiry: &Inquiry<'_>) -> Result<Found<'_>, Unavailable> {
-        let mut found = Found { account: None, asked: None, stranger: &self.decoy.0 };
+        let mut found = Found { account: None, several: false, asked: None, stranger: &self.decoy.0 };
         for directory in self.directories.iter().filter(|directory| directory.serves(inquiry.user)) {
             found.asked = Some(directory);
-            found.account = directory.lookup(inquiry).await?;
-            if found.account.is_some() {
-                break;
+            match directory.lookup(inquiry).await? {
+                Known::Nobody => {}
+                Known::Account(account) => {
+                    found.account = Some(account);
+                    break;
+                }
+                Known::Several => {
+                    found.several = true;
+                    break;
+                }
             }
         }
         Ok(found)
@@ -140,6 +149,11 @@ impl Chain {
 }
 
 impl Found<'_> {
+    /// What to tell of a name that leads to several accounts, where there is no word for that.
+    pub fn ambiguous(&self) -> Unavailable {
+        Unavailable::new(self.asked.map_or("-", |asked| asked.name()), "the name leads to several accounts")
+    }
+
     /// How to check a password: against the account's own, or, for somebody who does not exist or has none, against
     /// one that never matches and costs as much. Time must not tell who exists. Where the directory checks passwords
     /// itself, nothing here costs what it takes for that; only the fixed time of refusals hides the difference.

@@ -1,8 +1,8 @@
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
-use super::{Chain, Check, Directory, Found, Inquiry, Misfit, Unavailable};
+use super::{Chain, Check, Directory, Found, Inquiry, Known, Misfit, Unavailable};
 use crate::{
-    account::Password,
+    account::{Account, Password},
     config::{self, Config, Surroundings},
     password::Stored,
     username::Username,
@@ -39,6 +39,13 @@ pub(super) fn name(text: &str) -> Username {
 
 pub(super) fn inquiry(user: &Username) -> Inquiry<'_> {
     Inquiry { user, service: "imap" }
+}
+
+pub(super) fn the_account(answer: Result<Known, Unavailable>) -> Arc<Account> {
+    match answer.unwrap() {
+        Known::Account(account) => account,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn stored(found: &Found<'_>) -> Stored {

@@ -16,8 +16,8 @@ use crate::{
     account::State,
     config,
     directory::{
-        Directory, Kind, make_embedded,
-        tests::{config, inquiry, kind_of, name, names},
+        Directory, Kind, Known, make_embedded,
+        tests::{config, inquiry, kind_of, name, names, the_account},
         users,
     },
 };
@@ -55,8 +55,9 @@ fn with_password(text: &str) -> NewUser {
 /// What a lookup says: the password's scheme, "none", "unusable", "unknown" or "unavailable".
 async fn ask(directory: &Directory, user: &str) -> String {
     match directory.lookup(&inquiry(&name(user))).await {
-        Ok(Some(account)) => kind_of(&account.password),
-        Ok(None) => "unknown".to_owned(),
+        Ok(Known::Account(account)) => kind_of(&account.password),
+        Ok(Known::Nobody) => "unknown".to_owned(),
+        Ok(Known::Several) => "several".to_owned(),
         Err(_) => "unavailable".to_owned(),
     }
 }
@@ -83,7 +84,7 @@ async fn what_an_administrator_adds_is_what_a_login_finds() {
         ..with_password("{PLAIN}secret")
     };
     fixture.users().add(&name("alice@example.org"), &new).unwrap();
-    let account = fixture.directory().lookup(&inquiry(&name("alice@example.org"))).await.unwrap().unwrap();
+    let account = the_account(fixture.directory().lookup(&inquiry(&name("alice@example.org"))).await);
     assert!(account.password.stored().unwrap().matches(b"secret").unwrap());
     assert_eq!(account.state, State::Disabled);
     assert!(!account.services.allow("pop3") && account.services.allow("imap"));
@@ -226,7 +227,8 @@ async fn readers_see_whole_users_while_others_are_written() {
     let (mut found, mut lookups) = (0, 0);
     while !done.load(Ordering::Acquire) {
         lookups += 1;
-        if let Some(account) = directory.lookup(&inquiry(&name("alice@example.org"))).await.unwrap() {
+        if let Known::Account(account) = directory.lookup(&inquiry(&name("alice@example.org"))).await.unwrap()
+        {
             assert_eq!(account.userdb.as_fields().raw(), b"one=1\ttwo=2");
             found += 1;
         }
