@@ -34,7 +34,10 @@ mod tree;
 mod value;
 
 pub use self::{
-    directory::{Directory, Kind},
+    directory::{
+        Directory, Kind,
+        ldap::{self, Ldap},
+    },
     domain::DomainPattern,
     hashing::Hashing,
     listener::{Endpoint, Listener, Protocol},

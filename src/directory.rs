@@ -7,6 +7,7 @@
 //! here: an account carries its stored one, and each directory a [`Decoy`] for those who have none.
 //!
 //! - [`sqlite`]: the embedded user store.
+//! - `ldap`: entries of a directory server.
 //! - `passwd_file`: Dovecot's passwd-file, held in memory.
 //! - `static_`: one answer for everybody.
 
@@ -18,6 +19,7 @@ use tokio::sync::mpsc;
 use self::{
     domains::Domains,
     ids::Ids,
+    ldap::Ldap,
     passwd_file::PasswdFile,
     row::Recipe,
     sqlite::{Sqlite, Trouble, Users},
@@ -30,11 +32,11 @@ use crate::{
     username::Username,
 };
 
-#[allow(dead_code, reason = "the directories that are servers are yet to come")]
 mod breaker;
 mod chain;
 mod domains;
 mod ids;
+mod ldap;
 mod misfit;
 mod passwd_file;
 mod row;
@@ -103,6 +105,7 @@ struct Inner {
 
 enum Kind {
     Sqlite(Sqlite),
+    Ldap(Box<Ldap>),
     PasswdFile(PasswdFile),
     Static(Static),
 }
@@ -137,6 +140,14 @@ impl Directory {
         let decoy = Arc::new(Decoy::new().map_err(|broken: Broken| misfit(broken.to_string()))?);
         let kind = match &config.kind {
             config::Kind::Sqlite { file } => Kind::Sqlite(Sqlite::open(file, recipe, &decoy)),
+            config::Kind::Ldap(ldap) => {
+                if let Some(scheme) = &ldap.default_scheme {
+                    recipe.default_scheme = Scheme::named(scheme)
+                        .ok_or_else(|| misfit(format!("default_scheme: {scheme} is not supported")))?;
+                }
+                let ldap = Ldap::new(ldap, recipe);
+                Kind::Ldap(Box::new(ldap.map_err(|roots| misfit(format!("ca_file: {roots}")))?))
+            }
             config::Kind::PasswdFile { file, default_scheme } => {
                 if let Some(scheme) = default_scheme {
                     recipe.default_scheme = Scheme::named(scheme)
@@ -179,6 +190,7 @@ impl Directory {
     pub async fn lookup(&self, inquiry: &Inquiry<'_>) -> Result<Known, Unavailable> {
         let found = match &self.0.kind {
             Kind::Sqlite(database) => database.lookup(inquiry.user).await.map(Known::from),
+            Kind::Ldap(ldap) => ldap.lookup(inquiry.user).await,
             Kind::PasswdFile(file) => file.lookup(inquiry.user).map(Known::from),
             Kind::Static(fixed) => fixed.lookup(inquiry.user).map(Known::from).map_err(|bad| bad.to_string()),
         };
@@ -188,6 +200,7 @@ impl Directory {
     /// Whether it checks passwords itself, so that it has none to compare with and none to imitate for unknown users.
     pub fn binds(&self) -> bool {
         match &self.0.kind {
+            Kind::Ldap(ldap) => ldap.binds(),
             Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => false,
         }
     }
@@ -199,8 +212,9 @@ impl Directory {
     /// # Errors
     ///
     /// Whenever it says neither yes nor no.
-    pub async fn bind(&self, entry: &str, _password: &Secret) -> Result<Bound, Unavailable> {
+    pub async fn bind(&self, entry: &str, password: &Secret) -> Result<Bound, Unavailable> {
         match &self.0.kind {
+            Kind::Ldap(ldap) => ldap.bind(entry, password).await.map_err(|why| self.unavailable(why)),
             Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
                 Err(self.unavailable(format!("checks no passwords itself, and was asked to for {entry:?}")))
             }
@@ -222,6 +236,7 @@ impl Directory {
     pub async fn watch(self) {
         match &self.0.kind {
             Kind::PasswdFile(_) => passwd_file::watch(self.clone()).await,
+            Kind::Ldap(ldap) => ldap.watch().await,
             Kind::Sqlite(_) | Kind::Static(_) => {}
         }
     }
@@ -232,7 +247,7 @@ impl Directory {
         // Whoever reloads has no use for a panic's message; the log has it.
         let _ = tokio::task::spawn_blocking(move || match &directory.0.kind {
             Kind::PasswdFile(file) => file.reload(),
-            Kind::Sqlite(_) | Kind::Static(_) => {}
+            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::Static(_) => {}
         })
         .await;
     }
@@ -253,6 +268,11 @@ impl Directory {
                     if to.is_closed() {
                         return;
                     }
+                }
+            }
+            Kind::Ldap(ldap) => {
+                if let Err(why) = ldap.list(|name| self.serves(name), to).await {
+                    let _ = to.send(Err(self.unavailable(why))).await;
                 }
             }
             Kind::PasswdFile(file) => {
@@ -312,7 +332,7 @@ pub fn users(
 ) -> Result<Result<Users, Trouble>, Misfit> {
     match &config.kind {
         config::Kind::Sqlite { file } => Ok(Users::open(file, create, recipe(config, default_domain)?)),
-        config::Kind::PasswdFile { .. } | config::Kind::Static { .. } => {
+        config::Kind::Ldap(_) | config::Kind::PasswdFile { .. } | config::Kind::Static { .. } => {
             Err(Misfit::new(config, "is not of type sqlite: its users are not kept by gatepost".to_owned()))
         }
     }

@@ -15,6 +15,8 @@ use super::{
     tree::Spot,
 };
 
+pub mod ldap;
+
 /// One `[[directory]]`.
 #[derive(Debug)]
 pub struct Directory {
@@ -40,6 +42,8 @@ pub enum Kind {
         /// `file`: the database. Absolute. Default: `users.db` in the state directory.
         file: PathBuf,
     },
+    /// `ldap`: the entries of a directory server.
+    Ldap(Box<ldap::Ldap>),
     /// `passwd-file`: Dovecot's format, one user a line.
     PasswdFile {
         /// `file`: absolute.
@@ -69,15 +73,20 @@ impl Directory {
 #[derive(Clone, Copy)]
 enum Type {
     Sqlite,
+    Ldap,
     PasswdFile,
     Static,
 }
 
-const TYPES: &[(&str, Type)] =
-    &[("sqlite", Type::Sqlite), ("passwd-file", Type::PasswdFile), ("static", Type::Static)];
+const TYPES: &[(&str, Type)] = &[
+    ("sqlite", Type::Sqlite),
+    ("ldap", Type::Ldap),
+    ("passwd-file", Type::PasswdFile),
+    ("static", Type::Static),
+];
 
 /// Types that have a name, and no code in this version.
-const LATER: &[&str] = &["mysql", "postgres", "ldap"];
+const LATER: &[&str] = &["mysql", "postgres"];
 
 /// Reads all `[[directory]]`.
 pub(super) fn directories(
@@ -135,6 +144,10 @@ fn directory(
         Type::Sqlite => {
             let file = reader.path("file").unwrap_or_else(|| server.state_dir.join(USERS_DB));
             Some(Kind::Sqlite { file })
+        }
+        Type::Ldap => {
+            let ldap = ldap::ldap(&mut reader, &fields, scheme, around);
+            ldap.map(|ldap| Kind::Ldap(Box::new(ldap)))
         }
         Type::PasswdFile => {
             let file = reader.path("file");

@@ -8,6 +8,7 @@
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "every test uses its own part of the house")]
 
 mod alone;
+mod authority;
 mod chasquid;
 mod dovecot;
 mod dovecot_auth;
@@ -22,6 +23,7 @@ mod postfix;
 pub mod process;
 mod proxy;
 mod replay;
+pub mod slapd;
 mod smtp;
 mod transcript;
 mod tree;
@@ -32,6 +34,7 @@ use std::{
 };
 
 pub use alone::{Alone, connect};
+pub use authority::Authority;
 pub use chasquid::Chasquid;
 pub use dovecot::Dovecot;
 pub use dovecot_auth::DovecotAuth;
@@ -45,6 +48,7 @@ pub use place::Place;
 pub use postfix::{Postfix, Smtpd};
 pub use proxy::{Proxy, Wire};
 pub use replay::{Replay, Subject, Writes};
+pub use slapd::Slapd;
 pub use smtp::{Reply, Smtp};
 pub use transcript::{Bindings, Line, Step, Transcript, What, socket};
 pub use tree::Tree;
