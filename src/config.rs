@@ -35,7 +35,11 @@ mod tree;
 mod value;
 
 pub use self::{
-    directory::{Directory, Kind, sql},
+    directory::{
+        Directory, Kind,
+        ldap::{self, Ldap},
+        sql,
+    },
     domain::DomainPattern,
     hashing::Hashing,
     listener::{Endpoint, Listener, Protocol},

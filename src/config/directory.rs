@@ -16,6 +16,7 @@ use super::{
     tree::Spot,
 };
 
+pub mod ldap;
 pub mod sql;
 
 /// One `[[directory]]`.
@@ -45,6 +46,8 @@ pub enum Kind {
     },
     /// `mysql`, `postgres`, and `sqlite` with a `user_query`: tables of somebody else.
     Sql(Box<sql::Sql>),
+    /// `ldap`: the entries of a directory server.
+    Ldap(Box<ldap::Ldap>),
     /// `passwd-file`: Dovecot's format, one user a line.
     PasswdFile {
         /// `file`: absolute.
@@ -75,6 +78,7 @@ impl Directory {
 enum Type {
     Sqlite,
     Server(Dialect),
+    Ldap,
     PasswdFile,
     Static,
 }
@@ -83,12 +87,13 @@ const TYPES: &[(&str, Type)] = &[
     ("sqlite", Type::Sqlite),
     ("mysql", Type::Server(Dialect::MySql)),
     ("postgres", Type::Server(Dialect::Postgres)),
+    ("ldap", Type::Ldap),
     ("passwd-file", Type::PasswdFile),
     ("static", Type::Static),
 ];
 
 /// Types that have a name, and no code in this version.
-const LATER: &[&str] = &["ldap"];
+const LATER: &[&str] = &[];
 
 /// Reads all `[[directory]]`.
 pub(super) fn directories(
@@ -156,6 +161,10 @@ fn directory(
         Type::Server(dialect) => {
             let sql = sql::server(&mut reader, dialect, around.credentials_dir.as_deref());
             sql.map(|sql| Kind::Sql(Box::new(sql)))
+        }
+        Type::Ldap => {
+            let ldap = ldap::ldap(&mut reader, &fields, scheme, around);
+            ldap.map(|ldap| Kind::Ldap(Box::new(ldap)))
         }
         Type::PasswdFile => {
             let file = reader.path("file");

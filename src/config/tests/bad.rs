@@ -169,8 +169,8 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ),
     (
         "",
-        "[[directory]]\nname = 'a'\ntype = 'ldap'\nurls = []\n",
-        &["3:8: directory.type: \"ldap\" is not in this version yet"],
+        "[[directory]]\nname = 'a'\ntype = 'mysql'\nurls = []\n",
+        &["3:8: directory.type: \"mysql\" is not in this version yet"],
     ),
     (
         "",
