@@ -92,9 +92,6 @@ const TYPES: &[(&str, Type)] = &[
     ("static", Type::Static),
 ];
 
-/// Types that have a name, and no code in this version.
-const LATER: &[&str] = &[];
-
 /// Reads all `[[directory]]`.
 pub(super) fn directories(
     readers: Vec<Reader<'_>>,
@@ -141,7 +138,7 @@ fn directory(
     server: &Server,
     around: &Surroundings,
 ) -> Option<Directory> {
-    let kind = reader.one_of("type", TYPES, LATER);
+    let kind = reader.one_of("type", TYPES, &[]);
     reader.need("type", "write what it is, as in type = \"sqlite\"");
     let domains = domains(&mut reader);
     let fields = reader.table("fields").free(field_name, |text| field(text, kind));

@@ -169,11 +169,6 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ),
     (
         "",
-        "[[directory]]\nname = 'a'\ntype = 'mysql'\nurls = []\n",
-        &["3:8: directory.type: \"mysql\" is not in this version yet"],
-    ),
-    (
-        "",
         "[[directory]]\nname = 'a'\ntype = 'passwd_file'\n",
         &["3:8: directory.type: \"passwd_file\" is not known here"],
     ),
