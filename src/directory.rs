@@ -42,7 +42,7 @@ pub mod sqlite;
 mod static_;
 
 pub use self::{
-    chain::{Chain, Check, Found},
+    chain::{Chain, Check, Found, Uncheckable},
     misfit::Misfit,
 };
 
@@ -97,6 +97,8 @@ pub struct Directory(Arc<Inner>);
 struct Inner {
     name: Arc<str>,
     domains: Domains,
+    /// Set: it knows master users, and is asked about nobody else.
+    master: Option<config::Master>,
     decoy: Arc<Decoy>,
     kind: Kind,
 }
@@ -153,7 +155,8 @@ impl Directory {
                 Kind::Static(fixed.map_err(|unusable| misfit(format!("password: {unusable}")))?)
             }
         };
-        Ok(Self(Arc::new(Inner { name: Arc::clone(&config.name), domains, decoy, kind })))
+        let (name, master) = (Arc::clone(&config.name), config.master.clone());
+        Ok(Self(Arc::new(Inner { name, domains, master, decoy, kind })))
     }
 
     /// Its name in the configuration, and in logs.
@@ -164,6 +167,16 @@ impl Directory {
     /// Whether it may be asked for `user`: its `domains`.
     pub fn serves(&self, user: &Username) -> bool {
         self.0.domains.serve(user)
+    }
+
+    /// Whether it knows master users. Nobody logs in as one of them, and they are not listed.
+    pub fn is_master(&self) -> bool {
+        self.0.master.is_some()
+    }
+
+    /// Whether its master users may log in as `user`.
+    pub fn may_be(&self, user: &Username) -> bool {
+        self.0.master.as_ref().is_some_and(|master| master.may_be(user))
     }
 
     /// What to verify in place of a password, when it knows none.
