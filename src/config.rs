@@ -23,6 +23,7 @@ mod hashing;
 mod listener;
 mod load;
 mod log;
+mod master;
 mod problem;
 mod reader;
 mod sasl;
@@ -39,6 +40,7 @@ pub use self::{
     hashing::Hashing,
     listener::{Endpoint, Listener, Protocol},
     log::{Format, Log},
+    master::{Master, Target},
     problem::{Excerpt, Place, Problem, Problems},
     sasl::Sasl,
     server::Server,
