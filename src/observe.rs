@@ -60,15 +60,12 @@ pub fn master_login(
 ) {
     let (master, user, mechanism) = (master.as_str(), user.as_str(), attempt.mechanism.name());
     let (service, remote, session) = (&*attempt.service, Shown(&attempt.remote), attempt.session.as_deref());
-    match verdict {
-        Ok(_) => {
-            info!(outcome = "verified", master, user, service, %remote, session, mechanism, "master login");
-        }
-        Err(refusal) => info!(
-            outcome = refusal.outcome(), master, user, reason = %refusal,
-            service, %remote, session, mechanism, "master login",
-        ),
-    }
+    let (outcome, reason) = match verdict {
+        Ok(_) => ("verified", None),
+        Err(refusal) => (refusal.outcome(), Some(refusal)),
+    };
+    let reason = reason.map(tracing::field::display);
+    info!(%outcome, master, user, reason, service, %remote, session, mechanism, "master login");
 }
 
 /// The event of a lookup without a credential. LMTP makes one a recipient, so it is for debugging, unless it failed.
