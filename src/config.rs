@@ -23,6 +23,7 @@ mod hashing;
 mod listener;
 mod load;
 mod log;
+mod master;
 mod problem;
 mod query;
 mod reader;
@@ -44,6 +45,7 @@ pub use self::{
     hashing::Hashing,
     listener::{Endpoint, Listener, Protocol},
     log::{Format, Log},
+    master::{Master, Target},
     problem::{Excerpt, Place, Problem, Problems},
     query::{Dialect, Parameter, Query},
     sasl::Sasl,

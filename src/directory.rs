@@ -48,7 +48,7 @@ pub mod sqlite;
 mod static_;
 
 pub use self::{
-    chain::{Chain, Check, Found},
+    chain::{Chain, Check, Found, Uncheckable},
     misfit::Misfit,
     record::Record,
 };
@@ -104,6 +104,8 @@ pub struct Directory(Arc<Inner>);
 struct Inner {
     name: Arc<str>,
     domains: Domains,
+    /// Set: it knows master users, and is asked about nobody else.
+    master: Option<config::Master>,
     decoy: Arc<Decoy>,
     kind: Kind,
     /// Where it was configured.
@@ -174,7 +176,8 @@ impl Directory {
             }
         };
         let (name, place) = (Arc::clone(&config.name), config.place.clone());
-        Ok(Self(Arc::new(Inner { name, domains, decoy, kind, place })))
+        let master = config.master.clone();
+        Ok(Self(Arc::new(Inner { name, domains, master, decoy, kind, place })))
     }
 
     /// Its name in the configuration, and in logs.
@@ -185,6 +188,16 @@ impl Directory {
     /// Whether it may be asked for `user`: its `domains`.
     pub fn serves(&self, user: &Username) -> bool {
         self.0.domains.serve(user)
+    }
+
+    /// Whether it knows master users. Nobody logs in as one of them, and they are not listed.
+    pub fn is_master(&self) -> bool {
+        self.0.master.is_some()
+    }
+
+    /// Whether its master users may log in as `user`.
+    pub fn may_be(&self, user: &Username) -> bool {
+        self.0.master.as_ref().is_some_and(|master| master.may_be(user))
     }
 
     /// What to verify in place of a password, when it knows none.

@@ -6,6 +6,7 @@ use gatepost_protocol::secret::Secret;
 
 use super::{
     domain::DomainPattern,
+    master::{Master, master},
     problem::{Place, Wrong, quoted},
     query::Dialect,
     reader::Reader,
@@ -32,6 +33,9 @@ pub struct Directory {
     pub fields: Vec<(String, Template)>,
     /// `type`, with what belongs to it alone.
     pub kind: Kind,
+    /// `master`, `targets`: it knows master users, who log in as others with their own password, and nobody else.
+    /// `None`: it knows ordinary users.
+    pub master: Option<Master>,
     /// Where it was configured; `None` for the embedded default.
     pub place: Option<Place>,
 }
@@ -125,6 +129,7 @@ pub(super) fn embedded(server: &Server) -> Directory {
         domains: Vec::new(),
         fields: Vec::new(),
         kind: Kind::Sqlite { file: server.state_dir.join(USERS_DB) },
+        master: None,
         place: None,
     }
 }
@@ -142,6 +147,7 @@ fn directory(
     reader.need("type", "write what it is, as in type = \"sqlite\"");
     let domains = domains(&mut reader);
     let fields = reader.table("fields").free(field_name, |text| field(text, kind));
+    let master = master(&mut reader);
     let place = reader.spot().map(Spot::place);
     // Without a type nobody knows which keys belong here.
     let kind = match kind? {
@@ -177,7 +183,7 @@ fn directory(
         }
     };
     reader.finish();
-    Some(Directory { name: name?, domains, fields, kind: kind?, place })
+    Some(Directory { name: name?, domains, fields, kind: kind?, master, place })
 }
 
 fn domains(reader: &mut Reader<'_>) -> Vec<DomainPattern> {

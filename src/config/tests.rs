@@ -232,7 +232,7 @@ fn the_files_that_are_installed_are_accepted() {
         })
         .collect();
     let config = named(&uncommented);
-    assert_eq!((config.listeners.len(), config.directories.len()), (5, 7));
+    assert_eq!((config.listeners.len(), config.directories.len()), (5, 8));
 }
 
 fn write(path: PathBuf, text: impl AsRef<[u8]>) {
