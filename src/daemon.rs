@@ -140,7 +140,9 @@ pub fn engine(config: &Config) -> Result<Engine, Failure> {
     let chain = Chain::open(&config.directories, domain).map_err(Failure::Misfits)?;
     let hashing = &config.hashing;
     let pool = Pool::with_queue(hashing.threads, hashing.memory, hashing.queue);
-    Ok(Engine::new(chain, Arc::new(pool), Limits::default(), domain))
+    let engine = Engine::new(chain, Arc::new(pool), Limits::default(), domain);
+    let separator = config.sasl.master_user_separator;
+    Ok(engine.with_separator(separator).with_proxy_self(config.server.proxy_self.clone()))
 }
 
 /// The same, after a look at what the directories say to their queries.
