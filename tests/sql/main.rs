@@ -19,6 +19,7 @@ mod support;
 
 mod check;
 mod database;
+mod examples;
 mod hooks;
 mod injection;
 mod listing;

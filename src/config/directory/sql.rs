@@ -150,7 +150,7 @@ fn queries(reader: &mut Reader<'_>, dialect: Dialect) -> Option<Sql> {
         reader.text("update_password_query", |text| replaces(Query::parse(text, dialect, UPDATE)?));
     let max_connections = reader.number("max_connections", 1..=1000).unwrap_or(10);
     let times = Duration::from_millis(100)..=Duration::from_secs(60);
-    let timeout = reader.duration("timeout", times.clone()).unwrap_or(Duration::from_secs(5));
+    let timeout = reader.duration("timeout", times.clone()).unwrap_or(Duration::from_secs(3));
     let connect_timeout =
         reader.duration("connect_timeout", times).unwrap_or(Duration::from_secs(2)).min(timeout);
     Some(Sql {
