@@ -20,6 +20,7 @@ mod support;
 mod check;
 mod database;
 mod examples;
+mod file;
 mod hooks;
 mod injection;
 mod listing;

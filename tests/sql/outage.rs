@@ -193,3 +193,23 @@ fn a_question_that_is_killed_is_asked_again_and_one_that_never_ends_is_given_up_
         stage.heals("after questions without an end");
     });
 }
+
+/// PostgreSQL refuses a statement that was prepared for another shape of its table.
+#[test]
+fn a_table_that_changes_costs_no_login() {
+    with_each_server(|stage| {
+        let changes = match stage.database.kind() {
+            "mysql" => {
+                ["ALTER TABLE people MODIFY active BIGINT", "ALTER TABLE people MODIFY active VARCHAR(9)"]
+            }
+            _ => [
+                "ALTER TABLE people ALTER active TYPE BIGINT",
+                "ALTER TABLE people ALTER active TYPE VARCHAR(9)",
+            ],
+        };
+        for change in changes {
+            stage.database.sql(change);
+            assert_eq!(stage.alice("wonder").0, WELCOME, "{change}\n{}", stage.gatepost.log());
+        }
+    });
+}

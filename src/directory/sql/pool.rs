@@ -200,8 +200,10 @@ impl<D: Database> Pool<D> {
                     info!(directory = %self.directory, "the server answers again");
                 }
             }
-            // Who waits behind others cannot say how the server is, nor is a server down that answers others.
-            Err(fault @ (Fault::Broken(_) | Fault::Silent | Fault::Busy)) => {
+            // Says nothing of the server.
+            Err(Fault::Busy) => {}
+            // A server that answers others is not down.
+            Err(fault @ (Fault::Broken(_) | Fault::Silent)) => {
                 let heard = *lock(&self.heard);
                 if heard >= begun {
                     self.breaker.answered();
@@ -399,3 +401,6 @@ impl Drop for Queued<'_> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;
