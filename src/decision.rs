@@ -3,6 +3,7 @@
 //! A decision is a value with its reason. There is one place where an acceptance is made ([`Engine::decide`]) and
 //! it needs a verified password to do so; there is one place, per protocol, where a refusal becomes words.
 
+mod app_password;
 mod engine;
 mod identity;
 mod proof;
@@ -15,6 +16,7 @@ use gatepost_protocol::dovecot::FailCode;
 pub use self::engine::{Engine, Limits};
 use crate::{
     account::Account,
+    app_password::{Barred, Id},
     directory::Unavailable,
     mechanism::{Claim, Mechanism},
     password::{Unusable, Unverified},
@@ -57,11 +59,28 @@ pub struct Verified {
 pub enum By {
     /// Its password.
     Password,
+    /// An app password of theirs.
+    AppPassword(Box<AppPassword>),
+}
+
+/// Which app password it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppPassword {
+    /// Its id: gatepost's own, or the key of a row of another program.
+    pub id: Box<str>,
+    /// What its owner calls it.
+    pub label: Box<str>,
+    /// Set for gatepost's own: the last use is noted under it.
+    pub own: Option<Id>,
 }
 
 /// Why not. The difference between an outage and a wrong password is kept up to the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
+    /// It has the form of an app password and is none of this user's.
+    AppPasswordMismatch,
+    /// An app password of the user is right, and lets nobody in here and now.
+    AppPasswordBarred(Box<AppPassword>, Barred),
     /// They may not act as the one they want to act as.
     AuthzDenied,
     /// No account can have this name.
@@ -74,6 +93,11 @@ pub enum Refusal {
     PassExpired,
     /// Not the password of this account.
     PasswordMismatch,
+    /// The main password may not be used for this service, whether this is the one or not.
+    PrimaryPasswordDenied {
+        /// What was to be used.
+        service: Box<str>,
+    },
     /// The account may not use this service.
     ServiceDenied,
     /// Nobody could tell. Says nothing about the user.
@@ -124,16 +148,29 @@ impl Verified {
     }
 }
 
+impl By {
+    /// The app password, if it was one.
+    pub fn app_password(&self) -> Option<&AppPassword> {
+        match self {
+            Self::Password => None,
+            Self::AppPassword(which) => Some(which),
+        }
+    }
+}
+
 impl Refusal {
     /// What Dovecot may learn. An unknown user and a wrong password look alike, and must.
     pub const fn fail_code(&self) -> Option<FailCode> {
         match self {
             Self::AuthzDenied => Some(FailCode::AuthzFail),
             Self::PassExpired => Some(FailCode::PassExpired),
-            Self::InvalidName(_)
+            Self::AppPasswordMismatch
+            | Self::AppPasswordBarred(..)
+            | Self::InvalidName(_)
             | Self::MechanismBreach
             | Self::NetworkDenied
             | Self::PasswordMismatch
+            | Self::PrimaryPasswordDenied { .. }
             | Self::ServiceDenied
             | Self::UserAmbiguous
             | Self::UserLocked
@@ -141,6 +178,11 @@ impl Refusal {
             Self::TempFail(_) => Some(FailCode::TempFail),
             Self::UserDisabled => Some(FailCode::UserDisabled),
         }
+    }
+
+    /// The app password that was right, and let nobody in.
+    pub fn app_password(&self) -> Option<&AppPassword> {
+        if let Self::AppPasswordBarred(which, _) = self { Some(which) } else { None }
     }
 
     /// Whether this says nothing about the user and must not be held against them.
@@ -155,12 +197,15 @@ impl Decision {
         match self {
             Self::Accept(_) => "verified",
             Self::Refuse(refusal) => match refusal {
+                Refusal::AppPasswordMismatch => "rejected",
+                Refusal::AppPasswordBarred(..) => "app_password_denied",
                 Refusal::AuthzDenied => "authz_denied",
                 Refusal::InvalidName(_) => "invalid_name",
                 Refusal::MechanismBreach => "mechanism_breach",
                 Refusal::NetworkDenied => "network_denied",
                 Refusal::PassExpired => "expired",
                 Refusal::PasswordMismatch => "rejected",
+                Refusal::PrimaryPasswordDenied { .. } => "primary_password_denied",
                 Refusal::ServiceDenied => "service_denied",
                 Refusal::TempFail(_) => "unavailable",
                 Refusal::UserAmbiguous => "ambiguous",
@@ -175,12 +220,22 @@ impl Decision {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AppPasswordMismatch => {
+                f.write_str("no app password of this user; no directory was asked about it")
+            }
+            Self::AppPasswordBarred(_, why) => write!(f, "the app password {why}"),
             Self::AuthzDenied => f.write_str("may not act as the requested user"),
             Self::InvalidName(why) => write!(f, "not a login name: {why}"),
             Self::MechanismBreach => f.write_str("the response does not follow its mechanism"),
             Self::NetworkDenied => f.write_str("allow_nets does not hold the remote address"),
             Self::PassExpired => f.write_str("the password has expired"),
             Self::PasswordMismatch => f.write_str("wrong password"),
+            Self::PrimaryPasswordDenied { service } => {
+                // Whatever else a peer calls a service is in a field of its own, where it cannot pass for another one.
+                let plain = !service.is_empty() && service.bytes().all(|byte| byte.is_ascii_alphanumeric());
+                let service = if plain { service } else { "this service" };
+                write!(f, "the main password may not be used for {service}: use an app password")
+            }
             Self::ServiceDenied => f.write_str("the account may not use this service"),
             Self::TempFail(why) => write!(f, "temporary failure: {why}"),
             Self::UserAmbiguous => f.write_str("the name leads to several accounts of one directory"),
@@ -207,13 +262,33 @@ impl fmt::Display for TempFail {
 
 #[cfg(test)]
 mod tests {
-    use super::{Refusal, TempFail};
+    use super::{AppPassword, Barred, Refusal, TempFail};
     use crate::username::InvalidName;
+
+    fn phone() -> AppPassword {
+        AppPassword { id: "4k7mx2".into(), label: "Old \"phone\"\n".into(), own: None }
+    }
+
+    #[test]
+    fn nothing_that_somebody_else_wrote_is_part_of_a_reason() {
+        let refusal = Refusal::AppPasswordBarred(Box::new(phone()), Barred::Expired);
+        assert_eq!(refusal.to_string(), "the app password has expired");
+        for (service, shown) in
+            [("smtp", "smtp"), ("smtp outcome=verified", "this service"), ("", "this service")]
+        {
+            let refusal = Refusal::PrimaryPasswordDenied { service: service.into() };
+            let expected = format!("the main password may not be used for {shown}: use an app password");
+            assert_eq!(refusal.to_string(), expected);
+        }
+    }
 
     #[test]
     fn unknown_user_and_wrong_password_read_the_same() {
         let alike = [
             Refusal::PasswordMismatch,
+            Refusal::AppPasswordMismatch,
+            Refusal::AppPasswordBarred(Box::new(phone()), Barred::Service),
+            Refusal::PrimaryPasswordDenied { service: "smtp".into() },
             Refusal::UserUnknown,
             Refusal::InvalidName(InvalidName::Character),
             Refusal::MechanismBreach,

@@ -24,7 +24,7 @@ use self::{
     static_::Static,
 };
 use crate::{
-    account::Account,
+    account::{Account, Services},
     config,
     password::{Broken, Decoy, Scheme},
     username::Username,
@@ -90,6 +90,9 @@ pub enum Bound {
     Expired,
 }
 
+/// A row of an `app_password_query`: its columns by their names; `None` is NULL.
+pub type ListedRow = Vec<(String, Option<Secret>)>;
+
 /// One configured directory. A clone is another handle to it.
 #[derive(Clone)]
 pub struct Directory(Arc<Inner>);
@@ -98,6 +101,7 @@ struct Inner {
     name: Arc<str>,
     domains: Domains,
     decoy: Arc<Decoy>,
+    primary: Services,
     kind: Kind,
 }
 
@@ -153,7 +157,9 @@ impl Directory {
                 Kind::Static(fixed.map_err(|unusable| misfit(format!("password: {unusable}")))?)
             }
         };
-        Ok(Self(Arc::new(Inner { name: Arc::clone(&config.name), domains, decoy, kind })))
+        let primary = config.primary_password_services.as_deref();
+        let primary = primary.map(|services| Services::only(&services.join(" "))).unwrap_or_default();
+        Ok(Self(Arc::new(Inner { name: Arc::clone(&config.name), domains, decoy, primary, kind })))
     }
 
     /// Its name in the configuration, and in logs.
@@ -171,6 +177,11 @@ impl Directory {
         &self.0.decoy
     }
 
+    /// For which services the main password may be used: its `primary_password_services`.
+    pub fn primary_password_services(&self) -> &Services {
+        &self.0.primary
+    }
+
     /// Asks for one user.
     ///
     /// # Errors
@@ -183,6 +194,18 @@ impl Directory {
             Kind::Static(fixed) => fixed.lookup(inquiry.user).map(Known::from).map_err(|bad| bad.to_string()),
         };
         found.map_err(|why| self.unavailable(why))
+    }
+
+    /// The app passwords of an account, as it is known to this directory: its `app_password_query`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be sure.
+    #[expect(clippy::unused_async, reason = "the directories that have such a query are yet to come")]
+    pub async fn app_passwords(&self, _inquiry: &Inquiry<'_>) -> Result<Vec<ListedRow>, Unavailable> {
+        match &self.0.kind {
+            Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => Ok(Vec::new()),
+        }
     }
 
     /// Whether it checks passwords itself, so that it has none to compare with and none to imitate for unknown users.

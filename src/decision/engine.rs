@@ -2,9 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Attempt, Decision, Refusal, TempFail, Verified, identity, proof, rules};
+use super::{
+    Attempt, Decision, Refusal, TempFail, Verified, app_password::Here, identity, proof::Prover, rules,
+};
 use crate::{
     account::Account,
+    app_password::{AppPasswords, Moment, Use},
     directory::{Chain, Inquiry, Unavailable},
     password::Pool,
     username::{InvalidName, Username},
@@ -15,6 +18,7 @@ use crate::{
 pub struct Engine {
     chain: Chain,
     pool: Arc<Pool>,
+    app_passwords: AppPasswords,
     limits: Limits,
     default_domain: Option<Box<str>>,
 }
@@ -35,7 +39,14 @@ impl Default for Limits {
 impl Engine {
     /// An engine over `chain`; bare names are completed with `default_domain`.
     pub fn new(chain: Chain, pool: Arc<Pool>, limits: Limits, default_domain: Option<&str>) -> Self {
-        Self { chain, pool, limits, default_domain: default_domain.map(Into::into) }
+        let (app_passwords, default_domain) = (AppPasswords::none(), default_domain.map(Into::into));
+        Self { chain, pool, app_passwords, limits, default_domain }
+    }
+
+    /// The same with gatepost's own app passwords.
+    #[must_use]
+    pub fn with_app_passwords(self, app_passwords: AppPasswords) -> Self {
+        Self { app_passwords, ..self }
     }
 
     /// The directories it asks.
@@ -74,10 +85,23 @@ impl Engine {
         let user = identity::identify(claim, |name| self.normalise(name))?;
         let inquiry = Inquiry { user: &user, service: &attempt.service };
         let found = self.chain.lookup(&inquiry).await.map_err(TempFail::Directory)?;
-        let by = proof::prove(&self.pool, &found, &claim.credential).await?;
+        let (service, remote) = (&*attempt.service, attempt.remote);
+        let here = Here { service, remote, now: Moment::now(), on_behalf: false };
+        let prover = Prover { pool: &self.pool, app_passwords: &self.app_passwords, here };
+        let by = prover.prove(&found, &claim.credential).await?;
         let account = found.account.ok_or(Refusal::UserUnknown)?;
         rules::admit(&account, attempt)?;
         Ok(Verified { account, by })
+    }
+
+    /// Notes what a login was made with, where that is kept: the last use of an app password. A login that is only tried
+    /// out is none.
+    pub fn note_use(&self, attempt: &Attempt, decision: &Decision) {
+        let Decision::Accept(verified) = decision else { return };
+        if let Some(id) = verified.by().app_password().and_then(|which| which.own) {
+            let used = Use::new(Moment::now(), &attempt.service, attempt.remote);
+            self.app_passwords.used(id, used);
+        }
     }
 
     fn normalise(&self, name: &[u8]) -> Result<Username, InvalidName> {

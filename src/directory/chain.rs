@@ -148,7 +148,13 @@ impl Chain {
     }
 }
 
-impl Found<'_> {
+impl<'c> Found<'c> {
+    /// The directory that knows the account, or else the last one that was asked; `None`: no directory serves the
+    /// name.
+    pub const fn directory(&self) -> Option<&'c Directory> {
+        self.asked
+    }
+
     /// What to tell of a name that leads to several accounts, where there is no word for that.
     pub fn ambiguous(&self) -> Unavailable {
         Unavailable::new(self.asked.map_or("-", |asked| asked.name()), "the name leads to several accounts")

@@ -29,6 +29,7 @@ const SHOWN: &[&str] = &[
     "mode",
     "name",
     "path",
+    "primary_password_services",
     "protocol",
     "queue",
     "runtime_dir",
