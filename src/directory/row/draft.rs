@@ -80,9 +80,9 @@ impl<'r, 'v> Draft<'r, 'v> {
             (true, false) => State::Active,
         };
         Ok(Account {
+            password: self.password.belonging_to(user.as_str()),
             user,
             directory: Arc::clone(&self.recipe.directory),
-            password: self.password,
             state,
             allow_nets: self.allow_nets,
             services,
