@@ -178,6 +178,8 @@ fn an_app_password_for_smtp_sends_mail_and_one_for_imap_does_not() {
 
 /// Directories of which each keeps the main password from somewhere.
 const FEW: &str = "\
+[log]
+filter = 'trace'
 [[directory]]
 name = 'mail'
 type = 'passwd-file'
@@ -221,7 +223,7 @@ fn where_the_main_password_may_not_be_used_the_operator_is_told_and_the_remote_i
     assert_eq!(outcome("eve@strict.test", "imap", "secret"), "primary_password_denied");
 
     // The remote sees a wrong password.
-    let gatepost = gatepost.started();
+    let mut gatepost = gatepost.started();
     let mut login = gatepost.connect("login");
     login.say("VERSION\t1\t2\nCPID\t4711");
     login.hear_until(|line| line == "DONE");
@@ -231,6 +233,16 @@ fn where_the_main_password_may_not_be_used_the_operator_is_told_and_the_remote_i
             &format!("AUTH\t{id}\tPLAIN\tservice=smtp\tresp={response}"),
             &format!("{answer}\t{id}\tuser={ALICE}"),
         );
+    }
+    gatepost.stop();
+    let log = gatepost.log();
+    let denied = "reason=the main password may not be used for smtp: use an app password";
+    assert!(
+        log.lines().any(|line| line.contains("outcome=primary_password_denied") && line.contains(denied))
+    );
+    let secret = app_password.split_at(5).1;
+    for spelling in [secret.to_owned(), secret.replace('-', "")] {
+        assert!(!log.contains(&spelling), "the log at its finest holds a secret");
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Use {
 #[derive(Debug, Default)]
 pub struct Uses {
     noted: Mutex<HashMap<Id, Use>>,
+    /// Held while they are written: who flushes next finds on the disk what this one has taken.
+    writing: Mutex<()>,
     /// Whether the operator has been told that they cannot be written, or not all be held.
     told: AtomicBool,
 }
@@ -70,6 +72,7 @@ impl Uses {
 
     /// Writes what was noted, and forgets it once that is done. Waits for the disk.
     pub(super) fn flush(&self, path: &Path) {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let noted = std::mem::take(&mut *self.noted.lock().unwrap_or_else(PoisonError::into_inner));
         if noted.is_empty() {
             return;

@@ -126,3 +126,6 @@ fn admitted(admit: Result<(), Barred>, which: AppPassword) -> Result<By, Refusal
         Err(barred) => Err(Refusal::AppPasswordBarred(which, barred)),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! Gatepost's own app passwords before a whole engine.
+
+use std::{fs, sync::Arc};
+
+use gatepost_protocol::secret::Secret;
+use tempfile::TempDir;
+
+use crate::{
+    app_password::{AppPassword, AppPasswords, FILE, New, Records},
+    config,
+    decision::{Attempt, Decision, Engine, Limits},
+    directory::Chain,
+    mechanism::{Claim, Credential, Mechanism},
+    password::Pool,
+    username::Username,
+};
+
+const PEOPLE: &str = "\
+alice:{PLAIN}main::::::
+off:{PLAIN}main::::::active=no
+late:{PLAIN}main::::::expired=yes
+pop:{PLAIN}main::::::services=pop3
+inside:{PLAIN}main::::::allow_nets=local
+alias:{PLAIN}main::::::user=alice
+none:::::::
+broken:{NO-SUCH}x::::::
+";
+
+struct House {
+    dir: TempDir,
+    records: Records,
+    passwords: AppPasswords,
+    engine: Engine,
+}
+
+impl House {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("users");
+        fs::write(&file, PEOPLE).unwrap();
+        let people = config::Directory {
+            name: "people".into(),
+            domains: Vec::new(),
+            fields: Vec::new(),
+            primary_password_services: None,
+            kind: config::Kind::PasswdFile { file, default_scheme: None },
+            place: None,
+        };
+        let records = Records::open(&dir.path().join(FILE), true).unwrap();
+        let (pool, passwords) = (Pool::with_queue(1, 1 << 26, 1), AppPasswords::at(dir.path()));
+        let engine =
+            Engine::new(Chain::open(&[people], None).unwrap(), Arc::new(pool), Limits::default(), None);
+        let engine = engine.with_app_passwords(passwords.clone());
+        Self { dir, records, passwords, engine }
+    }
+
+    fn of(&mut self, user: &str) -> AppPassword {
+        let user = Username::normalise(user.as_bytes(), None).unwrap();
+        self.records.create(&user, &New { label: "phone".to_owned(), ..New::default() }).unwrap()
+    }
+
+    async fn decide(&self, name: &str, authzid: Option<&str>, password: &str) -> (Attempt, Decision) {
+        let claim = Claim {
+            authzid: authzid.map(|name| name.as_bytes().to_vec()),
+            authcid: name.as_bytes().to_vec(),
+            credential: Credential::Password(Secret::new(password.as_bytes().to_vec())),
+        };
+        let (mechanism, remote) = (Mechanism::Plain, Some("192.0.2.7".parse().unwrap()));
+        let attempt = Attempt { claim, mechanism, service: "imap".into(), remote, session: None };
+        let decision = self.engine.decide(&attempt).await;
+        (attempt, decision)
+    }
+
+    async fn outcome(&self, name: &str, password: &str) -> &'static str {
+        self.decide(name, None, password).await.1.outcome()
+    }
+}
+
+#[tokio::test]
+async fn an_app_password_lifts_no_rule_on_the_account() {
+    let mut house = House::new();
+    for (name, expected) in [
+        ("alice", "verified"),
+        ("off", "disabled"),
+        ("late", "expired"),
+        ("pop", "service_denied"),
+        ("inside", "network_denied"),
+        ("none", "verified"),
+        // What is stored of the main password does not matter.
+        ("broken", "verified"),
+        ("gone", "no_such_user"),
+    ] {
+        let password = house.of(name);
+        assert_eq!(house.outcome(name, &password.text()).await, expected, "{name}");
+    }
+    assert_eq!(house.outcome("broken", "main").await, "unavailable");
+}
+
+#[tokio::test]
+async fn it_belongs_to_the_canonical_name_by_whichever_name_its_owner_logs_in() {
+    let mut house = House::new();
+    let password = house.of("alice");
+    for name in ["alice", "ALICE", "alias"] {
+        let (_, decision) = house.decide(name, None, &password.text()).await;
+        let Decision::Accept(verified) = decision else { panic!("{name}: {decision:?}") };
+        assert_eq!(verified.user().as_str(), "alice");
+    }
+    let of_alias = house.of("alias");
+    assert_eq!(house.outcome("alias", &of_alias.text()).await, "rejected", "this is nobody's canonical name");
+}
+
+#[tokio::test]
+async fn nobody_acts_as_somebody_else_by_it() {
+    let mut house = House::new();
+    let password = house.of("alice");
+    let (_, own) = house.decide("alice", Some("ALICE"), &password.text()).await;
+    assert_eq!(own.outcome(), "verified");
+    for (authcid, authzid) in [("alice", "none"), ("none", "alice"), ("alice", "nobody")] {
+        let (_, decision) = house.decide(authcid, Some(authzid), &password.text()).await;
+        assert!(matches!(decision, Decision::Refuse(_)), "{authcid} {authzid}");
+    }
+    for name in ["none*alice", "alice*none", "alice*alice"] {
+        let (_, decision) = house.decide(name, None, &password.text()).await;
+        let own = decision.outcome() == "verified" && name == "alice*alice";
+        assert!(own || matches!(decision, Decision::Refuse(_)), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn only_a_login_is_a_use() {
+    let mut house = House::new();
+    let password = house.of("alice");
+    let used = |house: &House| house.records.page(("", ""), 1).unwrap()[0].used.clone();
+    let (attempt, tried) = house.decide("alice", None, &password.text()).await;
+    house.passwords.flush().await;
+    assert_eq!(used(&house), None, "it was only tried out");
+    let (_, refused) = house.decide("alice", None, "wrong").await;
+    house.engine.note_use(&attempt, &refused);
+    house.passwords.flush().await;
+    assert_eq!(used(&house), None);
+    house.engine.note_use(&attempt, &tried);
+    house.passwords.flush().await;
+    let used = used(&house).unwrap();
+    assert_eq!((used.service.as_str(), used.remote.as_deref()), ("imap", Some("192.0.2.7")));
+    drop(house.dir);
+}
