@@ -24,6 +24,7 @@ mod listener;
 mod load;
 mod log;
 mod problem;
+mod query;
 mod reader;
 mod sasl;
 mod secret;
@@ -34,12 +35,13 @@ mod tree;
 mod value;
 
 pub use self::{
-    directory::{Directory, Kind},
+    directory::{Directory, Kind, sql},
     domain::DomainPattern,
     hashing::Hashing,
     listener::{Endpoint, Listener, Protocol},
     log::{Format, Log},
     problem::{Excerpt, Place, Problem, Problems},
+    query::{Dialect, Parameter, Query},
     sasl::Sasl,
     server::Server,
     surroundings::{SERVICE, Surroundings},

@@ -77,7 +77,7 @@ where
     let shared = Shared::new(tokens, started)
         .map_err(|error| Failure::Io("random numbers", io::Error::other(error)))?;
     let shared = Arc::new(shared);
-    let current = Arc::new(Replaceable::new(&config)?);
+    let current = Arc::new(Replaceable::new(&config).await?);
     let mut terminate = on(SignalKind::terminate())?;
     let mut interrupt = on(SignalKind::interrupt())?;
     let mut hangup = on(SignalKind::hangup())?;
@@ -104,7 +104,11 @@ where
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
                 systemd::reloading();
-                match reload().map_err(Failure::Config).and_then(|loaded| current.replace(&loaded.config)) {
+                let replaced = match reload().map_err(Failure::Config) {
+                    Ok(loaded) => current.replace(&loaded.config).await,
+                    Err(failure) => Err(failure),
+                };
+                match replaced {
                     Ok(()) => tracing::info!("the configuration was read again; listeners stay as they are"),
                     Err(failure) => tracing::error!(%failure, "the new configuration is not taken; the running one stays"),
                 }
@@ -126,9 +130,9 @@ where
 }
 
 impl Replaceable {
-    fn new(config: &Config) -> Result<Self, Failure> {
+    async fn new(config: &Config) -> Result<Self, Failure> {
         let app_passwords = AppPasswords::at(&config.server.state_dir);
-        let engine = Arc::new(engine_with(config, app_passwords.clone())?);
+        let engine = Arc::new(examined(config, &app_passwords).await?);
         let watch = watch(&engine);
         Ok(Self {
             app_passwords,
@@ -138,8 +142,8 @@ impl Replaceable {
         })
     }
 
-    fn replace(&self, config: &Config) -> Result<(), Failure> {
-        let engine = Arc::new(engine_with(config, self.app_passwords.clone())?);
+    async fn replace(&self, config: &Config) -> Result<(), Failure> {
+        let engine = Arc::new(examined(config, &self.app_passwords).await?);
         let watch = watch(&engine);
         self.engines.store(engine);
         self.offer.store(Arc::new(offer(config)));
@@ -160,6 +164,15 @@ fn engine_with(config: &Config, app_passwords: AppPasswords) -> Result<Engine, F
     let pool = Pool::with_queue(hashing.threads, hashing.memory, hashing.queue);
     let engine = Engine::new(chain, Arc::new(pool), Limits::default(), domain);
     Ok(engine.with_app_passwords(app_passwords))
+}
+
+/// The same, after a look at what the directories say to their queries.
+async fn examined(config: &Config, app_passwords: &AppPasswords) -> Result<Engine, Failure> {
+    let engine = engine_with(config, app_passwords.clone())?;
+    match engine.chain().examine().await {
+        Ok(_) => Ok(engine),
+        Err(misfits) => Err(Failure::Misfits(misfits)),
+    }
 }
 
 fn offer(config: &Config) -> Offer {

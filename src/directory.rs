@@ -7,6 +7,7 @@
 //! here: an account carries its stored one, and each directory a [`Decoy`] for those who have none.
 //!
 //! - [`sqlite`]: the embedded user store.
+//! - `sql`: tables of somebody else in MySQL, MariaDB, PostgreSQL or SQLite.
 //! - `passwd_file`: Dovecot's passwd-file, held in memory.
 //! - `static_`: one answer for everybody.
 
@@ -20,6 +21,7 @@ use self::{
     ids::Ids,
     passwd_file::PasswdFile,
     row::Recipe,
+    sql::{Examined, Sql},
     sqlite::{Sqlite, Trouble, Users},
     static_::Static,
 };
@@ -30,20 +32,22 @@ use crate::{
     username::Username,
 };
 
-#[allow(dead_code, reason = "the directories that are servers are yet to come")]
 mod breaker;
 mod chain;
 mod domains;
 mod ids;
 mod misfit;
 mod passwd_file;
+mod record;
 mod row;
+mod sql;
 pub mod sqlite;
 mod static_;
 
 pub use self::{
     chain::{Chain, Check, Found},
     misfit::Misfit,
+    record::Record,
 };
 
 /// Names that a listing holds ready before it waits for its reader.
@@ -90,9 +94,6 @@ pub enum Bound {
     Expired,
 }
 
-/// A row of an `app_password_query`: its columns by their names; `None` is NULL.
-pub type ListedRow = Vec<(String, Option<Secret>)>;
-
 /// One configured directory. A clone is another handle to it.
 #[derive(Clone)]
 pub struct Directory(Arc<Inner>);
@@ -103,10 +104,13 @@ struct Inner {
     decoy: Arc<Decoy>,
     primary: Services,
     kind: Kind,
+    /// Where it was configured.
+    place: Option<config::Place>,
 }
 
 enum Kind {
     Sqlite(Sqlite),
+    Sql(Box<Sql>),
     PasswdFile(PasswdFile),
     Static(Static),
 }
@@ -141,6 +145,7 @@ impl Directory {
         let decoy = Arc::new(Decoy::new().map_err(|broken: Broken| misfit(broken.to_string()))?);
         let kind = match &config.kind {
             config::Kind::Sqlite { file } => Kind::Sqlite(Sqlite::open(file, recipe, &decoy)),
+            config::Kind::Sql(sql) => Kind::Sql(Box::new(Sql::open(sql, recipe, &decoy).map_err(misfit)?)),
             config::Kind::PasswdFile { file, default_scheme } => {
                 if let Some(scheme) = default_scheme {
                     recipe.default_scheme = Scheme::named(scheme)
@@ -159,7 +164,8 @@ impl Directory {
         };
         let primary = config.primary_password_services.as_deref();
         let primary = primary.map(|services| Services::only(&services.join(" "))).unwrap_or_default();
-        Ok(Self(Arc::new(Inner { name: Arc::clone(&config.name), domains, decoy, primary, kind })))
+        let (name, place) = (Arc::clone(&config.name), config.place.clone());
+        Ok(Self(Arc::new(Inner { name, domains, decoy, primary, kind, place })))
     }
 
     /// Its name in the configuration, and in logs.
@@ -190,28 +196,17 @@ impl Directory {
     pub async fn lookup(&self, inquiry: &Inquiry<'_>) -> Result<Known, Unavailable> {
         let found = match &self.0.kind {
             Kind::Sqlite(database) => database.lookup(inquiry.user).await.map(Known::from),
+            Kind::Sql(sql) => sql.lookup(inquiry).await,
             Kind::PasswdFile(file) => file.lookup(inquiry.user).map(Known::from),
             Kind::Static(fixed) => fixed.lookup(inquiry.user).map(Known::from).map_err(|bad| bad.to_string()),
         };
         found.map_err(|why| self.unavailable(why))
     }
 
-    /// The app passwords of an account, as it is known to this directory: its `app_password_query`.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be sure.
-    #[expect(clippy::unused_async, reason = "the directories that have such a query are yet to come")]
-    pub async fn app_passwords(&self, _inquiry: &Inquiry<'_>) -> Result<Vec<ListedRow>, Unavailable> {
-        match &self.0.kind {
-            Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => Ok(Vec::new()),
-        }
-    }
-
     /// Whether it checks passwords itself, so that it has none to compare with and none to imitate for unknown users.
     pub fn binds(&self) -> bool {
         match &self.0.kind {
-            Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => false,
+            Kind::Sqlite(_) | Kind::Sql(_) | Kind::PasswdFile(_) | Kind::Static(_) => false,
         }
     }
 
@@ -224,8 +219,73 @@ impl Directory {
     /// Whenever it says neither yes nor no.
     pub async fn bind(&self, entry: &str, _password: &Secret) -> Result<Bound, Unavailable> {
         match &self.0.kind {
-            Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
+            Kind::Sqlite(_) | Kind::Sql(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
                 Err(self.unavailable(format!("checks no passwords itself, and was asked to for {entry:?}")))
+            }
+        }
+    }
+
+    /// Whether it can replace a stored password: whether it has an `update_password_query`.
+    pub fn updates_passwords(&self) -> bool {
+        match &self.0.kind {
+            Kind::Sql(sql) => sql.updates_passwords(),
+            Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => false,
+        }
+    }
+
+    /// Replaces a stored password, with its `{SCHEME}`, by another one, if it is still there. Whether it was.
+    ///
+    /// # Errors
+    ///
+    /// When nobody can say whether it was replaced; always where [`Self::updates_passwords`] is false.
+    pub async fn update_password(
+        &self,
+        user: &Username,
+        old: &Secret,
+        new: &Secret,
+    ) -> Result<bool, Unavailable> {
+        match &self.0.kind {
+            Kind::Sql(sql) => sql.update_password(user, old, new).await.map_err(|why| self.unavailable(why)),
+            Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
+                Err(self.unavailable("it replaces no passwords".to_owned()))
+            }
+        }
+    }
+
+    /// Whether it has app passwords of its own: an `app_password_query`.
+    pub fn has_app_passwords(&self) -> bool {
+        match &self.0.kind {
+            Kind::Sql(sql) => sql.has_app_passwords(),
+            Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => false,
+        }
+    }
+
+    /// The rows of its `app_password_query` for a user, 200 at most; none where it has no such query.
+    ///
+    /// # Errors
+    ///
+    /// When it did not answer.
+    pub async fn app_passwords(&self, inquiry: &Inquiry<'_>) -> Result<Vec<Record>, Unavailable> {
+        match &self.0.kind {
+            Kind::Sql(sql) => sql.app_passwords(inquiry).await.map_err(|why| self.unavailable(why)),
+            Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Looks whether it answers, and whether what its configuration says fits to what is there.
+    ///
+    /// # Errors
+    ///
+    /// A [`Misfit`] is the operator's to mend. That it does not answer now is `Ok` with the reason.
+    pub async fn examine(&self) -> Result<Option<Unavailable>, Misfit> {
+        match &self.0.kind {
+            Kind::Sql(sql) => match sql.examine().await {
+                Ok(()) => Ok(None),
+                Err(Examined::Unavailable(why)) => Ok(Some(self.unavailable(why))),
+                Err(Examined::Misfit(what)) => Err(Misfit::at(&self.0.name, self.0.place.clone(), what)),
+            },
+            Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
+                Ok(self.list().recv().await.and_then(Result::err))
             }
         }
     }
@@ -245,7 +305,7 @@ impl Directory {
     pub async fn watch(self) {
         match &self.0.kind {
             Kind::PasswdFile(_) => passwd_file::watch(self.clone()).await,
-            Kind::Sqlite(_) | Kind::Static(_) => {}
+            Kind::Sqlite(_) | Kind::Sql(_) | Kind::Static(_) => {}
         }
     }
 
@@ -255,7 +315,7 @@ impl Directory {
         // Whoever reloads has no use for a panic's message; the log has it.
         let _ = tokio::task::spawn_blocking(move || match &directory.0.kind {
             Kind::PasswdFile(file) => file.reload(),
-            Kind::Sqlite(_) | Kind::Static(_) => {}
+            Kind::Sqlite(_) | Kind::Sql(_) | Kind::Static(_) => {}
         })
         .await;
     }
@@ -276,6 +336,11 @@ impl Directory {
                     if to.is_closed() {
                         return;
                     }
+                }
+            }
+            Kind::Sql(sql) => {
+                if let Err(why) = sql.list(to).await {
+                    let _ = to.send(Err(self.unavailable(why))).await;
                 }
             }
             Kind::PasswdFile(file) => {
@@ -335,8 +400,11 @@ pub fn users(
 ) -> Result<Result<Users, Trouble>, Misfit> {
     match &config.kind {
         config::Kind::Sqlite { file } => Ok(Users::open(file, create, recipe(config, default_domain)?)),
-        config::Kind::PasswdFile { .. } | config::Kind::Static { .. } => {
-            Err(Misfit::new(config, "is not of type sqlite: its users are not kept by gatepost".to_owned()))
+        config::Kind::Sql(_) | config::Kind::PasswdFile { .. } | config::Kind::Static { .. } => {
+            Err(Misfit::new(
+                config,
+                "is no database of gatepost's own: its users are not kept by gatepost".to_owned(),
+            ))
         }
     }
 }

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use gatepost_protocol::secret::Secret;
-
 use super::{Moment, Scope};
 use crate::{
     account::{Net, Services},
@@ -21,6 +19,8 @@ const SERVICES: [&str; 5] = ["imap", "pop3", "smtp", "sieve", "lmtp"];
 /// An app password of another program.
 #[derive(Debug)]
 pub struct Listed {
+    /// Whose it is, as the table spells it. To a database, names may be equal that are not: MySQL folds accents.
+    pub user: String,
     /// The value of its key, for the log.
     pub id: String,
     /// What its owner calls it.
@@ -34,8 +34,8 @@ pub struct Listed {
 /// Why a row is no app password. Holds no value of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum BadListed {
-    /// There is no column `password`.
-    NoPassword,
+    /// There is no column of this name.
+    Missing(&'static str),
     /// A column that means nothing here: it might be meant to keep somebody out.
     Unknown(String),
     /// A value that cannot be what its column says.
@@ -54,13 +54,15 @@ impl Listed {
         columns: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
         default_scheme: Scheme,
     ) -> Result<Self, BadListed> {
-        let (mut id, mut label, mut password) = (String::new(), String::new(), None);
+        let (mut id, mut label) = (String::new(), String::new());
+        let (mut user, mut password) = (None, None);
         let (mut only, mut switches) = (None, Vec::new());
         let mut scope = Scope::everything();
         for (name, value) in columns {
             let name = name.to_ascii_lowercase();
             let place = SERVICES.iter().find(|service| **service == name);
             match (name.as_str(), place, value) {
+                ("user", _, value) => user = Some(value),
                 ("password", _, value) => password = Some(value),
                 ("id" | "label" | "services" | "allow_nets" | "expires_at" | "active", _, None)
                 | (_, Some(_), None) => {}
@@ -84,18 +86,22 @@ impl Listed {
         for (service, allowed) in switches {
             scope.services.set(service, allowed);
         }
-        let password = match password.ok_or(BadListed::NoPassword)? {
+        let user = user.ok_or(BadListed::Missing("user"))?.map(shown).unwrap_or_default();
+        let password = match password.ok_or(BadListed::Missing("password"))? {
             None | Some(b"") => None,
             Some(text) => Some(Stored::parse(text, default_scheme).map_err(BadListed::Password)?),
         };
         let password = password.filter(|stored| !stored.is_locked());
-        Ok(Self { id, label, password, scope })
+        Ok(Self { user, id, label, password, scope })
     }
 
-    /// The columns of a row by their names, as a directory hands them over. The values are wiped with the row.
-    pub fn of_row(row: &[(String, Option<Secret>)], default_scheme: Scheme) -> Result<Self, BadListed> {
-        let columns = row.iter().map(|(name, value)| (name.as_str(), value.as_ref().map(Secret::expose)));
-        Self::read(columns, default_scheme)
+    /// Whether rows with these columns can be app passwords, whatever is in them.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that would be wrong with every row.
+    pub fn judge<'a>(columns: impl IntoIterator<Item = &'a str>) -> Result<(), BadListed> {
+        Self::read(columns.into_iter().map(|name| (name, None)), Scheme::Crypt).map(drop)
     }
 }
 
@@ -123,11 +129,10 @@ fn boolean(name: &'static str, value: &[u8]) -> Result<bool, BadListed> {
 impl fmt::Display for BadListed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoPassword => f.write_str("app_password_query gives no column password"),
+            Self::Missing(name) => write!(f, "gives no column {name}; write it as in `mailbox AS {name}`"),
             Self::Unknown(name) => write!(
                 f,
-                "the column {name:?} of app_password_query means nothing for an app password, and leaving it out might \
-                 let somebody in"
+                "the column {name:?} means nothing for an app password, and leaving it out might let somebody in"
             ),
             Self::Value(name) => write!(f, "the {name} of an app password cannot be read"),
             Self::Password(unusable) => write!(f, "the stored app password: {unusable}"),
@@ -143,7 +148,8 @@ mod tests {
     use crate::account::{Net, Services};
 
     fn read(columns: &[(&str, Option<&str>)]) -> Result<Listed, BadListed> {
-        Listed::read(columns.iter().map(|(name, value)| (*name, value.map(str::as_bytes))), Scheme::Crypt)
+        let columns = columns.iter().map(|(name, value)| (*name, value.map(str::as_bytes)));
+        Listed::read(columns.chain([("user", Some(&b"alice"[..]))]), Scheme::Crypt)
     }
 
     #[test]
@@ -158,7 +164,7 @@ mod tests {
             ("active", Some("1")),
         ])
         .unwrap();
-        assert_eq!((row.id.as_str(), row.label.as_str()), ("17", "Old phone"));
+        assert_eq!((row.user.as_str(), row.id.as_str(), row.label.as_str()), ("alice", "17", "Old phone"));
         assert!(row.password.unwrap().matches(b"secret").unwrap());
         let services = row.scope.services;
         assert_eq!(
@@ -205,7 +211,13 @@ mod tests {
         ] {
             assert_eq!(read(&[password, column]).unwrap_err(), bad);
         }
-        assert_eq!(read(&[("id", Some("1"))]).unwrap_err(), BadListed::NoPassword);
+        assert_eq!(read(&[("id", Some("1"))]).unwrap_err(), BadListed::Missing("password"));
+        assert_eq!(Listed::judge(["id", "password"]), Err(BadListed::Missing("user")));
+        assert_eq!(
+            Listed::judge(["id", "user", "password", "dav"]),
+            Err(BadListed::Unknown("dav".to_owned()))
+        );
+        assert_eq!(Listed::judge(["user", "password", "IMAP", "Expires_at"]), Ok(()));
         let unusable = read(&[("password", Some("{NONSENSE}x"))]).unwrap_err();
         assert!(
             matches!(unusable, BadListed::Password(_)) && !unusable.to_string().contains('x'),

@@ -7,6 +7,7 @@ use gatepost_protocol::secret::Secret;
 use super::{
     domain::DomainPattern,
     problem::{Place, Wrong, quoted},
+    query::Dialect,
     reader::Reader,
     secret::secret,
     server::Server,
@@ -14,6 +15,8 @@ use super::{
     template::Template,
     tree::Spot,
 };
+
+pub mod sql;
 
 /// One `[[directory]]`.
 #[derive(Debug)]
@@ -42,6 +45,8 @@ pub enum Kind {
         /// `file`: the database. Absolute. Default: `users.db` in the state directory.
         file: PathBuf,
     },
+    /// `mysql`, `postgres`, and `sqlite` with a `user_query`: tables of somebody else.
+    Sql(Box<sql::Sql>),
     /// `passwd-file`: Dovecot's format, one user a line.
     PasswdFile {
         /// `file`: absolute.
@@ -71,15 +76,21 @@ impl Directory {
 #[derive(Clone, Copy)]
 enum Type {
     Sqlite,
+    Server(Dialect),
     PasswdFile,
     Static,
 }
 
-const TYPES: &[(&str, Type)] =
-    &[("sqlite", Type::Sqlite), ("passwd-file", Type::PasswdFile), ("static", Type::Static)];
+const TYPES: &[(&str, Type)] = &[
+    ("sqlite", Type::Sqlite),
+    ("mysql", Type::Server(Dialect::MySql)),
+    ("postgres", Type::Server(Dialect::Postgres)),
+    ("passwd-file", Type::PasswdFile),
+    ("static", Type::Static),
+];
 
 /// Types that have a name, and no code in this version.
-const LATER: &[&str] = &["mysql", "postgres", "ldap"];
+const LATER: &[&str] = &["ldap"];
 
 /// Reads all `[[directory]]`.
 pub(super) fn directories(
@@ -139,8 +150,18 @@ fn directory(
     // Without a type nobody knows which keys belong here.
     let kind = match kind? {
         Type::Sqlite => {
-            let file = reader.path("file").unwrap_or_else(|| server.state_dir.join(USERS_DB));
-            Some(Kind::Sqlite { file })
+            let file = reader.path("file");
+            if reader.has("user_query") {
+                reader.need("file", "write the path of the database that user_query is for");
+                sql::file(&mut reader, file).map(|sql| Kind::Sql(Box::new(sql)))
+            } else {
+                let file = file.unwrap_or_else(|| server.state_dir.join(USERS_DB));
+                Some(Kind::Sqlite { file })
+            }
+        }
+        Type::Server(dialect) => {
+            let sql = sql::server(&mut reader, dialect, around.credentials_dir.as_deref());
+            sql.map(|sql| Kind::Sql(Box::new(sql)))
         }
         Type::PasswdFile => {
             let file = reader.path("file");

@@ -9,7 +9,7 @@ use super::{AppPassword, By, Refusal, TempFail, proof::Source};
 use crate::{
     account::Account,
     app_password::{self, AppPasswords, Barred, Listed, MOST_LISTED, Moment, Scope, Seen},
-    directory::{ListedRow, Unavailable},
+    directory::{Record, Unavailable},
     password::{Pool, Scheme},
 };
 
@@ -77,7 +77,7 @@ impl Here<'_> {
 pub(super) async fn listed(pool: &Pool, found: &impl Source, password: &Secret, here: Here<'_>) -> Tried {
     let Some(account) = found.account() else { return Tried::Mismatch };
     match found.app_passwords(here.service).await {
-        Ok(rows) => each(pool, &account.directory, &rows, password, here).await,
+        Ok(rows) => each(pool, account, &rows, password, here).await,
         Err(unavailable) => Tried::Unclear(TempFail::Directory(unavailable)),
     }
 }
@@ -88,17 +88,19 @@ pub(super) async fn listed(pool: &Pool, found: &impl Source, password: &Secret, 
 ///
 /// At most [`MOST_LISTED`]. One that cannot be read may be the one that was meant, so that nobody can say that a password
 /// is none of them.
-async fn each(pool: &Pool, directory: &str, rows: &[ListedRow], password: &Secret, here: Here<'_>) -> Tried {
+async fn each(pool: &Pool, account: &Account, rows: &[Record], password: &Secret, here: Here<'_>) -> Tried {
     let mut unclear = None;
     let mut unavailable = |why: String| {
-        unclear.get_or_insert(TempFail::Directory(Unavailable::new(directory, why)));
+        unclear.get_or_insert(TempFail::Directory(Unavailable::new(&account.directory, why)));
     };
     if rows.len() > MOST_LISTED {
         unavailable(format!("a user has more than {MOST_LISTED} app passwords, and no more are tried"));
     }
     let mut listed = Vec::with_capacity(rows.len().min(MOST_LISTED));
     for row in rows.iter().take(MOST_LISTED) {
-        match Listed::of_row(row, Scheme::Crypt) {
+        match Listed::read(row.columns(), Scheme::Crypt) {
+            // Only a database's idea of what is equal has brought this one here.
+            Ok(one) if one.user != account.user.as_str() => {}
             Ok(one) => listed.push((here.admit(&one.scope), one)),
             Err(bad) => unavailable(bad.to_string()),
         }

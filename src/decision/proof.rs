@@ -20,7 +20,7 @@ use super::{
 use crate::{
     account::Account,
     app_password::{AppPasswords, recognise},
-    directory::{Bound, Check, Found, Inquiry, ListedRow, Unavailable},
+    directory::{Bound, Check, Found, Inquiry, Record, Unavailable},
     mechanism::Credential,
     password::{Pool, Stored, Unusable},
 };
@@ -55,7 +55,7 @@ pub(super) trait Source {
     /// # Errors
     ///
     /// Whenever it may have others.
-    async fn app_passwords(&self, service: &str) -> Result<Vec<ListedRow>, Unavailable>;
+    async fn app_passwords(&self, service: &str) -> Result<Vec<Record>, Unavailable>;
 }
 
 /// How to check a main password.
@@ -97,7 +97,7 @@ impl Source for Found<'_> {
         }
     }
 
-    async fn app_passwords(&self, service: &str) -> Result<Vec<ListedRow>, Unavailable> {
+    async fn app_passwords(&self, service: &str) -> Result<Vec<Record>, Unavailable> {
         let (Some(directory), Some(account)) = (self.directory(), &self.account) else {
             return Ok(Vec::new());
         };

@@ -13,7 +13,7 @@ use crate::{
     account::{Account, Password, Services, State},
     app_password::{self, AppPasswords, Barred, MOST_LISTED, Moment, New, Records},
     decision::{AppPassword, By, Refusal, TempFail, app_password::Here},
-    directory::{Bound, ListedRow, Unavailable},
+    directory::{Bound, Record, Unavailable},
     mechanism::Credential,
     password::{Pool, Scheme, Stored, Unusable},
     username::Username,
@@ -25,7 +25,7 @@ struct Asked {
     primary: Services,
     /// `None`: it checks passwords itself, and `main` is the right one.
     stored: Option<Stored>,
-    rows: Result<Vec<ListedRow>, Unavailable>,
+    rows: Result<Vec<Record>, Unavailable>,
     bound: Cell<u32>,
     listed: Cell<u32>,
     log: RefCell<String>,
@@ -54,30 +54,37 @@ impl Source for Asked {
         Ok(if password.expose() == b"main" { Bound::Verified } else { Bound::Rejected })
     }
 
-    async fn app_passwords(&self, _service: &str) -> Result<Vec<ListedRow>, Unavailable> {
+    async fn app_passwords(&self, _service: &str) -> Result<Vec<Record>, Unavailable> {
         self.listed.update(|count| count + 1);
         self.log.borrow_mut().push('l');
         match &self.rows {
-            Ok(rows) => Ok(rows.iter().map(|row| copy(row)).collect()),
+            Ok(rows) => Ok(rows.iter().map(copy).collect()),
             Err(unavailable) => Err(unavailable.clone()),
         }
     }
 }
 
-fn copy(row: &[(String, Option<Secret>)]) -> ListedRow {
-    let value = |value: &Option<Secret>| value.as_ref().map(|value| Secret::new(value.expose().to_vec()));
-    row.iter().map(|(name, of)| (name.clone(), value(of))).collect()
+fn copy(row: &Record) -> Record {
+    let mut copy = Record::with_capacity(8);
+    for (name, value) in row.columns() {
+        copy.push(name, value.map(<[u8]>::to_vec));
+    }
+    copy
 }
 
-fn row(columns: &[(&str, &str)]) -> ListedRow {
-    columns
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), Some(Secret::new(value.as_bytes().to_vec()))))
-        .collect()
+fn row(columns: &[(&str, &str)]) -> Record {
+    let mut row = Record::with_capacity(columns.len());
+    for (name, value) in columns {
+        row.push(name, Some(value.as_bytes().to_vec()));
+    }
+    if !row.has("user") {
+        row.push("user", Some(b"alice".to_vec()));
+    }
+    row
 }
 
 /// Two app passwords of another program, one for all and one for SMTP.
-fn rows() -> Vec<ListedRow> {
+fn rows() -> Vec<Record> {
     vec![
         row(&[
             ("id", "1"),
@@ -213,7 +220,7 @@ fn nobody_says_no_while_an_app_password_cannot_be_read() {
     for rows in tables {
         let few = rows.as_ref().is_ok_and(|rows: &Vec<_>| rows.len() < MOST_LISTED);
         let rows = || match &rows {
-            Ok(rows) => Ok(rows.iter().map(|row| copy(row)).collect()),
+            Ok(rows) => Ok(rows.iter().map(copy).collect()),
             Err(unavailable) => Err(Unavailable::clone(unavailable)),
         };
         for asked in [Asked { rows: rows(), ..binding() }, Asked { rows: rows(), ..storing() }] {
@@ -224,6 +231,16 @@ fn nobody_says_no_while_an_app_password_cannot_be_read() {
         let asked = Asked { rows: rows(), primary: Services::only(""), ..binding() };
         assert!(is_unclear(&prove(&asked, "main")));
         assert_eq!(asked.bound.get(), 0);
+    }
+}
+
+/// To MySQL, `alicé` and `alice` are equal.
+#[test]
+fn a_row_that_only_the_database_takes_for_theirs_lets_nobody_in() {
+    let of = |user: &str| vec![row(&[("id", "1"), ("password", "{PLAIN}app"), ("user", user)])];
+    for (user, expected) in [("alice", true), ("alic\u{e9}", false), ("Alice", false), ("", false)] {
+        let asked = Asked { rows: Ok(of(user)), ..binding() };
+        assert_eq!(prove(&asked, "app").0.is_ok(), expected, "{user:?}");
     }
 }
 
