@@ -23,6 +23,7 @@ mod hashing;
 mod listener;
 mod load;
 mod log;
+mod master;
 mod problem;
 mod query;
 mod reader;
@@ -35,11 +36,16 @@ mod tree;
 mod value;
 
 pub use self::{
-    directory::{Directory, Kind, sql},
+    directory::{
+        Directory, Kind,
+        ldap::{self, Ldap},
+        sql,
+    },
     domain::DomainPattern,
     hashing::Hashing,
     listener::{Endpoint, Listener, Protocol},
     log::{Format, Log},
+    master::{Master, Target},
     problem::{Excerpt, Place, Problem, Problems},
     query::{Dialect, Parameter, Query},
     sasl::Sasl,

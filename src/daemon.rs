@@ -163,7 +163,9 @@ fn engine_with(config: &Config, app_passwords: AppPasswords) -> Result<Engine, F
     let hashing = &config.hashing;
     let pool = Pool::with_queue(hashing.threads, hashing.memory, hashing.queue);
     let engine = Engine::new(chain, Arc::new(pool), Limits::default(), domain);
-    Ok(engine.with_app_passwords(app_passwords))
+    let engine = engine.with_app_passwords(app_passwords);
+    let separator = config.sasl.master_user_separator;
+    Ok(engine.with_separator(separator).with_proxy_self(config.server.proxy_self.clone()))
 }
 
 /// The same, after a look at what the directories say to their queries.

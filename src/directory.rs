@@ -8,6 +8,7 @@
 //!
 //! - [`sqlite`]: the embedded user store.
 //! - `sql`: tables of somebody else in MySQL, MariaDB, PostgreSQL or SQLite.
+//! - `ldap`: entries of a directory server.
 //! - `passwd_file`: Dovecot's passwd-file, held in memory.
 //! - `static_`: one answer for everybody.
 
@@ -19,6 +20,7 @@ use tokio::sync::mpsc;
 use self::{
     domains::Domains,
     ids::Ids,
+    ldap::Ldap,
     passwd_file::PasswdFile,
     row::Recipe,
     sql::{Examined, Sql},
@@ -36,6 +38,7 @@ mod breaker;
 mod chain;
 mod domains;
 mod ids;
+mod ldap;
 mod misfit;
 mod passwd_file;
 mod record;
@@ -44,8 +47,9 @@ mod sql;
 pub mod sqlite;
 mod static_;
 
+pub(crate) use self::row::moment::parse as parse_moment;
 pub use self::{
-    chain::{Chain, Check, Found},
+    chain::{Chain, Check, Found, Uncheckable},
     misfit::Misfit,
     record::Record,
 };
@@ -101,6 +105,8 @@ pub struct Directory(Arc<Inner>);
 struct Inner {
     name: Arc<str>,
     domains: Domains,
+    /// Set: it knows master users, and is asked about nobody else.
+    master: Option<config::Master>,
     decoy: Arc<Decoy>,
     primary: Services,
     kind: Kind,
@@ -111,6 +117,7 @@ struct Inner {
 enum Kind {
     Sqlite(Sqlite),
     Sql(Box<Sql>),
+    Ldap(Box<Ldap>),
     PasswdFile(PasswdFile),
     Static(Static),
 }
@@ -146,6 +153,14 @@ impl Directory {
         let kind = match &config.kind {
             config::Kind::Sqlite { file } => Kind::Sqlite(Sqlite::open(file, recipe, &decoy)),
             config::Kind::Sql(sql) => Kind::Sql(Box::new(Sql::open(sql, recipe, &decoy).map_err(misfit)?)),
+            config::Kind::Ldap(ldap) => {
+                if let Some(scheme) = &ldap.default_scheme {
+                    recipe.default_scheme = Scheme::named(scheme)
+                        .ok_or_else(|| misfit(format!("default_scheme: {scheme} is not supported")))?;
+                }
+                let ldap = Ldap::new(ldap, recipe);
+                Kind::Ldap(Box::new(ldap.map_err(|roots| misfit(format!("ca_file: {roots}")))?))
+            }
             config::Kind::PasswdFile { file, default_scheme } => {
                 if let Some(scheme) = default_scheme {
                     recipe.default_scheme = Scheme::named(scheme)
@@ -165,7 +180,8 @@ impl Directory {
         let primary = config.primary_password_services.as_deref();
         let primary = primary.map(|services| Services::only(&services.join(" "))).unwrap_or_default();
         let (name, place) = (Arc::clone(&config.name), config.place.clone());
-        Ok(Self(Arc::new(Inner { name, domains, decoy, primary, kind, place })))
+        let master = config.master.clone();
+        Ok(Self(Arc::new(Inner { name, domains, master, decoy, primary, kind, place })))
     }
 
     /// Its name in the configuration, and in logs.
@@ -176,6 +192,16 @@ impl Directory {
     /// Whether it may be asked for `user`: its `domains`.
     pub fn serves(&self, user: &Username) -> bool {
         self.0.domains.serve(user)
+    }
+
+    /// Whether it knows master users. Nobody logs in as one of them, and they are not listed.
+    pub fn is_master(&self) -> bool {
+        self.0.master.is_some()
+    }
+
+    /// Whether its master users may log in as `user`.
+    pub fn may_be(&self, user: &Username) -> bool {
+        self.0.master.as_ref().is_some_and(|master| master.may_be(user))
     }
 
     /// What to verify in place of a password, when it knows none.
@@ -197,6 +223,7 @@ impl Directory {
         let found = match &self.0.kind {
             Kind::Sqlite(database) => database.lookup(inquiry.user).await.map(Known::from),
             Kind::Sql(sql) => sql.lookup(inquiry).await,
+            Kind::Ldap(ldap) => ldap.lookup(inquiry.user).await,
             Kind::PasswdFile(file) => file.lookup(inquiry.user).map(Known::from),
             Kind::Static(fixed) => fixed.lookup(inquiry.user).map(Known::from).map_err(|bad| bad.to_string()),
         };
@@ -206,6 +233,7 @@ impl Directory {
     /// Whether it checks passwords itself, so that it has none to compare with and none to imitate for unknown users.
     pub fn binds(&self) -> bool {
         match &self.0.kind {
+            Kind::Ldap(ldap) => ldap.binds(),
             Kind::Sqlite(_) | Kind::Sql(_) | Kind::PasswdFile(_) | Kind::Static(_) => false,
         }
     }
@@ -217,8 +245,9 @@ impl Directory {
     /// # Errors
     ///
     /// Whenever it says neither yes nor no.
-    pub async fn bind(&self, entry: &str, _password: &Secret) -> Result<Bound, Unavailable> {
+    pub async fn bind(&self, entry: &str, password: &Secret) -> Result<Bound, Unavailable> {
         match &self.0.kind {
+            Kind::Ldap(ldap) => ldap.bind(entry, password).await.map_err(|why| self.unavailable(why)),
             Kind::Sqlite(_) | Kind::Sql(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
                 Err(self.unavailable(format!("checks no passwords itself, and was asked to for {entry:?}")))
             }
@@ -229,7 +258,7 @@ impl Directory {
     pub fn updates_passwords(&self) -> bool {
         match &self.0.kind {
             Kind::Sql(sql) => sql.updates_passwords(),
-            Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => false,
+            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => false,
         }
     }
 
@@ -246,7 +275,7 @@ impl Directory {
     ) -> Result<bool, Unavailable> {
         match &self.0.kind {
             Kind::Sql(sql) => sql.update_password(user, old, new).await.map_err(|why| self.unavailable(why)),
-            Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
+            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
                 Err(self.unavailable("it replaces no passwords".to_owned()))
             }
         }
@@ -256,7 +285,7 @@ impl Directory {
     pub fn has_app_passwords(&self) -> bool {
         match &self.0.kind {
             Kind::Sql(sql) => sql.has_app_passwords(),
-            Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => false,
+            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => false,
         }
     }
 
@@ -268,7 +297,7 @@ impl Directory {
     pub async fn app_passwords(&self, inquiry: &Inquiry<'_>) -> Result<Vec<Record>, Unavailable> {
         match &self.0.kind {
             Kind::Sql(sql) => sql.app_passwords(inquiry).await.map_err(|why| self.unavailable(why)),
-            Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => Ok(Vec::new()),
+            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => Ok(Vec::new()),
         }
     }
 
@@ -284,7 +313,7 @@ impl Directory {
                 Err(Examined::Unavailable(why)) => Ok(Some(self.unavailable(why))),
                 Err(Examined::Misfit(what)) => Err(Misfit::at(&self.0.name, self.0.place.clone(), what)),
             },
-            Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
+            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
                 Ok(self.list().recv().await.and_then(Result::err))
             }
         }
@@ -305,6 +334,7 @@ impl Directory {
     pub async fn watch(self) {
         match &self.0.kind {
             Kind::PasswdFile(_) => passwd_file::watch(self.clone()).await,
+            Kind::Ldap(ldap) => ldap.watch().await,
             Kind::Sqlite(_) | Kind::Sql(_) | Kind::Static(_) => {}
         }
     }
@@ -315,7 +345,7 @@ impl Directory {
         // Whoever reloads has no use for a panic's message; the log has it.
         let _ = tokio::task::spawn_blocking(move || match &directory.0.kind {
             Kind::PasswdFile(file) => file.reload(),
-            Kind::Sqlite(_) | Kind::Sql(_) | Kind::Static(_) => {}
+            Kind::Sqlite(_) | Kind::Sql(_) | Kind::Ldap(_) | Kind::Static(_) => {}
         })
         .await;
     }
@@ -340,6 +370,11 @@ impl Directory {
             }
             Kind::Sql(sql) => {
                 if let Err(why) = sql.list(to).await {
+                    let _ = to.send(Err(self.unavailable(why))).await;
+                }
+            }
+            Kind::Ldap(ldap) => {
+                if let Err(why) = ldap.list(|name| self.serves(name), to).await {
                     let _ = to.send(Err(self.unavailable(why))).await;
                 }
             }
@@ -400,11 +435,12 @@ pub fn users(
 ) -> Result<Result<Users, Trouble>, Misfit> {
     match &config.kind {
         config::Kind::Sqlite { file } => Ok(Users::open(file, create, recipe(config, default_domain)?)),
-        config::Kind::Sql(_) | config::Kind::PasswdFile { .. } | config::Kind::Static { .. } => {
-            Err(Misfit::new(
-                config,
-                "is no database of gatepost's own: its users are not kept by gatepost".to_owned(),
-            ))
+        config::Kind::Sql(_)
+        | config::Kind::Ldap(_)
+        | config::Kind::PasswdFile { .. }
+        | config::Kind::Static { .. } => {
+            let what = "is no database of gatepost's own: its users are not kept by gatepost";
+            Err(Misfit::new(config, what.to_owned()))
         }
     }
 }

@@ -11,8 +11,9 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     account::Account,
-    decision::{AppPassword, Attempt, Decision, Refusal, TempFail},
+    decision::{AppPassword, Attempt, Decision, Refusal, TempFail, Verified},
     directory::Unavailable,
+    username::Username,
 };
 
 /// The event of a judged login: everything that led to it, and never the password.
@@ -33,8 +34,9 @@ pub fn decided(attempt: &Attempt, decision: &Decision, took: Duration) {
         Decision::Accept(verified) => {
             let (app_password, label) = app_password(verified.by().app_password());
             info!(
-                %outcome, user = verified.user().as_str(), directory = %verified.account().directory,
-                app_password, label, service, %remote, session, mechanism, took_us, "auth decided",
+                %outcome, user = verified.user().as_str(), master = verified.master().map(Username::as_str),
+                directory = %verified.account().directory, app_password, label,
+                service, %remote, session, mechanism, took_us, "auth decided",
             );
         }
         Decision::Refuse(Refusal::TempFail(TempFail::Directory(unavailable))) => error!(
@@ -53,6 +55,24 @@ pub fn decided(attempt: &Attempt, decision: &Decision, took: Duration) {
             );
         }
     }
+}
+
+/// The event of somebody who wanted to be somebody else, whatever came of it: who is known to be a master user, and who
+/// tried to pass for one, is to be found in one place. The event of the login itself follows.
+pub fn master_login(
+    master: &Username,
+    user: &Username,
+    attempt: &Attempt,
+    verdict: &Result<Verified, Refusal>,
+) {
+    let (master, user, mechanism) = (master.as_str(), user.as_str(), attempt.mechanism.name());
+    let (service, remote, session) = (&*attempt.service, Shown(&attempt.remote), attempt.session.as_deref());
+    let (outcome, reason) = match verdict {
+        Ok(_) => ("verified", None),
+        Err(refusal) => (refusal.outcome(), Some(refusal)),
+    };
+    let reason = reason.map(tracing::field::display);
+    info!(%outcome, master, user, reason, service, %remote, session, mechanism, "master login");
 }
 
 /// Its id and its label.

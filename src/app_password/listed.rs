@@ -74,7 +74,7 @@ impl Listed {
                     scope.allow_nets = Some(nets.map_err(|_| BadListed::Value("allow_nets"))?);
                 }
                 ("expires_at", _, Some(value)) => {
-                    let end = Moment::parse_end(text("expires_at", value)?);
+                    let end = Moment::parse(text("expires_at", value)?);
                     scope.expires_at = Some(end.map_err(|_| BadListed::Value("expires_at"))?);
                 }
                 ("active", _, Some(value)) => scope.active = boolean("active", value)?,
@@ -187,7 +187,7 @@ mod tests {
         .unwrap();
         assert!(row.scope.services.allow("imap") && !row.scope.services.allow("sieve"));
         assert_eq!(row.scope.allow_nets, Net::parse_list("192.0.2.0/24").ok());
-        assert_eq!(row.scope.expires_at, Moment::parse_end("1801396800").ok());
+        assert_eq!(row.scope.expires_at, Moment::parse("1801396800").ok());
         assert!(!row.scope.active);
         let nothing = ["id", "label", "services", "allow_nets", "expires_at", "active", "imap", "password"];
         let row = read(&nothing.map(|name| (name, None))).unwrap();

@@ -6,6 +6,7 @@ use gatepost_protocol::secret::Secret;
 
 use super::{
     domain::DomainPattern,
+    master::{Master, master},
     problem::{Place, Wrong, quoted},
     query::Dialect,
     reader::Reader,
@@ -16,6 +17,7 @@ use super::{
     tree::Spot,
 };
 
+pub mod ldap;
 pub mod sql;
 
 /// One `[[directory]]`.
@@ -33,6 +35,9 @@ pub struct Directory {
     pub primary_password_services: Option<Vec<String>>,
     /// `type`, with what belongs to it alone.
     pub kind: Kind,
+    /// `master`, `targets`: it knows master users, who log in as others with their own password, and nobody else.
+    /// `None`: it knows ordinary users.
+    pub master: Option<Master>,
     /// Where it was configured; `None` for the embedded default.
     pub place: Option<Place>,
 }
@@ -47,6 +52,8 @@ pub enum Kind {
     },
     /// `mysql`, `postgres`, and `sqlite` with a `user_query`: tables of somebody else.
     Sql(Box<sql::Sql>),
+    /// `ldap`: the entries of a directory server.
+    Ldap(Box<ldap::Ldap>),
     /// `passwd-file`: Dovecot's format, one user a line.
     PasswdFile {
         /// `file`: absolute.
@@ -77,6 +84,7 @@ impl Directory {
 enum Type {
     Sqlite,
     Server(Dialect),
+    Ldap,
     PasswdFile,
     Static,
 }
@@ -85,12 +93,10 @@ const TYPES: &[(&str, Type)] = &[
     ("sqlite", Type::Sqlite),
     ("mysql", Type::Server(Dialect::MySql)),
     ("postgres", Type::Server(Dialect::Postgres)),
+    ("ldap", Type::Ldap),
     ("passwd-file", Type::PasswdFile),
     ("static", Type::Static),
 ];
-
-/// Types that have a name, and no code in this version.
-const LATER: &[&str] = &["ldap"];
 
 /// Reads all `[[directory]]`.
 pub(super) fn directories(
@@ -126,6 +132,7 @@ pub(super) fn embedded(server: &Server) -> Directory {
         fields: Vec::new(),
         primary_password_services: None,
         kind: Kind::Sqlite { file: server.state_dir.join(USERS_DB) },
+        master: None,
         place: None,
     }
 }
@@ -139,13 +146,14 @@ fn directory(
     server: &Server,
     around: &Surroundings,
 ) -> Option<Directory> {
-    let kind = reader.one_of("type", TYPES, LATER);
+    let kind = reader.one_of("type", TYPES, &[]);
     reader.need("type", "write what it is, as in type = \"sqlite\"");
     let domains = domains(&mut reader);
     let fields = reader.table("fields").free(field_name, |text| field(text, kind));
     let primary_password_services = reader.list("primary_password_services", service);
     let primary_password_services =
         primary_password_services.map(|services| services.into_iter().map(|(service, _)| service).collect());
+    let master = master(&mut reader);
     let place = reader.spot().map(Spot::place);
     // Without a type nobody knows which keys belong here.
     let kind = match kind? {
@@ -163,6 +171,10 @@ fn directory(
             let sql = sql::server(&mut reader, dialect, around.credentials_dir.as_deref());
             sql.map(|sql| Kind::Sql(Box::new(sql)))
         }
+        Type::Ldap => {
+            let ldap = ldap::ldap(&mut reader, &fields, scheme, around);
+            ldap.map(|ldap| Kind::Ldap(Box::new(ldap)))
+        }
         Type::PasswdFile => {
             let file = reader.path("file");
             reader.need("file", "write the path of the passwd-file, as in file = \"/etc/gatepost/users\"");
@@ -177,7 +189,7 @@ fn directory(
         }
     };
     reader.finish();
-    Some(Directory { name: name?, domains, fields, primary_password_services, kind: kind?, place })
+    Some(Directory { name: name?, domains, fields, primary_password_services, kind: kind?, master, place })
 }
 
 fn domains(reader: &mut Reader<'_>) -> Vec<DomainPattern> {

@@ -209,6 +209,7 @@ fn the_files_that_are_installed_are_accepted() {
         let credentials = tempfile::tempdir().unwrap();
         fs::write(credentials.path().join("robots"), "{PLAIN}x\n").unwrap();
         fs::write(credentials.path().join("mail"), "x\n").unwrap();
+        fs::write(credentials.path().join("ldap"), "x\n").unwrap();
         let around = Surroundings { credentials_dir: Some(credentials.path().to_owned()), ..around() };
         Config::from_texts(&texts, &around).unwrap_or_else(|problems| panic!("{problems}"))
     };
@@ -231,7 +232,7 @@ fn the_files_that_are_installed_are_accepted() {
         })
         .collect();
     let config = named(&uncommented);
-    assert_eq!((config.listeners.len(), config.directories.len()), (5, 6));
+    assert_eq!((config.listeners.len(), config.directories.len()), (5, 8));
 }
 
 fn write(path: PathBuf, text: impl AsRef<[u8]>) {

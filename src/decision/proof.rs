@@ -20,9 +20,9 @@ use super::{
 use crate::{
     account::Account,
     app_password::{AppPasswords, recognise},
-    directory::{Bound, Check, Found, Inquiry, Record, Unavailable},
+    directory::{Bound, Check, Found, Inquiry, Record, Unavailable, Uncheckable},
     mechanism::Credential,
-    password::{Pool, Stored, Unusable},
+    password::{Pool, Stored},
 };
 
 /// What a credential is checked against: what a directory answered, and the directory.
@@ -41,7 +41,7 @@ pub(super) trait Source {
     /// # Errors
     ///
     /// It cannot be.
-    fn main(&self) -> Result<Main, Unusable>;
+    fn main(&self) -> Result<Main, Uncheckable>;
 
     /// Has the directory check it. It is not empty and has no NUL.
     ///
@@ -49,6 +49,13 @@ pub(super) trait Source {
     ///
     /// Neither yes nor no.
     async fn bind(&self, password: &Secret) -> Result<Bound, Unavailable>;
+
+    /// Whether the directory that the password is left to knows the user, if it is left to one.
+    ///
+    /// # Errors
+    ///
+    /// Neither yes nor no.
+    fn known_elsewhere(&self) -> Result<bool, Unavailable>;
 
     /// The app passwords of the account that another program keeps.
     ///
@@ -79,10 +86,10 @@ impl Source for Found<'_> {
     }
 
     fn allows_primary(&self, service: &str) -> bool {
-        self.directory().is_none_or(|directory| directory.primary_password_services().allow(service))
+        Found::allows_primary(self, service)
     }
 
-    fn main(&self) -> Result<Main, Unusable> {
+    fn main(&self) -> Result<Main, Uncheckable> {
         Ok(match self.check()? {
             Check::Stored(stored) => Main::Stored(stored),
             Check::Bind(..) => Main::Bind,
@@ -95,6 +102,10 @@ impl Source for Found<'_> {
             Ok(Check::Bind(directory, entry)) => directory.bind(entry, password).await,
             Ok(Check::Stored(_) | Check::Nothing) | Err(_) => Ok(Bound::Rejected),
         }
+    }
+
+    fn known_elsewhere(&self) -> Result<bool, Unavailable> {
+        Found::known_elsewhere(self)
     }
 
     async fn app_passwords(&self, service: &str) -> Result<Vec<Record>, Unavailable> {
@@ -130,6 +141,10 @@ impl Prover<'_> {
             Err(refusal) if refusal.is_temporary() => Err(refusal),
             Ok(_) | Err(_) if found.several() => Err(Refusal::UserAmbiguous),
             Ok(_) | Err(_) if found.account().is_none() => Err(Refusal::UserUnknown),
+            // The main password has been checked there.
+            Ok(By::AppPassword(_)) if !found.known_elsewhere().map_err(TempFail::Directory)? => {
+                Err(Refusal::UserDisabled)
+            }
             verdict => verdict,
         }
     }
@@ -153,7 +168,7 @@ impl Prover<'_> {
         }
         let denied = || Refusal::PrimaryPasswordDenied { service: self.here.service.into() };
         let main = match main {
-            Err(unusable) => Err(TempFail::Stored(unusable).into()),
+            Err(uncheckable) => Err(TempFail::from(uncheckable).into()),
             Ok(Main::Stored(stored)) => {
                 let matches = self.pool.verify(&stored, password).await.map_err(TempFail::Hashing)?;
                 match (matches && possible, allowed) {

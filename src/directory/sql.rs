@@ -217,6 +217,8 @@ impl Sql {
                 BadRow::Boolean(_)
                 | BadRow::Nets
                 | BadRow::Name
+                | BadRow::PasswordUser
+                | BadRow::Moment
                 | BadRow::Domain
                 | BadRow::Id(_)
                 | BadRow::Text(_),

@@ -65,6 +65,7 @@ pub(super) fn engine() -> Engine {
         fields: Vec::new(),
         primary_password_services: None,
         kind: config::Kind::PasswdFile { file, default_scheme: None },
+        master: None,
         place: None,
     };
     let chain = Chain::open(&[people], None).unwrap();

@@ -1,6 +1,6 @@
 //! Gatepost's own app passwords before a whole engine.
 
-use std::{fs, sync::Arc};
+use std::{fs, sync::Arc, time::SystemTime};
 
 use gatepost_protocol::secret::Secret;
 use tempfile::TempDir;
@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use crate::{
     app_password::{AppPassword, AppPasswords, FILE, New, Records},
     config,
-    decision::{Attempt, Decision, Engine, Limits},
+    decision::{Attempt, Decision, Engine, Hop, Limits},
     directory::Chain,
     mechanism::{Claim, Credential, Mechanism},
     password::Pool,
@@ -44,6 +44,7 @@ impl House {
             fields: Vec::new(),
             primary_password_services: None,
             kind: config::Kind::PasswdFile { file, default_scheme: None },
+            master: None,
             place: None,
         };
         let records = Records::open(&dir.path().join(FILE), true).unwrap();
@@ -66,8 +67,9 @@ impl House {
             credential: Credential::Password(Secret::new(password.as_bytes().to_vec())),
         };
         let (mechanism, remote) = (Mechanism::Plain, Some("192.0.2.7".parse().unwrap()));
-        let attempt = Attempt { claim, mechanism, service: "imap".into(), remote, session: None };
-        let decision = self.engine.decide(&attempt).await;
+        let attempt =
+            Attempt { claim, mechanism, service: "imap".into(), remote, session: None, hop: Hop::default() };
+        let decision = self.engine.decide(&attempt, SystemTime::now()).await;
         (attempt, decision)
     }
 

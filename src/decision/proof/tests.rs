@@ -13,9 +13,9 @@ use crate::{
     account::{Account, Password, Services, State},
     app_password::{self, AppPasswords, Barred, MOST_LISTED, Moment, New, Records},
     decision::{AppPassword, By, Refusal, TempFail, app_password::Here},
-    directory::{Bound, Record, Unavailable},
+    directory::{Bound, Record, Unavailable, Uncheckable},
     mechanism::Credential,
-    password::{Pool, Scheme, Stored, Unusable},
+    password::{Pool, Scheme, Stored},
     username::Username,
 };
 
@@ -26,6 +26,7 @@ struct Asked {
     /// `None`: it checks passwords itself, and `main` is the right one.
     stored: Option<Stored>,
     rows: Result<Vec<Record>, Unavailable>,
+    elsewhere: Result<bool, Unavailable>,
     bound: Cell<u32>,
     listed: Cell<u32>,
     log: RefCell<String>,
@@ -44,7 +45,7 @@ impl Source for Asked {
         self.primary.allow(service)
     }
 
-    fn main(&self) -> Result<Main, Unusable> {
+    fn main(&self) -> Result<Main, Uncheckable> {
         Ok(self.stored.clone().map_or(Main::Bind, Main::Stored))
     }
 
@@ -52,6 +53,10 @@ impl Source for Asked {
         self.bound.update(|count| count + 1);
         self.log.borrow_mut().push('b');
         Ok(if password.expose() == b"main" { Bound::Verified } else { Bound::Rejected })
+    }
+
+    fn known_elsewhere(&self) -> Result<bool, Unavailable> {
+        self.elsewhere.clone()
     }
 
     async fn app_passwords(&self, _service: &str) -> Result<Vec<Record>, Unavailable> {
@@ -118,6 +123,7 @@ fn binding() -> Asked {
         primary: Services::default(),
         stored: None,
         rows: Ok(rows()),
+        elsewhere: Ok(true),
         bound: Cell::new(0),
         listed: Cell::new(0),
         log: RefCell::default(),
@@ -180,6 +186,16 @@ fn a_main_password_that_is_here_is_compared_before_anything_is_asked() {
     assert_eq!(prove(&asked, "wrong"), (Err(Refusal::PasswordMismatch), "l".to_owned()));
     let nobody = Asked { account: None, ..storing() };
     assert_eq!(prove(&nobody, "wrong"), (Err(Refusal::UserUnknown), String::new()));
+}
+
+/// A row that leaves the password to a server: who is gone from there comes in by no other password either.
+#[test]
+fn an_app_password_is_no_better_than_the_account_that_the_password_is_left_to() {
+    let asked = Asked { elsewhere: Ok(false), ..binding() };
+    assert_eq!(prove(&asked, "for-all").0, Err(Refusal::UserDisabled));
+    let asked = Asked { elsewhere: Err(Unavailable::new("staff", "it is away")), ..binding() };
+    assert!(matches!(prove(&asked, "for-all").0, Err(Refusal::TempFail(TempFail::Directory(_)))));
+    assert!(matches!(prove(&asked, "for-smtp").0, Err(Refusal::AppPasswordBarred(..))));
 }
 
 #[test]
