@@ -42,7 +42,7 @@ pub use dovecot::Dovecot;
 pub use dovecot_auth::DovecotAuth;
 pub use exim::Exim;
 pub use gatepost::Gatepost;
-pub use imap::Imap;
+pub use imap::{Imap, plain};
 pub use lines::Lines;
 pub use listener::Listener;
 pub use mariadb::MariaDb;
