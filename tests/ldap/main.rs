@@ -12,7 +12,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[path = "../lessons/asking.rs"]
+mod asking;
+mod injection;
 mod logins;
+mod outages;
 
 use std::{fmt::Display, path::Path};
 
