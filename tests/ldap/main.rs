@@ -15,6 +15,7 @@ mod support;
 #[path = "../lessons/asking.rs"]
 mod asking;
 mod injection;
+mod listings;
 mod logins;
 mod outages;
 
