@@ -1,8 +1,8 @@
 //! No name and no password means anything but itself to an LDAP server.
 
 use crate::{
-    Table,
     asking::{self, Auth, Master},
+    searching,
     support::{Alone, Place, Slapd, Tree, slapd, slapd::SUFFIX},
 };
 
@@ -11,7 +11,7 @@ const NO: &str = "FAIL";
 
 fn daemon(place: &Place, slapd: &Slapd<'_>, how: &[(&str, &str)]) -> Alone {
     let urls = [format!("ldaps://{}", slapd.ldaps())];
-    let table = Table::new(&urls, &place.outside("authority.pem"));
+    let table = searching(&urls, &place.outside("authority.pem"));
     let table = how.iter().fold(table, |table, (key, value)| table.with(key, value));
     asking::daemon(
         &format!(

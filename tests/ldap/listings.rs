@@ -1,7 +1,7 @@
 use std::{fs, process::Output};
 
 use crate::{
-    House, Table,
+    House, Table, of,
     support::{Place, Slapd, Tree, slapd},
 };
 
@@ -21,7 +21,7 @@ fn everybody_is_listed_whom_the_filter_finds_and_the_group_has() {
     let place = Place::new(&Tree::bookworm());
     let slapd = Slapd::start(&place);
     slapd.add("\ndn: uid=nameless,ou=people,dc=example,dc=org\nobjectClass: inetOrgPerson\nuid: nameless\ncn: x\nsn: x\n");
-    let table = || Table::of(&place, &slapd).with("list_filter", "(objectClass=inetOrgPerson)");
+    let table = || of(&place, &slapd).with("list_filter", "(objectClass=inetOrgPerson)");
     let mut all = house(&place, table());
     let expected: Vec<String> =
         ["alice", "bob", "carol", "expired", "grace", "locked", "o'brien", "reset", "twin"]
@@ -39,7 +39,7 @@ fn everybody_is_listed_whom_the_filter_finds_and_the_group_has() {
     group.dovecot.stop();
 
     // Half a list is no list, nor is one that nobody has asked for.
-    let house = house(&place, Table::of(&place, &slapd));
+    let house = house(&place, of(&place, &slapd));
     assert_ne!(house.dovecot.doveadm(&["user", "*"]).status.code(), Some(0));
 }
 
@@ -57,7 +57,7 @@ fn a_hundred_thousand_users_are_listed_and_take_no_memory() {
         (0..MANY).map(|number| slapd::person(&format!("u{number}"), "people", "x")).collect();
     slapd.load(&people);
     slapd.start_again();
-    let house = house(&place, Table::of(&place, &slapd).with("list_filter", "(uid=u*)"));
+    let house = house(&place, of(&place, &slapd).with("list_filter", "(uid=u*)"));
     house.admits("alice@example.org", "alice-secret");
     assert_eq!(lines(&house.dovecot.doveadm(&["user", "u1*7@*"])).len(), 1111);
     let before = peak_kib(house.gatepost.pid());

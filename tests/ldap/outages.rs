@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    House, Table,
+    House, Table, searching,
     support::{Authority, Place, Proxy, Slapd, Tree, Wire, slapd::SUFFIX, wait_until},
 };
 
@@ -22,7 +22,7 @@ const HEALED: Duration = Duration::from_secs(5);
 /// A table over proxies or servers.
 fn table(place: &Place, addresses: &[std::net::SocketAddr]) -> Table {
     let urls: Vec<_> = addresses.iter().map(|address| format!("ldaps://{address}")).collect();
-    Table::new(&urls, &place.outside("authority.pem"))
+    searching(&urls, &place.outside("authority.pem"))
         .with("base_dn", format_args!("ou=people,{SUFFIX}"))
         .with("user_filter", "(mail={user})")
         .with("connect_timeout", "1s")
@@ -247,7 +247,7 @@ fn a_certificate_of_somebody_else_is_a_temporary_failure() {
     for (url, more) in
         [(format!("ldaps://{}", slapd.ldaps()), ""), (format!("ldap://{}", slapd.ldap()), "starttls = true")]
     {
-        let table = Table::new(&[url], &stranger.file())
+        let table = searching(&[url], &stranger.file())
             .with_raw(more)
             .with("base_dn", format_args!("ou=people,{SUFFIX}"))
             .with("user_filter", "(mail={user})");
