@@ -1,6 +1,7 @@
 use std::{
     fs,
     net::{SocketAddr, TcpStream},
+    os::unix::fs::PermissionsExt as _,
     process::{Command, Stdio},
     sync::OnceLock,
 };
@@ -44,7 +45,7 @@ impl<'a> Samba<'a> {
         fs::rename(place.outside("samba/tls/cert.key"), place.outside("samba/tls/key.pem")).unwrap();
         fs::copy(authority.file(), place.outside("samba/tls/ca.pem")).unwrap();
         place.dir("samba/tls", 0o700, 0, 0);
-        let key = fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o600));
+        let key = fs::Permissions::from_mode(0o600);
         fs::set_permissions(place.outside("samba/tls/key.pem"), key).unwrap();
 
         let mut samba = Self { place, process: None };
