@@ -11,8 +11,9 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     account::Account,
-    decision::{Attempt, Decision, Refusal, TempFail},
+    decision::{Attempt, Decision, Refusal, TempFail, Verified},
     directory::Unavailable,
+    username::Username,
 };
 
 /// The event of a judged login: everything that led to it, and never the password.
@@ -31,8 +32,8 @@ pub fn decided(attempt: &Attempt, decision: &Decision, took: Duration) {
     let outcome = decision.outcome();
     match decision {
         Decision::Accept(verified) => info!(
-            %outcome, user = verified.user().as_str(), directory = %verified.account().directory,
-            service, %remote, session, mechanism, took_us, "auth decided",
+            %outcome, user = verified.user().as_str(), master = verified.master().map(Username::as_str),
+            directory = %verified.account().directory, service, %remote, session, mechanism, took_us, "auth decided",
         ),
         Decision::Refuse(Refusal::TempFail(TempFail::Directory(unavailable))) => error!(
             %outcome, user, directory = %unavailable.directory, reason = %unavailable,
@@ -47,6 +48,24 @@ pub fn decided(attempt: &Attempt, decision: &Decision, took: Duration) {
             service, %remote, session, mechanism, took_us, "auth decided",
         ),
     }
+}
+
+/// The event of somebody who wanted to be somebody else, whatever came of it: who is known to be a master user, and who
+/// tried to pass for one, is to be found in one place. The event of the login itself follows.
+pub fn master_login(
+    master: &Username,
+    user: &Username,
+    attempt: &Attempt,
+    verdict: &Result<Verified, Refusal>,
+) {
+    let (master, user, mechanism) = (master.as_str(), user.as_str(), attempt.mechanism.name());
+    let (service, remote, session) = (&*attempt.service, Shown(&attempt.remote), attempt.session.as_deref());
+    let (outcome, reason) = match verdict {
+        Ok(_) => ("verified", None),
+        Err(refusal) => (refusal.outcome(), Some(refusal)),
+    };
+    let reason = reason.map(tracing::field::display);
+    info!(%outcome, master, user, reason, service, %remote, session, mechanism, "master login");
 }
 
 /// The event of a lookup without a credential. LMTP makes one a recipient, so it is for debugging, unless it failed.

@@ -1,11 +1,22 @@
 //! The whole policy on one page, in the order in which it is applied.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use super::{Attempt, Decision, Refusal, TempFail, Verified, identity, proof, rules};
+use super::{
+    Attempt, By, Decision, Hop, Refusal, Target, TempFail, Verified,
+    identity::{self, Identity, Separator},
+    proof,
+    route::Router,
+    rules,
+};
 use crate::{
-    account::Account,
+    account::{Account, State},
     directory::{Chain, Inquiry, Unavailable},
+    observe,
     password::Pool,
     username::{InvalidName, Username},
 };
@@ -17,6 +28,8 @@ pub struct Engine {
     pool: Arc<Pool>,
     limits: Limits,
     default_domain: Option<Box<str>>,
+    separator: Separator,
+    router: Router,
 }
 
 /// What bounds a judgement.
@@ -35,7 +48,20 @@ impl Default for Limits {
 impl Engine {
     /// An engine over `chain`; bare names are completed with `default_domain`.
     pub fn new(chain: Chain, pool: Arc<Pool>, limits: Limits, default_domain: Option<&str>) -> Self {
-        Self { chain, pool, limits, default_domain: default_domain.map(Into::into) }
+        let default_domain = default_domain.map(Into::into);
+        Self { chain, pool, limits, default_domain, separator: None, router: Router::default() }
+    }
+
+    /// The same with names of master users behind this sign: `user*master`.
+    #[must_use]
+    pub fn with_separator(self, separator: Separator) -> Self {
+        Self { separator, ..self }
+    }
+
+    /// The same for mail servers with these addresses: `proxy_maybe` leads nowhere else from there.
+    #[must_use]
+    pub fn with_proxy_self(self, own: Vec<IpAddr>) -> Self {
+        Self { router: Router::new(own), ..self }
     }
 
     /// The directories it asks.
@@ -48,36 +74,110 @@ impl Engine {
         self.limits.deadline
     }
 
-    /// Judges a login.
-    pub async fn decide(&self, attempt: &Attempt) -> Decision {
-        match self.verify(attempt).await {
+    /// Judges a login. `now` is what accounts that run out are held against.
+    pub async fn decide(&self, attempt: &Attempt, now: SystemTime) -> Decision {
+        match self.verify(attempt, now).await {
             Ok(verified) => Decision::Accept(verified),
             Err(refusal) => Decision::Refuse(refusal),
         }
     }
 
-    /// Looks up where a user's mail lives, without a credential.
+    /// Looks up where a user's mail lives, without a credential. Whom `service` delivers nothing to is not there.
     pub async fn lookup(&self, name: &[u8], service: &str) -> Result<Option<Arc<Account>>, Unavailable> {
         match self.normalise(name) {
             Ok(user) => {
                 let found = self.chain.lookup(&Inquiry { user: &user, service }).await?;
                 // To say that there is nobody would bounce mail because of a slip in a directory.
-                if found.several { Err(found.ambiguous()) } else { Ok(found.account) }
+                if found.several {
+                    return Err(found.ambiguous());
+                }
+                Ok(found.account.filter(|account| account.services.deliver(service)))
             }
             // What nobody can be called, nobody is called.
             Err(_) => Ok(None),
         }
     }
 
-    async fn verify(&self, attempt: &Attempt) -> Result<Verified, Refusal> {
-        let claim = &attempt.claim;
-        let user = identity::identify(claim, |name| self.normalise(name))?;
-        let inquiry = Inquiry { user: &user, service: &attempt.service };
-        let found = self.chain.lookup(&inquiry).await.map_err(TempFail::Directory)?;
-        let by = proof::prove(&self.pool, &found, &claim.credential).await?;
-        let account = found.account.ok_or(Refusal::UserUnknown)?;
-        rules::admit(&account, attempt)?;
-        Ok(Verified { account, by })
+    /// Looks up what a login of a user would be told, without a credential: whether it would go on elsewhere. Who could
+    /// not log in is not there.
+    pub async fn preview(
+        &self,
+        name: &[u8],
+        service: &str,
+        hop: &Hop,
+        now: SystemTime,
+    ) -> Result<Option<Arc<Account>>, Unavailable> {
+        match self.lookup(name, service).await? {
+            Some(account) if account.state.at(now) == State::Active => {
+                self.router.route(account, hop).await.map(Some)
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    async fn verify(&self, attempt: &Attempt, now: SystemTime) -> Result<Verified, Refusal> {
+        match identity::identify(&attempt.claim, self.separator, |name| self.normalise(name))? {
+            Identity::Own(user) => {
+                let inquiry = Inquiry { user: &user, service: &attempt.service };
+                let found = self.chain.login(&inquiry).await.map_err(TempFail::Directory)?;
+                let by = proof::prove(&self.pool, &found, &attempt.claim.credential).await?;
+                rules::usable(found.state_elsewhere(), now)?;
+                let account = found.account.ok_or(Refusal::UserUnknown)?;
+                rules::admit(&account, attempt, now)?;
+                self.verified(account, by, attempt).await
+            }
+            Identity::Master { master, target } => {
+                let verdict = self.verify_master(&master, &target, attempt, now).await;
+                observe::master_login(&master, &target, attempt, &verdict);
+                verdict
+            }
+        }
+    }
+
+    /// A master user is somebody in a directory of master users. Their password, and their rules, come first; nothing is
+    /// looked up of the other user for somebody who is not who they say they are. What is found out is never kept for
+    /// another user.
+    async fn verify_master(
+        &self,
+        master: &Username,
+        target: &Username,
+        attempt: &Attempt,
+        now: SystemTime,
+    ) -> Result<Verified, Refusal> {
+        if !self.chain.has_masters() {
+            return Err(Refusal::AuthzDenied);
+        }
+        let service = &*attempt.service;
+        let masters =
+            self.chain.master(&Inquiry { user: master, service }).await.map_err(TempFail::Directory)?;
+        proof::prove_master(&self.pool, &masters, &attempt.claim.credential).await?;
+        rules::usable(masters.state_elsewhere(), now)?;
+        let account = masters.account.as_ref().ok_or(Refusal::UserUnknown)?;
+        rules::admit(account, attempt, now)?;
+        if account.nologin.is_some() {
+            return Err(Refusal::UserDisabled);
+        }
+        let master = account.user.clone();
+        let found =
+            self.chain.lookup(&Inquiry { user: target, service }).await.map_err(TempFail::Directory)?;
+        if found.several {
+            return Err(Refusal::TargetRefused(Target::Ambiguous));
+        }
+        // An alias must not lead past the list of targets, so both names have to be on it.
+        let allowed = |user: &Username| masters.may_be(user);
+        if !allowed(target) || found.account.as_ref().is_some_and(|account| !allowed(&account.user)) {
+            return Err(Refusal::TargetRefused(Target::NotAllowed));
+        }
+        let account = found.account.ok_or(Refusal::TargetRefused(Target::Unknown))?;
+        rules::admit_master(&account, attempt, now)?;
+        self.verified(account, By::Master(master), attempt).await
+    }
+
+    async fn verified(&self, account: Arc<Account>, by: By, attempt: &Attempt) -> Result<Verified, Refusal> {
+        let account = self.router.route(account, &attempt.hop).await.map_err(TempFail::Directory)?;
+        let typed = identity::typed(&attempt.claim, self.separator);
+        let original = (typed != account.user.as_str().as_bytes()).then(|| typed.into());
+        Ok(Verified { account, by, original })
     }
 
     fn normalise(&self, name: &[u8]) -> Result<Username, InvalidName> {

@@ -18,6 +18,27 @@ use crate::{
 pub(super) async fn prove(pool: &Pool, found: &Found<'_>, credential: &Credential) -> Result<By, Refusal> {
     let Credential::Password(password) = credential;
     let verdict = by_password(pool, found, password).await;
+    named(found, verdict)
+}
+
+/// The same for a master user, who has nothing but their own password: whoever finds one of another kind, made for one
+/// program, must not find it good for everybody's mail.
+///
+/// # Errors
+///
+/// As for others.
+pub(super) async fn prove_master(
+    pool: &Pool,
+    found: &Found<'_>,
+    credential: &Credential,
+) -> Result<(), Refusal> {
+    let Credential::Password(password) = credential;
+    let verdict = by_password(pool, found, password).await;
+    named(found, verdict).map(drop)
+}
+
+/// The verdict where there is somebody whom it is about.
+fn named(found: &Found<'_>, verdict: Result<By, Refusal>) -> Result<By, Refusal> {
     match verdict {
         Err(refusal) if refusal.is_temporary() => Err(refusal),
         Ok(_) | Err(_) if found.several => Err(Refusal::UserAmbiguous),
@@ -31,7 +52,7 @@ async fn by_password(pool: &Pool, found: &Found<'_>, password: &Secret) -> Resul
     // Neither can be right. Where passwords are compared here, both cost what a wrong password costs; no directory
     // is asked about them.
     let possible = !password.is_empty() && !password.expose().contains(&0);
-    match found.check().map_err(TempFail::Stored)? {
+    match found.check().map_err(TempFail::from)? {
         Check::Stored(stored) => {
             let matches = pool.verify(&stored, password).await.map_err(TempFail::Hashing)?;
             if matches && possible { Ok(By::Password) } else { Err(Refusal::PasswordMismatch) }

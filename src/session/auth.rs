@@ -239,6 +239,7 @@ impl Session {
             service: words::lossy(params.service.as_deref().unwrap_or_default(), words::SERVICE),
             remote: remote(params),
             session: params.session.as_deref().map(|text| words::lossy(text, SESSION)),
+            hop: words::hop(params),
         };
         let handle = self.requests.open(auth.id);
         Ok(self.advance(handle, now, mechanism.start(response), mechanism, context, now, out))
@@ -288,8 +289,8 @@ impl Session {
             Ok(Step::Claim(claim)) => {
                 // What a person does in between is their time, not ours.
                 self.requests.ask(handle, now);
-                let Context { service, remote, session } = context;
-                let attempt = Attempt { claim, mechanism, service, remote, session };
+                let Context { service, remote, session, hop } = context;
+                let attempt = Attempt { claim, mechanism, service, remote, session, hop };
                 Some(Question { handle, attempt })
             }
             Err(Breach) => {
@@ -323,6 +324,8 @@ impl Session {
                 mechanism: attempt.mechanism,
                 service: attempt.service.clone(),
                 session: attempt.session.clone(),
+                master: verified.master().cloned(),
+                original: verified.original().map(Box::from),
             };
             // Whoever claims the first of two would be given the other one's mail.
             if !self.shared.table.keep(self.connection, id, login, now) {
@@ -332,7 +335,7 @@ impl Session {
         if self.role == Role::Client && minor < 2 {
             reply::ok(out, id, account.user.as_ref(), Default::default());
         } else {
-            words::accept(out, id, account, &attempt.claim);
+            words::accept(out, id, verified, attempt);
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::{
     panic::AssertUnwindSafe,
     pin::pin,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use futures_util::FutureExt as _;
@@ -120,7 +120,7 @@ async fn decide(engine: Arc<Engine>, question: auth::Question, arrived: Instant)
     let auth::Question { handle, attempt } = question;
     let judged = {
         // A driver that panics must cost the request that it was asked about, not the others of this connection.
-        let judged = pin!(AssertUnwindSafe(engine.decide(&attempt)).catch_unwind());
+        let judged = pin!(AssertUnwindSafe(engine.decide(&attempt, SystemTime::now())).catch_unwind());
         within(engine.deadline(), judged).await
     };
     let decision = match judged {
@@ -220,9 +220,18 @@ impl Found {
 
 async fn look_up(engine: Arc<Engine>, question: master::Question) -> Found {
     let found = match &question {
-        master::Question::User { name, service, .. } | master::Question::Pass { name, service, .. } => {
+        master::Question::User { name, .. } | master::Question::Pass { name, .. } => {
             let started = Instant::now();
-            let looked = pin!(AssertUnwindSafe(engine.lookup(name, service)).catch_unwind());
+            let looked = async {
+                match &question {
+                    master::Question::Pass { name, service, hop, .. } => {
+                        engine.preview(name, service, hop, SystemTime::now()).await
+                    }
+                    master::Question::User { name, service, .. } => engine.lookup(name, service).await,
+                    master::Question::List { .. } | master::Question::Flush { .. } => Ok(None),
+                }
+            };
+            let looked = pin!(AssertUnwindSafe(looked).catch_unwind());
             let found = match within(engine.deadline(), looked).await {
                 Ok(Ok(found)) => found,
                 Ok(Err(_panic)) => Err(Unavailable::new("-", "the lookup panicked")),

@@ -64,6 +64,7 @@ pub(super) fn engine() -> Engine {
         domains: Vec::new(),
         fields: Vec::new(),
         kind: config::Kind::PasswdFile { file, default_scheme: None },
+        master: None,
         place: None,
     };
     let chain = Chain::open(&[people], None).unwrap();

@@ -40,18 +40,21 @@ fn render(template: &Template, user: &Username, encode: fn(&[u8], &mut String)) 
     for part in template.parts() {
         match part {
             Part::Literal(literal) => text.push_str(literal),
-            Part::Name(name) => {
-                let value = match name.as_str() {
-                    "user" => user.as_str(),
-                    "local" => user.local(),
-                    // The configuration lets no other name pass.
-                    _ => user.domain()?,
-                };
-                encode(value.as_bytes(), &mut text);
-            }
+            Part::Name(name) => encode(value(name, user)?.as_bytes(), &mut text),
+            // What stands in is a value as well, and no part of the filter or the DN.
+            Part::NameOr(name, other) => encode(value(name, user).unwrap_or(other).as_bytes(), &mut text),
         }
     }
     Some(text)
+}
+
+fn value<'u>(name: &str, user: &'u Username) -> Option<&'u str> {
+    match name {
+        "user" => Some(user.as_str()),
+        "local" => Some(user.local()),
+        // The configuration lets no other name pass.
+        _ => user.domain(),
+    }
 }
 
 fn hex(byte: u8, into: &mut String) {

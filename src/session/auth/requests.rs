@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use gatepost_protocol::dovecot::RequestId;
 
 use super::RESPONSE_TIMEOUT;
-use crate::{mechanism::Exchange, session::delay::Delayed};
+use crate::{decision::Hop, mechanism::Exchange, session::delay::Delayed};
 
 /// Names one request for the life of a connection, although a peer may use an id again once it is free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +50,7 @@ pub(super) struct Context {
     pub(super) service: Box<str>,
     pub(super) remote: Option<std::net::IpAddr>,
     pub(super) session: Option<Box<str>>,
+    pub(super) hop: Hop,
 }
 
 /// An exchange that was waiting for the remote's response, which has come.

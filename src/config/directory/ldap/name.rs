@@ -17,7 +17,7 @@ pub(super) fn template(text: &str) -> Result<Template, Wrong> {
     for part in template.parts() {
         match part {
             Part::Literal(literal) => filled.push_str(literal),
-            Part::Name(_) => filled.push(HOLE),
+            Part::Name(_) | Part::NameOr(..) => filled.push(HOLE),
         }
     }
     // A control character of the text itself would pass for a hole.

@@ -21,7 +21,7 @@ pub(super) fn filter(text: &str) -> Result<Template, Wrong> {
         match part {
             Part::Literal(literal) if literal.contains(HOLE) => return Err(unreadable()),
             Part::Literal(literal) => filled.push_str(literal),
-            Part::Name(_) => filled.push_str(HOLE),
+            Part::Name(_) | Part::NameOr(..) => filled.push_str(HOLE),
         }
     }
     let filter = read(&filled)?;
