@@ -63,6 +63,7 @@ pub(super) fn engine() -> Engine {
         name: "people".into(),
         domains: Vec::new(),
         fields: Vec::new(),
+        primary_password_services: None,
         kind: config::Kind::PasswdFile { file, default_scheme: None },
         master: None,
         place: None,
