@@ -1,5 +1,5 @@
-//! Who somebody is, and what becomes of that in real Dovecot 2.3 and 2.4: master users, other names, limits of mailboxes,
-//! mail that is not taken in, logins that go on elsewhere.
+//! Who somebody is, and what becomes of that in real Dovecot 2.3 and 2.4: master users, other names, limits of
+//! mailboxes, mail that is not taken in, logins that go on elsewhere.
 
 #![allow(
     clippy::unwrap_used,
@@ -265,6 +265,36 @@ fn a_login_goes_on_to_the_server_that_has_the_mail_and_no_further() {
             let said = String::from_utf8_lossy(&output.stdout).into_owned();
             assert!(said.contains(&host.to_string()) && !said.contains("proxy_maybe"), "{said}");
         }
+    }
+}
+
+#[test]
+fn mail_goes_on_to_the_server_that_has_the_mailbox() {
+    for (front, back) in [(Tree::bookworm(), Tree::trixie()), (Tree::trixie(), Tree::bookworm())] {
+        let (front, back) = (Place::new(&front), Place::new(&back));
+        let start = |place, lines: &str| {
+            let people = directory(place, "people", lines, "");
+            Gatepost::start_over(place, &Listener::dovecot(place), &people)
+        };
+        let away = format!("proxy host={} port=10024", back.address());
+        let here =
+            line(&front, "bert", "bert", "") + &line(&front, "off", "off", &format!("{away} active=no"));
+        let _one = start(&front, &(line(&front, "anna", "anna", &away) + &here));
+        let _two = start(&back, &["anna", "off"].map(|name| line(&back, name, name, "")).concat());
+        let proxy = "lmtp_proxy = yes\n";
+        let one = Dovecot::start_with(&front, &snippet(&front, proxy, proxy));
+        let _two = Dovecot::start(&back);
+        for (name, code) in [("anna", 250), ("bert", 250), ("nobody", 550), ("off", 250)] {
+            let reply = one.lmtp().send("sender@example.test", &format!("{name}@example.test"), "hello");
+            assert_eq!(reply.code, code, "{name}: {}", reply.text);
+        }
+        let arrived = |place: &Place, name: &str| place.outside(&format!("mail/{name}/Maildir/new")).exists();
+        assert!(arrived(&back, "anna") && !arrived(&front, "anna"));
+        assert!(arrived(&front, "bert") && !arrived(&back, "bert"));
+        assert!(
+            arrived(&back, "off") && !arrived(&front, "off"),
+            "that nobody logs in does not concern mail"
+        );
     }
 }
 
