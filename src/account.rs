@@ -129,6 +129,15 @@ pub struct Services {
 }
 
 impl Password {
+    /// The same, of the account with this name: what some schemes hash along with it.
+    #[must_use]
+    pub fn belonging_to(self, user: &str) -> Self {
+        match self {
+            Self::Stored(stored) => Self::Stored(stored.belonging_to(user)),
+            Self::Missing | Self::Bind(_) | Self::Elsewhere(_) | Self::Unusable(_) => self,
+        }
+    }
+
     /// The stored one, if it can be verified.
     pub const fn stored(&self) -> Option<&Stored> {
         match self {

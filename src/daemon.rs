@@ -65,7 +65,7 @@ where
     let shared = Shared::new(tokens, started)
         .map_err(|error| Failure::Io("random numbers", io::Error::other(error)))?;
     let shared = Arc::new(shared);
-    let current = Arc::new(Replaceable::new(&config)?);
+    let current = Arc::new(Replaceable::new(&config).await?);
     let mut terminate = on(SignalKind::terminate())?;
     let mut interrupt = on(SignalKind::interrupt())?;
     let mut hangup = on(SignalKind::hangup())?;
@@ -91,7 +91,11 @@ where
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
                 systemd::reloading();
-                match reload().map_err(Failure::Config).and_then(|loaded| current.replace(&loaded.config)) {
+                let replaced = match reload().map_err(Failure::Config) {
+                    Ok(loaded) => current.replace(&loaded.config).await,
+                    Err(failure) => Err(failure),
+                };
+                match replaced {
                     Ok(()) => tracing::info!("the configuration was read again; listeners stay as they are"),
                     Err(failure) => tracing::error!(%failure, "the new configuration is not taken; the running one stays"),
                 }
@@ -110,8 +114,8 @@ where
 }
 
 impl Replaceable {
-    fn new(config: &Config) -> Result<Self, Failure> {
-        let engine = Arc::new(engine(config)?);
+    async fn new(config: &Config) -> Result<Self, Failure> {
+        let engine = Arc::new(examined(config).await?);
         let watch = watch(&engine);
         Ok(Self {
             engines: Arc::new(ArcSwap::new(engine)),
@@ -120,8 +124,8 @@ impl Replaceable {
         })
     }
 
-    fn replace(&self, config: &Config) -> Result<(), Failure> {
-        let engine = Arc::new(engine(config)?);
+    async fn replace(&self, config: &Config) -> Result<(), Failure> {
+        let engine = Arc::new(examined(config).await?);
         let watch = watch(&engine);
         self.engines.store(engine);
         self.offer.store(Arc::new(offer(config)));
@@ -139,6 +143,15 @@ pub fn engine(config: &Config) -> Result<Engine, Failure> {
     let engine = Engine::new(chain, Arc::new(pool), Limits::default(), domain);
     let separator = config.sasl.master_user_separator;
     Ok(engine.with_separator(separator).with_proxy_self(config.server.proxy_self.clone()))
+}
+
+/// The same, after a look at what the directories say to their queries.
+async fn examined(config: &Config) -> Result<Engine, Failure> {
+    let engine = engine(config)?;
+    match engine.chain().examine().await {
+        Ok(_) => Ok(engine),
+        Err(misfits) => Err(Failure::Misfits(misfits)),
+    }
 }
 
 fn offer(config: &Config) -> Offer {

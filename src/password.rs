@@ -8,21 +8,32 @@
 //! it, never logs anybody in is decided before anything gets here, because LDAP binds and C strings go wrong there too.
 //!
 //! What cannot be verified here is an error ([`Unusable`], [`Unverified`]), never a mismatch and never a match: the
-//! caller answers with a temporary failure and tells the operator. Traditional and extended DES, `$2x$`, `$gy$`,
-//! `$7$`, `$sha1$`, `$md5$`, `$3$` and OTP are among these: they need the system's libcrypt, which needs `unsafe`.
+//! caller answers with a temporary failure and tells the operator. All that crypt(3) of Debian verifies is verified here
+//! too, without calling it: a library in C is one more thing that may be absent, or not safe to call from several threads.
 
 mod argon2;
 mod blf_crypt;
+mod cram_md5;
 mod decoy;
+mod des;
+mod des_crypt;
 mod digest;
+mod digest_md5;
 mod encoding;
+mod evidence;
 mod kind;
 pub mod limits;
 mod md5_crypt;
+mod otp;
+mod pbkdf2;
 mod plain;
 mod pool;
 mod scheme;
+mod scram;
+mod scrypt;
+mod sha1_crypt;
 mod sha_crypt;
+mod sun_md5;
 #[cfg(test)]
 mod tests;
 mod yescrypt;
@@ -32,8 +43,10 @@ use std::{fmt, sync::Arc};
 pub use self::{
     argon2::hash_new,
     decoy::Decoy,
+    evidence::{Evidence, Verdict},
     pool::{Pool, Unverified},
     scheme::Scheme,
+    scram::{ScramHash, Terms},
 };
 
 use self::kind::Kind;
@@ -59,6 +72,32 @@ impl Stored {
         let (scheme, encoding, text) = scheme::split(text, default)?;
         let material = encoding.decode(scheme, text)?;
         Ok(Self { scheme, kind: Arc::new(Kind::read(scheme, &material)?), decoy: false })
+    }
+
+    /// The same, as the password of an account of this name. DIGEST-MD5 has the name hashed into it and cannot be
+    /// verified without; all others do not care.
+    pub fn belonging_to(self, user: &str) -> Self {
+        match &*self.kind {
+            Kind::DigestMd5(digest) => Self { kind: Arc::new(Kind::DigestMd5(digest.of(user))), ..self },
+            Kind::Argon2(_)
+            | Kind::BlfCrypt(_)
+            | Kind::CramMd5(_)
+            | Kind::DesCrypt(_)
+            | Kind::Digest(_)
+            | Kind::Locked
+            | Kind::Md5Crypt(_)
+            | Kind::Otp(_)
+            | Kind::Pbkdf2(_)
+            | Kind::Plain(_)
+            | Kind::Scram(_)
+            | Kind::Scrypt(_)
+            | Kind::Sha1Crypt(_)
+            | Kind::ShaCrypt(_)
+            | Kind::SunMd5(_)
+            | Kind::Yescrypt(_) => self,
+            #[cfg(test)]
+            Kind::Probe(_) => self,
+        }
     }
 
     /// The scheme it was stored under.

@@ -10,20 +10,27 @@
     reason = "a test stops where something is not as it should be"
 )]
 
-use std::{collections::BTreeMap, sync::Mutex, thread};
+use std::{sync::Mutex, thread};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use gatepost::password::{Scheme, Stored, Unusable};
 
 const VECTORS: &str = include_str!("vectors/password-schemes.tsv");
 
-/// Rows of schemes that are verified here, and rows of schemes that are not.
-const VERIFIED: usize = 372;
-const UNSUPPORTED: usize = 200;
+/// Rows that are verified here: all but those of [`UNSUPPORTED`].
+const VERIFIED: usize = 563;
+
+/// Schemes that are not, with their rows and the reason, written down by name so that none can drop out unseen.
+///
+/// LANMAN, NTLM, RPA and SKEY have no rows: the Dovecot that made the others does not know them any more.
+const UNSUPPORTED: [(&str, usize, &str); 1] =
+    [("PLAIN-TRUNC", 9, "doveadm writes it without the length that Dovecot then misses when it verifies")];
 
 struct Row {
     name: String,
+    label: String,
     password: Vec<u8>,
+    user: String,
     stored: Vec<u8>,
     verified_by_dovecot: bool,
 }
@@ -34,7 +41,9 @@ fn rows() -> Vec<Row> {
         assert_eq!(fields.len(), 8, "{line}");
         Row {
             name: format!("{} {}", fields[0], fields[1]),
+            label: fields[1].to_owned(),
             password: STANDARD.decode(fields[2]).unwrap(),
+            user: fields[3].to_owned(),
             stored: STANDARD.decode(fields[4]).unwrap(),
             verified_by_dovecot: fields[6] == "verified",
         }
@@ -42,12 +51,13 @@ fn rows() -> Vec<Row> {
     VECTORS.lines().filter(|line| !line.starts_with('#')).map(row).collect()
 }
 
-/// Another password, different where every scheme still looks: bcrypt ignores what comes after 72 bytes.
-fn changed(password: &[u8]) -> Vec<u8> {
+/// Another password, different where every scheme still looks: DES ignores what comes after 8 bytes, bcrypt after 72, and
+/// the defect of `$2x$` hides a byte before one that is negative.
+fn changed(password: &[u8], label: &str) -> Vec<u8> {
     let mut password = password.to_vec();
     match password.first_mut() {
-        Some(first) => *first ^= 2,
-        None => password.push(b'x'),
+        Some(first) if !label.starts_with("bcrypt2x") => *first ^= 2,
+        _ => password.insert(0, b'x'),
     }
     password
 }
@@ -56,7 +66,7 @@ fn changed(password: &[u8]) -> Vec<u8> {
 fn every_hash_of_a_supported_scheme_verifies_and_every_other_is_unknown() {
     let rows = rows();
     let verified = Mutex::new(0);
-    let unsupported = Mutex::new(BTreeMap::new());
+    let unsupported = Mutex::new(UNSUPPORTED.map(|(scheme, _, _)| (scheme, 0)));
     let queue = Mutex::new(rows.iter());
     thread::scope(|scope| {
         for _ in 0..thread::available_parallelism().unwrap().get() {
@@ -65,13 +75,18 @@ fn every_hash_of_a_supported_scheme_verifies_and_every_other_is_unknown() {
                     let Some(row) = queue.lock().unwrap().next() else { return };
                     match Stored::parse(&row.stored, Scheme::Crypt) {
                         Ok(stored) => {
+                            let stored = stored.belonging_to(&row.user);
                             assert!(row.verified_by_dovecot, "{}", row.name);
                             assert_eq!(stored.matches(&row.password), Ok(true), "{}", row.name);
-                            assert_eq!(stored.matches(&changed(&row.password)), Ok(false), "{}", row.name);
+                            let other = changed(&row.password, &row.label);
+                            assert_eq!(stored.matches(&other), Ok(false), "{}", row.name);
                             *verified.lock().unwrap() += 1;
                         }
                         Err(Unusable::UnknownScheme { scheme }) => {
-                            *unsupported.lock().unwrap().entry(scheme).or_insert(0) += 1;
+                            assert!(!row.verified_by_dovecot, "{}", row.name);
+                            let mut unsupported = unsupported.lock().unwrap();
+                            let entry = unsupported.iter_mut().find(|(known, _)| *known == scheme);
+                            entry.unwrap_or_else(|| panic!("{}: {scheme}", row.name)).1 += 1;
                         }
                         Err(other) => panic!("{}: {other}", row.name),
                     }
@@ -80,30 +95,8 @@ fn every_hash_of_a_supported_scheme_verifies_and_every_other_is_unknown() {
         }
     });
     assert_eq!(*verified.lock().unwrap(), VERIFIED);
-    // What is not supported is written down here by name, so that a scheme cannot drop out unseen.
-    let expected = BTreeMap::from([
-        ("CRAM-MD5", 15),
-        ("CRYPT with $2x$ (bcrypt with a known defect)", 9),
-        ("CRYPT with $3$ (NT hash)", 9),
-        ("CRYPT with $7$ (scrypt)", 9),
-        ("CRYPT with $gy$ (GOST yescrypt)", 9),
-        ("CRYPT with $md5 (SunMD5)", 9),
-        ("CRYPT with $sha1$", 9),
-        ("CRYPT with _ (extended DES)", 9),
-        ("CRYPT without a $prefix$ (traditional DES)", 9),
-        ("DES-CRYPT", 9),
-        ("DIGEST-MD5", 15),
-        ("HMAC-MD5", 15),
-        ("OTP", 9),
-        ("PBKDF2", 16),
-        ("PLAIN-MD4", 15),
-        ("PLAIN-TRUNC", 9),
-        ("SCRAM-SHA-1", 9),
-        ("SCRAM-SHA-256", 16),
-    ]);
-    assert_eq!(*unsupported.lock().unwrap(), expected);
-    assert_eq!(expected.values().sum::<usize>(), UNSUPPORTED);
-    assert_eq!(rows.len(), VERIFIED + UNSUPPORTED);
+    assert_eq!(*unsupported.lock().unwrap(), UNSUPPORTED.map(|(scheme, rows, _)| (scheme, rows)));
+    assert_eq!(rows.len(), VERIFIED + UNSUPPORTED.iter().map(|(_, rows, _)| rows).sum::<usize>());
 }
 
 /// Padding is the one part that a base64 text may lose.
@@ -116,6 +109,7 @@ fn a_hash_cut_off_anywhere_does_not_verify() {
         let text = text.strip_suffix(b"=").unwrap_or(text);
         for end in 0..text.len() {
             let Ok(stored) = Stored::parse(&text[..end], Scheme::Crypt) else { continue };
+            let stored = stored.belonging_to(&row.user);
             match scheme {
                 // A password cut off is another password, and argon2 is too slow to try at every byte.
                 "PLAIN" | "CLEAR" | "CLEARTEXT" | "ARGON2I" | "ARGON2ID" => {}

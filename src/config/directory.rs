@@ -8,6 +8,7 @@ use super::{
     domain::DomainPattern,
     master::{Master, master},
     problem::{Place, Wrong, quoted},
+    query::Dialect,
     reader::Reader,
     secret::secret,
     server::Server,
@@ -15,6 +16,9 @@ use super::{
     template::Template,
     tree::Spot,
 };
+
+pub mod ldap;
+pub mod sql;
 
 /// One `[[directory]]`.
 #[derive(Debug)]
@@ -44,6 +48,10 @@ pub enum Kind {
         /// `file`: the database. Absolute. Default: `users.db` in the state directory.
         file: PathBuf,
     },
+    /// `mysql`, `postgres`, and `sqlite` with a `user_query`: tables of somebody else.
+    Sql(Box<sql::Sql>),
+    /// `ldap`: the entries of a directory server.
+    Ldap(Box<ldap::Ldap>),
     /// `passwd-file`: Dovecot's format, one user a line.
     PasswdFile {
         /// `file`: absolute.
@@ -73,15 +81,20 @@ impl Directory {
 #[derive(Clone, Copy)]
 enum Type {
     Sqlite,
+    Server(Dialect),
+    Ldap,
     PasswdFile,
     Static,
 }
 
-const TYPES: &[(&str, Type)] =
-    &[("sqlite", Type::Sqlite), ("passwd-file", Type::PasswdFile), ("static", Type::Static)];
-
-/// Types that have a name, and no code in this version.
-const LATER: &[&str] = &["mysql", "postgres", "ldap"];
+const TYPES: &[(&str, Type)] = &[
+    ("sqlite", Type::Sqlite),
+    ("mysql", Type::Server(Dialect::MySql)),
+    ("postgres", Type::Server(Dialect::Postgres)),
+    ("ldap", Type::Ldap),
+    ("passwd-file", Type::PasswdFile),
+    ("static", Type::Static),
+];
 
 /// Reads all `[[directory]]`.
 pub(super) fn directories(
@@ -130,7 +143,7 @@ fn directory(
     server: &Server,
     around: &Surroundings,
 ) -> Option<Directory> {
-    let kind = reader.one_of("type", TYPES, LATER);
+    let kind = reader.one_of("type", TYPES, &[]);
     reader.need("type", "write what it is, as in type = \"sqlite\"");
     let domains = domains(&mut reader);
     let fields = reader.table("fields").free(field_name, |text| field(text, kind));
@@ -139,8 +152,22 @@ fn directory(
     // Without a type nobody knows which keys belong here.
     let kind = match kind? {
         Type::Sqlite => {
-            let file = reader.path("file").unwrap_or_else(|| server.state_dir.join(USERS_DB));
-            Some(Kind::Sqlite { file })
+            let file = reader.path("file");
+            if reader.has("user_query") {
+                reader.need("file", "write the path of the database that user_query is for");
+                sql::file(&mut reader, file).map(|sql| Kind::Sql(Box::new(sql)))
+            } else {
+                let file = file.unwrap_or_else(|| server.state_dir.join(USERS_DB));
+                Some(Kind::Sqlite { file })
+            }
+        }
+        Type::Server(dialect) => {
+            let sql = sql::server(&mut reader, dialect, around.credentials_dir.as_deref());
+            sql.map(|sql| Kind::Sql(Box::new(sql)))
+        }
+        Type::Ldap => {
+            let ldap = ldap::ldap(&mut reader, &fields, scheme, around);
+            ldap.map(|ldap| Kind::Ldap(Box::new(ldap)))
         }
         Type::PasswdFile => {
             let file = reader.path("file");

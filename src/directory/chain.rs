@@ -236,6 +236,22 @@ impl Chain {
         names
     }
 
+    /// Looks whether the directories answer, all at once. Gives those that do not.
+    ///
+    /// # Errors
+    ///
+    /// Those that answer, and where what the configuration says does not fit to what is there.
+    pub async fn examine(&self) -> Result<Vec<Unavailable>, Vec<Misfit>> {
+        let (mut unavailable, mut misfits) = (Vec::new(), Vec::new());
+        for examined in join_all(self.directories.iter().map(Directory::examine)).await {
+            match examined {
+                Ok(silent) => unavailable.extend(silent),
+                Err(misfit) => misfits.push(misfit),
+            }
+        }
+        if misfits.is_empty() { Ok(unavailable) } else { Err(misfits) }
+    }
+
     /// Looks after what can change, for as long as the daemon runs.
     pub async fn watch(self) {
         join_all(self.directories.iter().cloned().map(Directory::watch)).await;

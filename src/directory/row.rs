@@ -40,8 +40,9 @@ pub(super) struct Row<'a> {
 pub(super) enum Audience {
     /// A column of a query: `uid`, `gid`, `home`, `userdb_*` and the reserved names are used, the rest is there for
     /// templates.
-    #[allow(dead_code, reason = "the directories that ask by a query of the operator are yet to come")]
     Column,
+    /// Templates only, whatever its name: an attribute of an entry, where `uid` is a login name and `host` a machine.
+    Attribute,
     /// The login process, unless reserved or `userdb_*`: an extra field of a passwd file.
     Passdb,
     /// The mail process.

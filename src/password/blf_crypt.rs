@@ -1,6 +1,7 @@
-//! bcrypt: `$2a$`, `$2b$`, `$2y$`, one function under three names.
+//! bcrypt: `$2a$`, `$2b$`, `$2y$`, one function under three names, and `$2x$`.
 //!
-//! `$2x$` marks hashes made by a defective implementation, which is not in this one. For `$2a$`, Dovecot's own code
+//! `$2x$` marks hashes made by an implementation that took bytes above 127 for negative numbers, by which a password may
+//! lose up to three characters before each of them. For `$2a$`, Dovecot's own code
 //! changes the result of some passwords that contain the byte 0xff, which that defect confused with others; such a
 //! password does not match here.
 
@@ -17,24 +18,29 @@ use super::{
 /// Bytes of a password that count; bcrypt ignores the rest. With the NUL at its end if that is still among them.
 const PASSWORD_BYTES: usize = 72;
 
-/// `"$2" ("a" / "b" / "y") "$" cost "$" salt digest`: two digits, then 22 and 31 of bcrypt's own base64.
+/// `"$2" ("a" / "b" / "x" / "y") "$" cost "$" salt digest`: two digits, then 22 and 31 of bcrypt's own base64.
 pub(super) struct BlfCrypt {
     cost: u32,
+    /// `$2x$`
+    defective: bool,
     salt: [u8; 16],
     digest: Zeroizing<[u8; 23]>,
 }
 
 impl BlfCrypt {
     pub(super) fn read(scheme: Scheme, text: &[u8]) -> Result<Self, Unusable> {
-        let expected = "$2a$, $2b$ or $2y$, <two digits from 04 to 31>$<53 digits>";
+        let expected = "$2a$, $2b$, $2x$ or $2y$, <two digits from 04 to 31>$<53 digits>";
         let malformed = Unusable::Malformed { scheme: scheme.name(), expected };
-        if text.starts_with(b"$2x$") {
-            return Err(Unusable::UnknownScheme {
-                scheme: "BLF-CRYPT with $2x$ (bcrypt with a known defect)",
-            });
-        }
-        let [b'$', b'2', b'a' | b'b' | b'y', b'$', tens @ b'0'..=b'9', ones @ b'0'..=b'9', b'$', rest @ ..] =
-            text
+        let [
+            b'$',
+            b'2',
+            variant @ (b'a' | b'b' | b'x' | b'y'),
+            b'$',
+            tens @ b'0'..=b'9',
+            ones @ b'0'..=b'9',
+            b'$',
+            rest @ ..,
+        ] = text
         else {
             return Err(malformed);
         };
@@ -43,7 +49,7 @@ impl BlfCrypt {
         let salt = decode(salt).ok_or(malformed)?;
         let digest = decode(digest).ok_or(malformed)?;
         match cost {
-            4..=limits::BLF_CRYPT_COST => Ok(Self { cost, salt: *salt, digest }),
+            4..=limits::BLF_CRYPT_COST => Ok(Self { cost, defective: *variant == b'x', salt: *salt, digest }),
             ..=31 if cost > limits::BLF_CRYPT_COST => {
                 Err(Unusable::TooExpensive { scheme: scheme.name(), parameter: "cost" })
             }
@@ -60,6 +66,8 @@ impl Hash for BlfCrypt {
             *to = from;
         }
         let key = key.get(..(length + 1).min(PASSWORD_BYTES)).ok_or(Broken)?;
+        let worn = self.defective.then(|| wear(key));
+        let key = worn.as_ref().map_or(key, |worn| worn.as_slice());
         let digest = Zeroizing::new(::bcrypt::bcrypt(self.cost, self.salt, key));
         Ok(digest.iter().as_slice().get(..23).ok_or(Broken)?.ct_eq(self.digest.as_slice()).into())
     }
@@ -73,8 +81,24 @@ impl Hash for BlfCrypt {
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {
-        Ok(Kind::BlfCrypt(Self { cost: self.cost, salt: *random()?, digest: random()? }))
+        let (salt, digest) = (*random()?, random()?);
+        Ok(Kind::BlfCrypt(Self { cost: self.cost, defective: self.defective, salt, digest }))
     }
+}
+
+/// The key of 18 words that the defective implementation made of a key: its bytes over and over again, four to a word,
+/// where a negative one sets all bits before it.
+fn wear(key: &[u8]) -> Zeroizing<[u8; PASSWORD_BYTES]> {
+    let mut bytes = key.iter().cycle();
+    let mut worn = Zeroizing::new([0; PASSWORD_BYTES]);
+    for word in worn.chunks_exact_mut(4) {
+        let value = bytes.by_ref().take(4).fold(0_u32, |value, &byte| {
+            let sign = if byte < 0x80 { 0 } else { 0xffff_ff00 };
+            value << 8 | sign | u32::from(byte)
+        });
+        word.copy_from_slice(&value.to_be_bytes());
+    }
+    worn
 }
 
 /// bcrypt's base64, which has no stray bits, as in crypt(3).

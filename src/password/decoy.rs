@@ -48,7 +48,7 @@ mod tests {
     use crate::password::Cost;
 
     /// One of each hash function.
-    const SEEN: [&[u8]; 11] = [
+    const SEEN: [&[u8]; 23] = [
         b"{PLAIN}secret",
         b"{PLAIN-MD5}5ebe2294ecd0e0f08eab7690d2a6ee69",
         b"{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=",
@@ -58,12 +58,24 @@ mod tests {
         b"{BLF-CRYPT}$2y$05$oyubdtvKknJTnCorl../eewa/44SrxmpkQWhjHQy.HDxe2l7q.HyW",
         b"{CRYPT}$5$rounds=1500$saltsaltsaltsalt$/zEc0IO4lyS9V1Ih0ImynySJZY0kUSMp0bLrvRLdyeD",
         b"{CRYPT}$6$saltsalt$TVLlQcbpFVof5W3Yz4DTP6gRstiNuHwwTt6GLc1E5n0U0aDehy0S5knV8wiOQSpT0Y77vwPZN.Pq.H91p5hVO1",
+        b"{CRAM-MD5}cd3ba7deaad6e5ca23448ba42e379747a9e0f7f1fbc00c8a81bbaac395731b56",
+        b"{CRYPT}$2x$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a",
+        b"{CRYPT}$3$$878d8014606cda29677a44efa1353fc7",
+        b"{CRYPT}$7$CU..../....SodiumChloride$SgDhJBZvaSDBMst5B70Nz13SP83yo8VuHlxDcyI3x22",
+        b"{CRYPT}$gy$j9T$F5Jx5fExrKuPp53xLKQ..1$uE5FcoxTz78xZpMZkpTmj/0MogyeNUSLIjdCxpQjz.8",
+        b"{CRYPT}$md5$rounds=100$saltsalt$$LCuOjfEQqtzZGOlss88Pe/",
+        b"{CRYPT}$sha1$1000$saltsalt$Afd9xS7u8w4h.ywETK2u0ha2i2TG",
+        b"{CRYPT}_J9..rasmz0.F/jqjWck",
+        b"{DES-CRYPT}sSDZniAFZ9aXE",
+        b"{OTP}sha1 1024 f8a58f89ee96d43f f2beaa14f5843c59",
+        b"{SCRAM-SHA-256}4096,nlTHw+0il1o99qAVxl7kTw==,r7RFzH7RbjAv2izJ0p3zKJCqO93uOTyIxDfySwzTT/o=,0pohWniH1mn3+wmfCOizhyxBI7epIYB0L/EUcvga8eQ=",
+        b"{DIGEST-MD5}12ba4deb9b8a3562d770873c7138569b",
         b"{CRYPT}$y$j75$saltsaltsalt$jyf/lxrpdyAIshWRo1x5DRC6KIE7sNRRtjcomR3PgHA",
         b"{ARGON2I}$argon2i$v=19$m=32768,t=4,p=1$ovklkxKHl2cKLOCOlnVrPA$hH5q5Aa8Kd+c+Iejf2G2PZIkRXbH5rUNFYKlUYgJ/TY",
     ];
 
     fn stored(text: &[u8]) -> Stored {
-        Stored::parse(text, Scheme::Plain).unwrap()
+        Stored::parse(text, Scheme::Plain).unwrap().belonging_to("user@ex.test")
     }
 
     #[test]

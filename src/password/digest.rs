@@ -1,5 +1,6 @@
-//! One round of MD5, SHA-1, SHA-256 or SHA-512, with a salt after the password or without.
+//! One round of MD4, MD5, SHA-1, SHA-256 or SHA-512, with a salt after the password or without.
 
+use md4::Md4;
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Sha256, Sha512};
@@ -15,7 +16,10 @@ use super::{
 /// A hash function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Algorithm {
+    Md4,
     Md5,
+    /// MD4 over each byte and a zero byte after it: the password in UTF-16, as libxcrypt makes it of Latin-1.
+    Nt,
     Sha1,
     Sha256,
     Sha512,
@@ -25,7 +29,7 @@ impl Algorithm {
     /// Length of its digest in bytes.
     const fn length(self) -> usize {
         match self {
-            Self::Md5 => 16,
+            Self::Md4 | Self::Md5 | Self::Nt => 16,
             Self::Sha1 => 20,
             Self::Sha256 => 32,
             Self::Sha512 => 64,
@@ -34,7 +38,9 @@ impl Algorithm {
 
     const fn name(self) -> &'static str {
         match self {
+            Self::Md4 => "md4",
             Self::Md5 => "md5",
+            Self::Nt => "nt",
             Self::Sha1 => "sha1",
             Self::Sha256 => "sha256",
             Self::Sha512 => "sha512",
@@ -74,7 +80,12 @@ impl Digest {
 impl Hash for Digest {
     fn matches(&self, password: &[u8]) -> Result<bool, Broken> {
         Ok(match self.algorithm {
+            Algorithm::Md4 => self.hashes_to::<Md4>(password),
             Algorithm::Md5 => self.hashes_to::<Md5>(password),
+            Algorithm::Nt => {
+                let wide: Wiped = Zeroizing::new(password.iter().flat_map(|&byte| [byte, 0]).collect());
+                self.hashes_to::<Md4>(&wide)
+            }
             Algorithm::Sha1 => self.hashes_to::<Sha1>(password),
             Algorithm::Sha256 => self.hashes_to::<Sha256>(password),
             Algorithm::Sha512 => self.hashes_to::<Sha512>(password),

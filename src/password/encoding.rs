@@ -62,18 +62,23 @@ enum Form {
 impl Scheme {
     fn form(self) -> Form {
         match self {
-            Self::LdapMd5 | Self::PlainMd5 => Form::Digest(16),
+            Self::DigestMd5 | Self::LdapMd5 | Self::PlainMd4 | Self::PlainMd5 => Form::Digest(16),
             Self::Sha1 => Form::Digest(20),
-            Self::Sha256 => Form::Digest(32),
+            Self::CramMd5 | Self::Sha256 => Form::Digest(32),
             Self::Sha512 => Form::Digest(64),
             Self::Smd5 | Self::Ssha | Self::Ssha256 | Self::Ssha512 => Form::DigestAndSalt,
             Self::Argon2i
             | Self::Argon2id
             | Self::BlfCrypt
             | Self::Crypt
+            | Self::DesCrypt
             | Self::Md5
             | Self::Md5Crypt
+            | Self::Otp
+            | Self::Pbkdf2
             | Self::Plain
+            | Self::ScramSha1
+            | Self::ScramSha256
             | Self::Sha256Crypt
             | Self::Sha512Crypt => Form::Text,
         }
@@ -111,6 +116,12 @@ const CRYPT64: &[u8; 64] = b"./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklm
 /// The value of one digit of crypt(3)'s base64.
 pub(super) fn crypt64_digit(digit: u8) -> Option<u32> {
     CRYPT64.iter().position(|&known| known == digit).and_then(|value| u32::try_from(value).ok())
+}
+
+/// The digit of crypt(3)'s base64 for the lowest six bits of `value`.
+pub(super) fn crypt64_letter(value: u64) -> u8 {
+    let [.., six] = value.to_be_bytes();
+    CRYPT64.get(usize::from(six & 0x3f)).copied().unwrap_or_default()
 }
 
 /// Decodes crypt(3)'s base64: its own alphabet, the least significant six bits first, no padding, no stray bits.

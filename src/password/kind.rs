@@ -6,11 +6,20 @@ use super::{
     Broken, Cost, Scheme, Unusable,
     argon2::Argon2,
     blf_crypt::BlfCrypt,
+    cram_md5::CramMd5,
+    des_crypt::DesCrypt,
     digest::{Algorithm, Digest},
-    encoding::Encoding,
+    digest_md5::DigestMd5,
+    encoding::{Encoding, hex},
     md5_crypt::Md5Crypt,
+    otp::Otp,
+    pbkdf2::Pbkdf2,
     plain::Plain,
+    scram::{Scram, ScramHash},
+    scrypt::Scrypt,
     sha_crypt::ShaCrypt,
+    sha1_crypt::Sha1Crypt,
+    sun_md5::SunMd5,
     yescrypt::Yescrypt,
 };
 
@@ -18,12 +27,21 @@ use super::{
 pub(super) enum Kind {
     Argon2(Argon2),
     BlfCrypt(BlfCrypt),
+    CramMd5(CramMd5),
+    DesCrypt(DesCrypt),
     Digest(Digest),
+    DigestMd5(DigestMd5),
     /// `!` or `*` at the head of a hash or in its place: no password matches.
     Locked,
     Md5Crypt(Md5Crypt),
+    Otp(Otp),
+    Pbkdf2(Pbkdf2),
     Plain(Plain),
+    Scram(Scram),
+    Scrypt(Scrypt),
+    Sha1Crypt(Sha1Crypt),
     ShaCrypt(ShaCrypt),
+    SunMd5(SunMd5),
     Yescrypt(Yescrypt),
     #[cfg(test)]
     Probe(super::pool::Probe),
@@ -60,6 +78,7 @@ impl Kind {
             // Dovecot has no match either for an empty hash, nor for one that was locked the way of shadow files.
             Scheme::BlfCrypt
             | Scheme::Crypt
+            | Scheme::DesCrypt
             | Scheme::Md5Crypt
             | Scheme::Sha256Crypt
             | Scheme::Sha512Crypt
@@ -69,7 +88,15 @@ impl Kind {
             }
             Scheme::Argon2i | Scheme::Argon2id => Argon2::read(scheme, material).map(Self::Argon2),
             Scheme::BlfCrypt => BlfCrypt::read(scheme, material).map(Self::BlfCrypt),
-            Scheme::Crypt | Scheme::Sha256Crypt | Scheme::Sha512Crypt => Self::read_crypt(scheme, material),
+            Scheme::CramMd5 => CramMd5::read(material)
+                .map(Self::CramMd5)
+                .ok_or(Unusable::Malformed { scheme: scheme.name(), expected: "64 hex digits" }),
+            Scheme::Crypt | Scheme::DesCrypt | Scheme::Sha256Crypt | Scheme::Sha512Crypt => {
+                Self::read_crypt(scheme, material)
+            }
+            Scheme::DigestMd5 => DigestMd5::read(material)
+                .map(Self::DigestMd5)
+                .ok_or(Unusable::Malformed { scheme: scheme.name(), expected: "32 hex digits" }),
             Scheme::LdapMd5 | Scheme::PlainMd5 => unsalted(scheme, Algorithm::Md5, material),
             Scheme::Md5 if material.starts_with(b"$1$") => {
                 Md5Crypt::read(scheme, material).map(Self::Md5Crypt)
@@ -79,7 +106,12 @@ impl Kind {
                 unsalted(scheme, Algorithm::Md5, &digest)
             }
             Scheme::Md5Crypt => Md5Crypt::read(scheme, material).map(Self::Md5Crypt),
+            Scheme::Otp => Otp::read(scheme, material).map(Self::Otp),
+            Scheme::Pbkdf2 => Pbkdf2::read(scheme, material).map(Self::Pbkdf2),
             Scheme::Plain => Ok(Self::Plain(Plain::new(material))),
+            Scheme::PlainMd4 => unsalted(scheme, Algorithm::Md4, material),
+            Scheme::ScramSha1 => Scram::read(scheme, ScramHash::Sha1, material).map(Self::Scram),
+            Scheme::ScramSha256 => Scram::read(scheme, ScramHash::Sha256, material).map(Self::Scram),
             Scheme::Sha1 => unsalted(scheme, Algorithm::Sha1, material),
             Scheme::Sha256 => unsalted(scheme, Algorithm::Sha256, material),
             Scheme::Sha512 => unsalted(scheme, Algorithm::Sha512, material),
@@ -93,25 +125,28 @@ impl Kind {
     /// By the prefix, as crypt(3) does. Only prefixes from our own table are named in the error: of a DES hash, the
     /// first bytes are the salt.
     fn read_crypt(scheme: Scheme, material: &[u8]) -> Result<Self, Unusable> {
-        let unknown = |scheme| Err(Unusable::UnknownScheme { scheme });
+        let unknown = Err(Unusable::UnknownScheme { scheme: "CRYPT with an unknown $prefix$" });
         let mut fields = material.splitn(3, |&byte| byte == b'$');
         match (fields.next(), fields.next(), fields.next()) {
             (Some(b""), Some(id), Some(_)) => match id {
                 b"1" => Md5Crypt::read(scheme, material).map(Self::Md5Crypt),
-                b"2a" | b"2b" | b"2y" => BlfCrypt::read(scheme, material).map(Self::BlfCrypt),
+                b"2a" | b"2b" | b"2x" | b"2y" => BlfCrypt::read(scheme, material).map(Self::BlfCrypt),
+                b"3" => {
+                    let digest = material.strip_prefix(b"$3$$").and_then(hex).unwrap_or_default();
+                    unsalted(scheme, Algorithm::Nt, &digest)
+                }
                 b"5" | b"6" => ShaCrypt::read(scheme, material).map(Self::ShaCrypt),
-                b"y" => Yescrypt::read(scheme, material).map(Self::Yescrypt),
+                b"7" => Scrypt::read(scheme, material).map(Self::Scrypt),
+                b"gy" | b"y" => Yescrypt::read(scheme, material).map(Self::Yescrypt),
                 b"argon2i" | b"argon2id" => Argon2::read(scheme, material).map(Self::Argon2),
-                b"2x" => unknown("CRYPT with $2x$ (bcrypt with a known defect)"),
-                b"3" => unknown("CRYPT with $3$ (NT hash)"),
-                b"7" => unknown("CRYPT with $7$ (scrypt)"),
-                b"gy" => unknown("CRYPT with $gy$ (GOST yescrypt)"),
-                b"sha1" => unknown("CRYPT with $sha1$"),
-                _ if id.starts_with(b"md5") => unknown("CRYPT with $md5 (SunMD5)"),
-                _ => unknown("CRYPT with an unknown $prefix$"),
+                b"sha1" => Sha1Crypt::read(scheme, material).map(Self::Sha1Crypt),
+                _ if id == b"md5" || id.starts_with(b"md5,") => {
+                    SunMd5::read(scheme, material).map(Self::SunMd5)
+                }
+                _ => unknown,
             },
-            (Some([b'_', ..]), None, _) => unknown("CRYPT with _ (extended DES)"),
-            _ => unknown("CRYPT without a $prefix$ (traditional DES)"),
+            (_, None, _) => DesCrypt::read(scheme, material).map(Self::DesCrypt),
+            _ => unknown,
         }
     }
 
@@ -120,11 +155,20 @@ impl Kind {
         match self {
             Self::Argon2(hash) => hash,
             Self::BlfCrypt(hash) => hash,
+            Self::CramMd5(hash) => hash,
+            Self::DesCrypt(hash) => hash,
             Self::Digest(hash) => hash,
+            Self::DigestMd5(hash) => hash,
             Self::Locked => &Locked,
             Self::Md5Crypt(hash) => hash,
+            Self::Otp(hash) => hash,
+            Self::Pbkdf2(hash) => hash,
             Self::Plain(hash) => hash,
+            Self::Scram(hash) => hash,
+            Self::Scrypt(hash) => hash,
+            Self::Sha1Crypt(hash) => hash,
             Self::ShaCrypt(hash) => hash,
+            Self::SunMd5(hash) => hash,
             Self::Yescrypt(hash) => hash,
             #[cfg(test)]
             Self::Probe(hash) => hash,

@@ -16,6 +16,11 @@ impl Plain {
     pub(super) fn new(password: &[u8]) -> Self {
         Self(Zeroizing::new(password.to_vec()))
     }
+
+    /// The password.
+    pub(super) fn expose(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl Hash for Plain {

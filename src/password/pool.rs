@@ -14,7 +14,7 @@ use tokio::{
 #[cfg(test)]
 pub(super) use self::tests::Probe;
 
-use super::{Broken, Cost, Stored};
+use super::{Broken, Cost, Evidence, Stored, Verdict};
 
 /// Slow verifications that may wait, per thread, on top of those that run: a second or two of new hashes, five or so of
 /// Dovecot's own. After that a mail client has given up.
@@ -65,15 +65,32 @@ impl Pool {
             Cost::Cheap => return Ok(stored.matches(password.expose())?),
             Cost::Slow { memory_kib } => memory_kib,
         };
+        let (stored, password) = (stored.clone(), Secret::new(password.expose().to_vec()));
+        self.run(memory_kib, move || stored.matches(password.expose())).await
+    }
+
+    /// What `evidence` proves about the stored password, in place or not like [`Self::verify`].
+    pub async fn judge(&self, stored: &Stored, evidence: &Arc<Evidence>) -> Result<Verdict, Unverified> {
+        let memory_kib = match stored.cost_of(evidence) {
+            Cost::Cheap => return Ok(stored.proven_by(evidence)?),
+            Cost::Slow { memory_kib } => memory_kib,
+        };
+        let (stored, evidence) = (stored.clone(), Arc::clone(evidence));
+        self.run(memory_kib, move || stored.proven_by(&evidence)).await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        memory_kib: u32,
+        work: impl FnOnce() -> Result<T, Broken> + Send + 'static,
+    ) -> Result<T, Unverified> {
         if memory_kib > self.memory_kib {
             return Err(Unverified::TooExpensive);
         }
         let permits = self.enter(memory_kib).await?;
-        let stored = stored.clone();
-        let password = Secret::new(password.expose().to_vec());
         let hash = task::spawn_blocking(move || {
             let _held_while_it_runs = permits;
-            stored.matches(password.expose())
+            work()
         });
         // A defect in a hash function ends its own thread's work, not the daemon.
         Ok(hash.await.map_err(|_| Broken)??)

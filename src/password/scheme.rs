@@ -11,20 +11,36 @@ pub enum Scheme {
     Argon2i,
     /// `$argon2id$`; as in Dovecot, `$argon2i$` is taken too.
     Argon2id,
-    /// bcrypt: `$2a$`, `$2b$`, `$2y$`.
+    /// bcrypt: `$2a$`, `$2b$`, `$2x$`, `$2y$`.
     BlfCrypt,
     /// Whatever crypt(3) takes, by its prefix; also `$argon2i$` and `$argon2id$`.
     Crypt,
+    /// The states of an HMAC-MD5 keyed with the password, hex.
+    CramMd5,
+    /// Without a prefix; as in Dovecot, the same as CRYPT.
+    DesCrypt,
+    /// MD5 of user name, realm and password, hex.
+    DigestMd5,
     /// MD5, base64.
     LdapMd5,
     /// MD5-CRYPT or, without `$1$`, PLAIN-MD5.
     Md5,
     /// `$1$`.
     Md5Crypt,
+    /// A chain of one-time passwords, whose passphrase is the password.
+    Otp,
+    /// PBKDF2 with HMAC-SHA-1.
+    Pbkdf2,
     /// The password itself.
     Plain,
+    /// MD4, hex.
+    PlainMd4,
     /// MD5, hex.
     PlainMd5,
+    /// The keys of SCRAM-SHA-1.
+    ScramSha1,
+    /// The keys of SCRAM-SHA-256.
+    ScramSha256,
     /// SHA-1, base64.
     Sha1,
     /// SHA-256, base64.
@@ -52,13 +68,22 @@ const NAMES: &[(&str, Scheme)] = &[
     ("ARGON2", Scheme::Argon2id),
     ("BLF-CRYPT", Scheme::BlfCrypt),
     ("CRYPT", Scheme::Crypt),
+    ("CRAM-MD5", Scheme::CramMd5),
+    ("HMAC-MD5", Scheme::CramMd5),
+    ("DES-CRYPT", Scheme::DesCrypt),
+    ("DIGEST-MD5", Scheme::DigestMd5),
     ("LDAP-MD5", Scheme::LdapMd5),
     ("MD5", Scheme::Md5),
     ("MD5-CRYPT", Scheme::Md5Crypt),
+    ("OTP", Scheme::Otp),
+    ("PBKDF2", Scheme::Pbkdf2),
     ("PLAIN", Scheme::Plain),
     ("CLEAR", Scheme::Plain),
     ("CLEARTEXT", Scheme::Plain),
+    ("PLAIN-MD4", Scheme::PlainMd4),
     ("PLAIN-MD5", Scheme::PlainMd5),
+    ("SCRAM-SHA-1", Scheme::ScramSha1),
+    ("SCRAM-SHA-256", Scheme::ScramSha256),
     ("SHA1", Scheme::Sha1),
     ("SHA", Scheme::Sha1),
     ("SHA256", Scheme::Sha256),
@@ -71,24 +96,11 @@ const NAMES: &[(&str, Scheme)] = &[
     ("SSHA512", Scheme::Ssha512),
 ];
 
-/// Names that Dovecot or others write and that are not supported: known only so that an error can name them.
-const UNSUPPORTED: &[&str] = &[
-    "CRAM-MD5",
-    "DES-CRYPT",
-    "DIGEST-MD5",
-    "HMAC-MD5",
-    "LANMAN",
-    "NTLM",
-    "OTP",
-    "PBKDF2",
-    "PLAIN-MD4",
-    "PLAIN-TRUNC",
-    "RPA",
-    "SASL",
-    "SCRAM-SHA-1",
-    "SCRAM-SHA-256",
-    "SKEY",
-];
+/// Names that Dovecot or others have written and that are not supported: known only so that an error can name them.
+///
+/// Dovecot itself has forgotten LANMAN, NTLM, RPA and SKEY, and cannot verify what it writes under PLAIN-TRUNC. SASL is
+/// OpenLDAP's for a password that is elsewhere.
+const UNSUPPORTED: &[&str] = &["LANMAN", "NTLM", "PLAIN-TRUNC", "RPA", "SASL", "SKEY"];
 
 impl Scheme {
     /// The scheme of this name, ignoring case; `None` if it is not supported.

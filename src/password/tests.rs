@@ -5,7 +5,7 @@ mod arbitrary;
 use super::{Cost, Scheme, Stored, Unusable, limits};
 
 /// What becomes of a stored password.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Fate {
     /// No scheme that is known here.
     Unknown,
@@ -85,7 +85,11 @@ fn names_are_compared_ignoring_case_and_suffixes_are_known() {
         ("{PLÄIN}secret".as_bytes(), Fate::Unknown),
         (b"{PLAIN\0}secret", Fate::Unknown),
         (b"{{PLAIN}}secret", Fate::Unknown),
-        (b"{OTP}sha1 1024 f8a58f89ee96d43f f2beaa14f5843c59", Fate::Unknown),
+        (b"{OTP}sha1 1024 f8a58f89ee96d43f f2beaa14f5843c59", Fate::Match),
+        (b"{PLAIN-TRUNC}secret", Fate::Unknown),
+        (b"{PLAIN-MD4}67d3dafef63ff00603aeef3769cfbf0d", Fate::Match),
+        (b"{plain-md4.b64}Z9Pa/vY/8AYDru83ac+/DQ==", Fate::Match),
+        (b"{HMAC-MD5}cd3ba7deaad6e5ca23448ba42e379747a9e0f7f1fbc00c8a81bbaac395731b56", Fate::Match),
         (b"{SCRAM-SHA-512}x", Fate::Unknown),
         (b"{SHA1.hex}e5e9fa1ba31ecd1ae84f75caaa474f3a663f05f4", Fate::Match),
         (b"{ARGON2}plain", Fate::Malformed),
@@ -150,6 +154,130 @@ fn malformed_digests_are_errors() {
     }
 }
 
+/// Of each scheme that is read by hand: a good one, and how it goes wrong.
+const OTHERS: &[(&str, Fate)] = &[
+    ("{DES-CRYPT}sSDZniAFZ9aXE", Fate::Match),
+    ("{CRYPT}sSDZniAFZ9aXE", Fate::Match),
+    ("{CRYPT}sSDZniAFZ9aXF", Fate::Malformed),
+    ("{CRYPT}sSDZniAFZ9aX", Fate::Malformed),
+    ("{CRYPT}sSDZniAFZ9aXE.", Fate::Malformed),
+    ("{CRYPT}s!DZniAFZ9aXE", Fate::Malformed),
+    ("{CRYPT}secret", Fate::Malformed),
+    ("{CRYPT}_J9..rasmz0.F/jqjWck", Fate::Match),
+    ("{CRYPT}_J9..rasmz0.F/jqjWc", Fate::Malformed),
+    ("{CRYPT}_J9..rasmz0.F/jqjWckx", Fate::Malformed),
+    ("{CRYPT}_J9.!rasmz0.F/jqjWck", Fate::Malformed),
+    // A count of 2^24 - 1, and one of nothing, which is done once.
+    ("{CRYPT}_zzzzrasmz0.F/jqjWck", Fate::TooExpensive),
+    ("{CRYPT}_....rasmz0.F/jqjWck", Fate::Mismatch),
+    ("{CRYPT}$3$$878d8014606cda29677a44efa1353fc7", Fate::Match),
+    ("{CRYPT}$3$x$878d8014606cda29677a44efa1353fc7", Fate::Malformed),
+    ("{CRYPT}$3$$878d8014606cda29677a44efa1353fc", Fate::Malformed),
+    ("{CRYPT}$sha1$1000$saltsalt$Afd9xS7u8w4h.ywETK2u0ha2i2TG", Fate::Match),
+    ("{CRYPT}$sha1$0$saltsalt$Afd9xS7u8w4h.ywETK2u0ha2i2TG", Fate::Malformed),
+    ("{CRYPT}$sha1$1000$$Afd9xS7u8w4h.ywETK2u0ha2i2TG", Fate::Malformed),
+    ("{CRYPT}$sha1$1000$salt salt$Afd9xS7u8w4h.ywETK2u0ha2i2TG", Fate::Malformed),
+    ("{CRYPT}$sha1$1000$saltsalt$Afd9xS7u8w4h.ywETK2u0ha2i2T", Fate::Malformed),
+    // The last group repeats the first byte.
+    ("{CRYPT}$sha1$1000$saltsalt$Afd9xS7u8w4h.ywETK2u0ha2h2TG", Fate::Malformed),
+    ("{CRYPT}$sha1$2000001$saltsalt$Afd9xS7u8w4h.ywETK2u0ha2i2TG", Fate::TooExpensive),
+    ("{CRYPT}$md5$rounds=100$saltsalt$$LCuOjfEQqtzZGOlss88Pe/", Fate::Match),
+    ("{CRYPT}$md5$rounds=100$saltsalt$LCuOjfEQqtzZGOlss88Pe/", Fate::Mismatch),
+    ("{CRYPT}$md5,rounds=100$saltsalt$$LCuOjfEQqtzZGOlss88Pe/", Fate::Mismatch),
+    ("{CRYPT}$md5$rounds=0$saltsalt$$LCuOjfEQqtzZGOlss88Pe/", Fate::Malformed),
+    ("{CRYPT}$md5$rounds=100$salt!alt$$LCuOjfEQqtzZGOlss88Pe/", Fate::Malformed),
+    ("{CRYPT}$md5$rounds=100$saltsalt$$LCuOjfEQqtzZGOlss88Pe", Fate::Malformed),
+    ("{CRYPT}$md5$rounds=100$saltsalt$$LCuOjfEQqtzZGOlss88Pez", Fate::Malformed),
+    ("{CRYPT}$md5x$rounds=100$saltsalt$$LCuOjfEQqtzZGOlss88Pe/", Fate::Unknown),
+    ("{CRYPT}$md5$rounds=1000001$saltsalt$$LCuOjfEQqtzZGOlss88Pe/", Fate::TooExpensive),
+    ("{CRYPT}$7$CU..../....SodiumChloride$SgDhJBZvaSDBMst5B70Nz13SP83yo8VuHlxDcyI3x22", Fate::Match),
+    ("{CRYPT}$7$CU..../....Sodium!hloride$SgDhJBZvaSDBMst5B70Nz13SP83yo8VuHlxDcyI3x22", Fate::Malformed),
+    ("{CRYPT}$7$.U..../....SodiumChloride$SgDhJBZvaSDBMst5B70Nz13SP83yo8VuHlxDcyI3x22", Fate::Malformed),
+    ("{CRYPT}$7$C...../....SodiumChloride$SgDhJBZvaSDBMst5B70Nz13SP83yo8VuHlxDcyI3x22", Fate::Malformed),
+    ("{CRYPT}$7$CU.........SodiumChloride$SgDhJBZvaSDBMst5B70Nz13SP83yo8VuHlxDcyI3x22", Fate::Malformed),
+    ("{CRYPT}$7$CU..../...$SgDhJBZvaSDBMst5B70Nz13SP83yo8VuHlxDcyI3x22", Fate::Malformed),
+    ("{CRYPT}$7$CU..../....SodiumChloride$SgDhJBZvaSDBMst5B70Nz13SP83yo8VuHlxDcyI3x2", Fate::Malformed),
+    ("{CRYPT}$7$zU..../....SodiumChloride$SgDhJBZvaSDBMst5B70Nz13SP83yo8VuHlxDcyI3x22", Fate::TooExpensive),
+    ("{CRYPT}$7$CzzzzzzzzzzSodiumChloride$SgDhJBZvaSDBMst5B70Nz13SP83yo8VuHlxDcyI3x22", Fate::TooExpensive),
+    ("{CRYPT}$7$CU....k....SodiumChloride$SgDhJBZvaSDBMst5B70Nz13SP83yo8VuHlxDcyI3x22", Fate::TooExpensive),
+    ("{CRYPT}$gy$j9T$F5Jx5fExrKuPp53xLKQ..1$uE5FcoxTz78xZpMZkpTmj/0MogyeNUSLIjdCxpQjz.8", Fate::Match),
+    ("{CRYPT}$y$j9T$F5Jx5fExrKuPp53xLKQ..1$uE5FcoxTz78xZpMZkpTmj/0MogyeNUSLIjdCxpQjz.8", Fate::Mismatch),
+    ("{CRYPT}$gy$jjT$F5Jx5fExrKuPp53xLKQ..1$uE5FcoxTz78xZpMZkpTmj/0MogyeNUSLIjdCxpQjz.8", Fate::TooExpensive),
+    ("{PBKDF2}$1$salt$1$40b3fdbc0d0e6dc5d8e0fd5da8ca5d11a7b1d3d2", Fate::Mismatch),
+    ("{PBKDF2}$1$salt$0$40b3fdbc0d0e6dc5d8e0fd5da8ca5d11a7b1d3d2", Fate::Malformed),
+    ("{PBKDF2}$2$salt$1$40b3fdbc0d0e6dc5d8e0fd5da8ca5d11a7b1d3d2", Fate::Malformed),
+    ("{PBKDF2}$1$salt$1$40b3fdbc0d0e6dc5d8e0fd5da8ca5d11a7b1d3", Fate::Malformed),
+    ("{PBKDF2}$1$salt$1$40b3fdbc0d0e6dc5d8e0fd5da8ca5d11a7b1d3d2$", Fate::Malformed),
+    ("{PBKDF2}$1$salt$2000001$40b3fdbc0d0e6dc5d8e0fd5da8ca5d11a7b1d3d2", Fate::TooExpensive),
+    (
+        "{SCRAM-SHA-1}4096,ZpAIrkqiBcLw3nvN8UT6ag==,7dG0ZlAfsXH7YU3Wo4D815pyLLE=,TMI9nCiq80ztwEZDOo6ZZ478vR8=",
+        Fate::Match,
+    ),
+    (
+        "{SCRAM-SHA-256}4096,ZpAIrkqiBcLw3nvN8UT6ag==,7dG0ZlAfsXH7YU3Wo4D815pyLLE=,TMI9nCiq80ztwEZDOo6ZZ478vR8=",
+        Fate::Malformed,
+    ),
+    ("{SCRAM-SHA-1}4096,,7dG0ZlAfsXH7YU3Wo4D815pyLLE=,TMI9nCiq80ztwEZDOo6ZZ478vR8=", Fate::Malformed),
+    ("{SCRAM-SHA-1}4096,ZpAIrkqiBcLw3nvN8UT6ag==,7dG0ZlAfsXH7YU3Wo4D815pyLLE=", Fate::Malformed),
+    (
+        "{SCRAM-SHA-1}4096,ZpAIrkqiBcLw3nvN8UT6ag==,7dG0ZlAfsXH7YU3Wo4D815pyLLE=,TMI9nCiq80ztwEZDOo6ZZ478vR8=,",
+        Fate::Malformed,
+    ),
+    (
+        "{SCRAM-SHA-1}0,ZpAIrkqiBcLw3nvN8UT6ag==,7dG0ZlAfsXH7YU3Wo4D815pyLLE=,TMI9nCiq80ztwEZDOo6ZZ478vR8=",
+        Fate::Malformed,
+    ),
+    (
+        "{SCRAM-SHA-1}2000001,ZpAIrkqiBcLw3nvN8UT6ag==,7dG0ZlAfsXH7YU3Wo4D815pyLLE=,TMI9nCiq80ztwEZDOo6ZZ478vR8=",
+        Fate::TooExpensive,
+    ),
+    ("{OTP}sha1 100001 f8a58f89ee96d43f f2beaa14f5843c59", Fate::TooExpensive),
+    ("{OTP}sha2 1024 f8a58f89ee96d43f f2beaa14f5843c59", Fate::Malformed),
+    ("{OTP}sha1 -1 f8a58f89ee96d43f f2beaa14f5843c59", Fate::Malformed),
+    ("{OTP}sha1 1024 f8a58f89ee96d43f0 f2beaa14f5843c59", Fate::Malformed),
+    ("{OTP}sha1 1024 f8a58f89ee96d43f f2beaa14f5843c5", Fate::Malformed),
+    ("{OTP}sha1 1024 f8a58f89ee96d43f", Fate::Malformed),
+    ("{CRAM-MD5}cd3ba7deaad6e5ca23448ba42e379747", Fate::Malformed),
+    ("{DIGEST-MD5}12ba4deb9b8a3562d770873c7138569", Fate::Malformed),
+];
+
+/// RFC 2289, appendix C: chains of MD4, MD5 and SHA-1.
+#[test]
+fn one_time_passwords_are_those_of_the_rfc() {
+    for (stored, password) in [
+        ("md4 0 TeSt D1854218EBBB0B51", "This is a test."),
+        ("md4 1 TeSt 63473EF01CD0B444", "This is a test."),
+        ("md4 99 TeSt C5E612776E6C237A", "This is a test."),
+        ("md5 0 TeSt 9E876134D90499DD", "This is a test."),
+        ("md5 99 TeSt 50FE1962C4965880", "This is a test."),
+        ("md5 99 alpha1 5AA37A81F212146C", "AbCdEfGhIjK"),
+        ("sha1 0 TeSt BB9E6AE1979D8FF4", "This is a test."),
+        ("sha1 1 TeSt 63D936639734385B", "This is a test."),
+        ("sha1 99 correct 4F296A74FE1567EC", "OTP's are good"),
+    ] {
+        // The RFC has the seed in lower case, which Dovecot stores as it is.
+        let mut fields: Vec<_> = stored.split(' ').map(str::to_owned).collect();
+        fields[2].make_ascii_lowercase();
+        let text = format!("{{OTP}}{}", fields.join(" "));
+        let stored = Stored::parse(text.as_bytes(), Scheme::Plain).unwrap();
+        assert_eq!(stored.matches(password.as_bytes()), Ok(true), "{text}");
+        assert_eq!(stored.matches(b"This is no test."), Ok(false), "{text}");
+    }
+}
+
+#[test]
+fn digest_md5_is_verified_for_its_owner_alone() {
+    let stored = |owner: &str| {
+        let stored = Stored::parse(b"{DIGEST-MD5}12ba4deb9b8a3562d770873c7138569b", Scheme::Plain);
+        stored.unwrap().belonging_to(owner).matches(b"secret")
+    };
+    assert_eq!(stored("user@ex.test"), Ok(true));
+    assert_eq!(stored("other@ex.test"), Ok(false));
+    assert_eq!(stored("user"), Ok(false));
+    let nobodys = Stored::parse(b"{DIGEST-MD5}12ba4deb9b8a3562d770873c7138569b", Scheme::Plain).unwrap();
+    assert_eq!(nobodys.matches(b"secret"), Err(super::Broken), "neither right nor wrong without its owner");
+}
+
 #[test]
 fn malformed_and_expensive_slow_hashes_are_errors() {
     use Fate::{Malformed, TooExpensive, Unknown};
@@ -202,8 +330,8 @@ fn malformed_and_expensive_slow_hashes_are_errors() {
         ("{BLF-CRYPT}$6$05$", Malformed),
         ("{BLF-CRYPT}$2y$17$", TooExpensive),
         ("{CRYPT}$2b$31$", TooExpensive),
-        ("{BLF-CRYPT}$2x$05$", Unknown),
-        ("{CRYPT}$2x$05$", Unknown),
+        ("{BLF-CRYPT}$2x$03$", Malformed),
+        ("{CRYPT}$2x$17$", TooExpensive),
         ("{CRYPT}$2z$05$", Unknown),
     ] {
         table.push((format!("{head}{BCRYPT}"), expected));
@@ -268,6 +396,9 @@ fn malformed_and_expensive_slow_hashes_are_errors() {
     table.push((format!("{{CRYPT}}$y$j75${}${YESCRYPT}", "salt".repeat(30)), Malformed));
     table.push((format!("{{CRYPT}}$y$j75$a${YESCRYPT}"), Malformed));
 
+    for (text, expected) in OTHERS {
+        table.push(((*text).to_owned(), *expected));
+    }
     let wrong: Vec<_> = table
         .iter()
         .map(|(text, expected)| (text, fate(text.as_bytes(), Scheme::Plain), expected))
@@ -314,9 +445,8 @@ fn nothing_of_the_material_is_ever_shown() {
     }
     let stored = Stored::parse(b"{CLEAR}hunter2", Scheme::Crypt).unwrap();
     assert_eq!(format!("{stored:?}"), "Stored(PLAIN)");
-    let error =
-        Stored::parse(b"{otp}sha1 1024 f8a58f89ee96d43f f2beaa14f5843c59", Scheme::Plain).unwrap_err();
-    assert_eq!(error.to_string(), "password scheme not supported: OTP");
+    let error = Stored::parse(b"{ntlm}878d8014606cda29677a44efa1353fc7", Scheme::Plain).unwrap_err();
+    assert_eq!(error.to_string(), "password scheme not supported: NTLM");
 }
 
 #[test]

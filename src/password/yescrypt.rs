@@ -1,6 +1,9 @@
-//! `$y$`: yescrypt, by Alexander Peslyak (Openwall); the default of Debian's passwd.
+//! `$y$`: yescrypt, by Alexander Peslyak (Openwall); the default of Debian's passwd. `$gy$`: the same, and GOST R
+//! 34.11-2012 (Streebog) over it, by Björn Esser; the default of ALT Linux's.
 
 use ::yescrypt::{Mode, Params};
+use hmac::{KeyInit as _, Mac as _, SimpleHmac};
+use streebog::{Digest as _, Streebog256};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
@@ -11,7 +14,7 @@ use super::{
     limits,
 };
 
-/// `"$y$" parameters "$" salt "$" digest`: parameters packed as below, the rest in crypt(3)'s base64.
+/// `("$y$" / "$gy$") parameters "$" salt "$" digest`: parameters packed as below, the rest in crypt(3)'s base64.
 ///
 /// Parameters are read here and not by the crate: it panics on some, and does not tell `t`, which the limits need.
 pub(super) struct Yescrypt {
@@ -19,17 +22,24 @@ pub(super) struct Yescrypt {
     t: u32,
     salt: Wiped,
     digest: Zeroizing<[u8; 32]>,
+    /// Of `$gy$`, all before the last `$`, which is hashed too.
+    gost: Option<Wiped>,
 }
 
 impl Yescrypt {
     pub(super) fn read(scheme: Scheme, text: &[u8]) -> Result<Self, Unusable> {
-        let malformed =
-            Unusable::Malformed { scheme: scheme.name(), expected: "$y$j<parameters>$<salt>$<43 digits>" };
+        let malformed = Unusable::Malformed {
+            scheme: scheme.name(),
+            expected: "$y$ or $gy$, j<parameters>$<salt>$<43 digits>",
+        };
         let too_expensive = |parameter| Unusable::TooExpensive { scheme: scheme.name(), parameter };
         let mut fields = text.split(|&byte| byte == b'$').skip(2);
         let cost = fields.next().and_then(Parameters::read).ok_or(malformed)?;
         let salt = fields.next().and_then(crypt64).ok_or(malformed)?;
-        let digest = fields.next().and_then(crypt64).ok_or(malformed)?;
+        let written = fields.next().ok_or(malformed)?;
+        let digest = crypt64(written).ok_or(malformed)?;
+        let setting = text.get(..text.len().saturating_sub(written.len() + 1)).ok_or(malformed)?;
+        let gost = text.starts_with(b"$gy$").then(|| Zeroizing::new(setting.to_vec()));
         if fields.next().is_some() || salt.len() > 64 {
             return Err(malformed);
         }
@@ -44,7 +54,13 @@ impl Yescrypt {
             return Err(too_expensive("memory times t"));
         }
         let params = Params::new_with_all_params(Mode::Rw, cost.n, cost.r, cost.p, cost.t, 0);
-        Ok(Self { params: params.map_err(|_| malformed)?, t: cost.t, salt, digest: Zeroizing::new(digest) })
+        Ok(Self {
+            params: params.map_err(|_| malformed)?,
+            t: cost.t,
+            salt,
+            digest: Zeroizing::new(digest),
+            gost,
+        })
     }
 
     fn cost(&self) -> Parameters {
@@ -57,6 +73,10 @@ impl Hash for Yescrypt {
         let mut digest = Zeroizing::new([0; 32]);
         ::yescrypt::yescrypt(password, &self.salt, &self.params, digest.as_mut_slice())
             .map_err(|_| Broken)?;
+        if let Some(setting) = &self.gost {
+            let hashed = Zeroizing::new(<[u8; 32]>::from(Streebog256::digest(password)));
+            *digest = *mac(mac(hashed.as_slice(), setting)?.as_slice(), digest.as_slice())?;
+        }
         Ok(digest.ct_eq(self.digest.as_slice()).into())
     }
 
@@ -66,13 +86,20 @@ impl Hash for Yescrypt {
 
     fn work(&self) -> Work {
         let Parameters { n, r, p, t } = self.cost();
-        Work { function: "yescrypt", parameters: [n.ilog2(), r, p, t, length(&self.salt)] }
+        let function = if self.gost.is_some() { "gost-yescrypt" } else { "yescrypt" };
+        Work { function, parameters: [n.ilog2(), r, p, t, length(&self.salt)] }
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {
         let (salt, digest) = (random_like(&self.salt)?, random()?);
-        Ok(Kind::Yescrypt(Self { params: self.params, t: self.t, salt, digest }))
+        Ok(Kind::Yescrypt(Self { params: self.params, t: self.t, salt, digest, gost: self.gost.clone() }))
     }
+}
+
+/// HMAC with Streebog of 256 bits.
+fn mac(key: &[u8], message: &[u8]) -> Result<Zeroizing<[u8; 32]>, Broken> {
+    let mac = SimpleHmac::<Streebog256>::new_from_slice(key).map_err(|_| Broken)?;
+    Ok(Zeroizing::new(mac.chain_update(message).finalize().into_bytes().into()))
 }
 
 /// As scrypt's, and `t`: more time in the same memory.

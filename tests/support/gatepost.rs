@@ -57,6 +57,8 @@ impl<'a> Gatepost<'a> {
     }
 
     fn start_with(place: &'a Place, sockets: Vec<OwnedFd>, confined: bool) -> Self {
+        // Of one that was here before.
+        let _ = fs::remove_file(place.outside("notify"));
         let supervisor = UnixDatagram::bind(place.outside("notify")).unwrap();
         supervisor.set_nonblocking(true).unwrap();
         fs::set_permissions(place.outside("notify"), fs::Permissions::from_mode(0o666)).unwrap();

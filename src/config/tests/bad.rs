@@ -210,11 +210,6 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ),
     (
         "",
-        "[[directory]]\nname = 'a'\ntype = 'ldap'\nurls = []\n",
-        &["3:8: directory.type: \"ldap\" is not in this version yet"],
-    ),
-    (
-        "",
         "[[directory]]\nname = 'a'\ntype = 'passwd_file'\n",
         &["3:8: directory.type: \"passwd_file\" is not known here"],
     ),

@@ -103,9 +103,9 @@ impl<'r, 'v> Draft<'r, 'v> {
             }
         };
         Ok(Account {
+            password: password.belonging_to(user.as_str()),
             user,
             directory: Arc::clone(&self.recipe.directory),
-            password,
             state,
             allow_nets: self.allow_nets,
             services,

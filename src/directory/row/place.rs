@@ -53,8 +53,10 @@ impl<'a> Place<'a> {
     /// A name that would restrict or redirect a login in Dovecot and that gatepost does not act upon, a name that
     /// only gatepost itself may say on the wire, and a name that the wire could not carry.
     pub(super) fn of(audience: Audience, name: &'a str) -> Result<Self, BadRow> {
-        if audience == Audience::Column {
-            return Self::of_column(name);
+        match audience {
+            Audience::Attribute => return Ok(Self::Nowhere),
+            Audience::Column => return Self::of_column(name),
+            Audience::Passdb | Audience::Userdb | Audience::Field => {}
         }
         if let Some(name) = name.strip_prefix("userdb_") {
             return Self::userdb(name);
@@ -70,7 +72,7 @@ impl<'a> Place<'a> {
         }
         match audience {
             Audience::Passdb => Ok(Self::Passdb(None, checked(name)?)),
-            Audience::Field | Audience::Column | Audience::Userdb => {
+            Audience::Field | Audience::Column | Audience::Attribute | Audience::Userdb => {
                 if PASSDB_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
                     Ok(Self::Passdb(None, checked(name)?))
                 } else {
@@ -254,8 +256,11 @@ mod tests {
 
     #[test]
     fn a_name_has_the_place_that_its_audience_gives_it() {
-        use Audience::{Column, Field, Passdb, Userdb};
+        use Audience::{Attribute, Column, Field, Passdb, Userdb};
         let table = [
+            (Attribute, "uid", Place::Nowhere),
+            (Attribute, "host", Place::Nowhere),
+            (Attribute, "deny", Place::Nowhere),
             (Column, "password", Place::Own(Own::Password)),
             (Column, "sieve", Place::Own(Own::Service("sieve"))),
             (Column, "home", Place::Userdb("home")),

@@ -20,6 +20,21 @@ const HEADS: &[&str] = &[
     "{CRYPT}$y$j75$",
     "{ARGON2ID}$argon2id$v=19$",
     "{ARGON2I}$argon2i$v=19$m=8,t=1,p=1$",
+    "{CRYPT}$2x$04$",
+    "{CRYPT}$3$$",
+    "{CRYPT}$7$6",
+    "{CRYPT}$gy$j75$",
+    "{CRYPT}$md5",
+    "{CRYPT}$md5$rounds=1$",
+    "{CRYPT}$sha1$1$",
+    "{CRYPT}_/...",
+    "{CRAM-MD5.b64}",
+    "{DIGEST-MD5.b64}",
+    "{OTP}sha1 1 a ",
+    "{PBKDF2}$1$salt$1$",
+    "{PLAIN-MD4}",
+    "{SCRAM-SHA-1}1,c2FsdA==,",
+    "{SCRAM-SHA-256}1,c2FsdA==,",
     "{SSHA}",
     "{SSHA256.hex}",
     "{MD5}",
@@ -42,7 +57,7 @@ fn verify_if_quick(stored: &Stored, password: &[u8]) {
         Cost::Slow { memory_kib } => u64::from(memory_kib) * u64::from(second.min(64)) <= 512,
     };
     if quick {
-        stored.matches(password).unwrap();
+        stored.clone().belonging_to("user@example.org").matches(password).unwrap();
     }
 }
 
