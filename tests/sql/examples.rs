@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 use crate::{
     asking::plain,
     database::gatepost_over,
-    support::{Dovecot, Gatepost, MariaDb, Place, Tree},
+    support::{Dovecot, Gatepost, Listener, MariaDb, Place, Postfix, Smtpd, Tree},
 };
 
 /// An example with the places of this test in it.
@@ -69,8 +69,10 @@ fn mailcow_is_served_from_its_own_tables() {
     server.sql("mail", include_str!("schemas/mailcow.sql"));
     let prefix = place.inside("mail/vmail/");
     server.sql("mail", &format!("UPDATE mailbox SET mailbox_path_prefix = '{prefix}'"));
-    let gatepost = gatepost_over(&place, &example("mailcow", &place, &server));
+    let listeners = [Listener::dovecot(&place), Postfix::listeners(&place)].concat();
+    let gatepost = Gatepost::start_over(&place, &listeners, &example("mailcow", &place, &server));
     let mut dovecot = Dovecot::start(&place);
+    let postfix = Postfix::start(&place, None);
 
     let mut imap = dovecot.imap();
     assert!(imap.login("alice@example.test", "moohoo").starts_with("OK"));
@@ -82,6 +84,16 @@ fn mailcow_is_served_from_its_own_tables() {
     let mut sieve = dovecot.sieve();
     sieve.say(&format!("AUTHENTICATE \"PLAIN\" \"{}\"", plain("alice@example.test", "moohoo")));
     sieve.expect("OK");
+
+    for (user, password, code) in [
+        ("alice@example.test", "moohoo", 235),
+        ("alice@example.test", "phone", 235),
+        ("imaponly@example.test", "moohoo", 535),
+        ("boxonly@example.test", "moohoo", 535),
+    ] {
+        let reply = postfix.connect(Smtpd::ALL[0]).auth_plain(user, password);
+        assert_eq!(reply.code, code, "{user} {password}: {reply:?}");
+    }
 
     // The user, and the services that the main password is good for.
     let services = ["imap", "pop3", "smtp", "submission", "sieve", "managesieve"];
@@ -106,6 +118,23 @@ fn mailcow_is_served_from_its_own_tables() {
         assert_eq!(good_for(&gatepost, &place, &asked, user, "moohoo"), *good, "{user}");
         assert_eq!(good_for(&gatepost, &place, &asked, user, "moohoox"), [""; 0], "{user}");
     }
+
+    // App passwords are good for what each of them is for, whatever the main password may do.
+    let table: &[(&str, &str, &[&str])] = &[
+        ("alice@example.test", "phone", &["imap", "smtp", "submission"]),
+        ("alice@alias.test", "phone", &["imap", "smtp", "submission"]),
+        ("alice@example.test", "laptop", &[]),
+        ("apponly@example.test", "phone", &services),
+        ("factor@example.test", "phone", &services),
+        ("imaponly@example.test", "phone", &[]),
+        ("boxonly@example.test", "phone", &[]),
+    ];
+    for (user, password, good) in table {
+        assert_eq!(good_for(&gatepost, &place, &services, user, password), *good, "{user} {password}");
+    }
+    let mut imap = dovecot.imap();
+    assert!(imap.login("apponly@example.test", "phone").starts_with("OK"));
+    assert!(imap.command("SELECT INBOX").starts_with("OK [READ-WRITE]"));
 
     // Who has a mailbox gets mail.
     for (user, code) in [
