@@ -85,7 +85,7 @@ impl Sql {
                     Asked::Postgres(Pool::new(database, name, times, most))
                 }
                 Dialect::MySql | Dialect::Sqlite => {
-                    let database = MySql::new(server).map_err(|error| format!("ca_file: {error}"))?;
+                    let database = MySql::new(server)?;
                     Asked::MySql(Pool::new(database, name, times, most))
                 }
             },

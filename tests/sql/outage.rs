@@ -63,6 +63,18 @@ impl<'a> Stage<'a> {
         (said, begun.elapsed())
     }
 
+    /// Fifty logins at once: what is said to them, and how long it takes until all know.
+    fn many(&self) -> (Vec<String>, Duration) {
+        let mut auth = Auth::connect(&self.gatepost);
+        let begun = Instant::now();
+        let response = plain("alice@example.test", "wonder");
+        let many: Vec<String> =
+            (1..=50).map(|id| format!("AUTH\t{id}\tPLAIN\tservice=imap\tresp={response}")).collect();
+        auth.lines.say(&many.join("\n"));
+        let said = (1..=50).map(|_| auth.lines.hear()).collect();
+        (said, begun.elapsed())
+    }
+
     /// Right and wrong passwords are answered alike, in time, again and again, and by many at once.
     fn is_unavailable(&self, what: &str) {
         for password in ["wonder", "wrong", "wonder"] {
@@ -70,17 +82,11 @@ impl<'a> Stage<'a> {
             assert_eq!(said, TEMPORARY, "{what}, {password}:\n{}", self.gatepost.log());
             assert!(took < TIMEOUT + SLACK, "{what}: {took:?}");
         }
-        let mut auth = Auth::connect(&self.gatepost);
-        let begun = Instant::now();
-        let response = plain("alice@example.test", "wonder");
-        let many: Vec<String> =
-            (1..=50).map(|id| format!("AUTH\t{id}\tPLAIN\tservice=imap\tresp={response}")).collect();
-        auth.lines.say(&many.join("\n"));
-        for _ in 1..=50 {
-            let line = auth.lines.hear();
+        let (said, took) = self.many();
+        for line in said {
             assert!(line.starts_with("FAIL\t") && line.ends_with("\tcode=temp_fail\ttemp"), "{what}: {line}");
         }
-        assert!(begun.elapsed() < TIMEOUT + SLACK, "{what}: {:?}", begun.elapsed());
+        assert!(took < TIMEOUT + SLACK, "{what}: {took:?}");
     }
 
     /// Soon everybody gets in again, and stays in.
@@ -151,6 +157,17 @@ fn old_connections_that_are_dead_cost_no_login() {
             assert!(took < Duration::from_secs(2), "half-open, {round}: {took:?}");
             let (said, took) = stage.alice("wonder");
             assert!(said == WELCOME && took < Duration::from_millis(500), "{said} {took:?}");
+
+            // All of them at once, and more logins than there may be connections.
+            for dead in [false, true] {
+                if dead {
+                    stage.wire.forget();
+                }
+                let (said, took) = stage.many();
+                let welcome = said.iter().filter(|line| line.starts_with("OK\t")).count();
+                assert_eq!(welcome, 50, "half-open, {round}:\n{}", stage.gatepost.log());
+                assert!(took < Duration::from_secs(2), "half-open, {round}: {took:?}");
+            }
 
             assert!(stage.database.end_connections() > 0);
             assert_eq!(stage.alice("wonder").0, WELCOME, "ended by the server, {round}");
