@@ -10,7 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     config::{Config, Loaded, Problems, Protocol},
     control,
-    decision::{Engine, Limits},
+    decision::{Engine, Limits, SaltKey},
     directory::{self, Chain, Misfit},
     listener::{self, Listener, Slots, Stream},
     mechanism::Mechanism,
@@ -65,7 +65,7 @@ where
     let shared = Shared::new(tokens, started)
         .map_err(|error| Failure::Io("random numbers", io::Error::other(error)))?;
     let shared = Arc::new(shared);
-    let current = Arc::new(Replaceable::new(&config)?);
+    let current = Arc::new(Replaceable::new(&config, &shared)?);
     let mut terminate = on(SignalKind::terminate())?;
     let mut interrupt = on(SignalKind::interrupt())?;
     let mut hangup = on(SignalKind::hangup())?;
@@ -91,7 +91,7 @@ where
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
                 systemd::reloading();
-                match reload().map_err(Failure::Config).and_then(|loaded| current.replace(&loaded.config)) {
+                match reload().map_err(Failure::Config).and_then(|loaded| current.replace(&loaded.config, &shared)) {
                     Ok(()) => tracing::info!("the configuration was read again; listeners stay as they are"),
                     Err(failure) => tracing::error!(%failure, "the new configuration is not taken; the running one stays"),
                 }
@@ -110,8 +110,8 @@ where
 }
 
 impl Replaceable {
-    fn new(config: &Config) -> Result<Self, Failure> {
-        let engine = Arc::new(engine(config)?);
+    fn new(config: &Config, shared: &Shared) -> Result<Self, Failure> {
+        let engine = Arc::new(lasting(engine(config)?, shared));
         let watch = watch(&engine);
         Ok(Self {
             engines: Arc::new(ArcSwap::new(engine)),
@@ -120,8 +120,8 @@ impl Replaceable {
         })
     }
 
-    fn replace(&self, config: &Config) -> Result<(), Failure> {
-        let engine = Arc::new(engine(config)?);
+    fn replace(&self, config: &Config, shared: &Shared) -> Result<(), Failure> {
+        let engine = Arc::new(lasting(engine(config)?, shared));
         let watch = watch(&engine);
         self.engines.store(engine);
         self.offer.store(Arc::new(offer(config)));
@@ -139,9 +139,18 @@ pub fn engine(config: &Config) -> Result<Engine, Failure> {
     Ok(Engine::new(chain, Arc::new(pool), Limits::default(), domain))
 }
 
+/// An engine that makes up the same salts again when the daemon is started again.
+fn lasting(engine: Engine, shared: &Shared) -> Engine {
+    match shared.tokens.derive(b"gatepost: salts of SCRAM") {
+        Some(secret) => engine.with_salts(SaltKey::new(secret)),
+        None => engine,
+    }
+}
+
 fn offer(config: &Config) -> Offer {
     let mechanisms: Vec<Mechanism> = config.sasl.mechanisms.clone();
-    Offer { mechanisms: mechanisms.into(), failure_delay: config.sasl.failure_delay }
+    let anonymous_user = config.sasl.anonymous_user.as_deref().map(Into::into);
+    Offer { mechanisms: mechanisms.into(), failure_delay: config.sasl.failure_delay, anonymous_user }
 }
 
 fn watch(engine: &Engine) -> CancellationToken {

@@ -7,16 +7,20 @@ mod engine;
 mod identity;
 mod proof;
 mod rules;
+mod salts;
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
 use gatepost_protocol::dovecot::FailCode;
 
-pub use self::engine::{Engine, Limits};
+pub use self::{
+    engine::{Engine, Limits},
+    salts::SaltKey,
+};
 use crate::{
     account::Account,
     directory::Unavailable,
-    mechanism::{Claim, Mechanism},
+    mechanism::{Breach, Claim, Mechanism},
     password::{Unusable, Unverified},
     username::{InvalidName, Username},
 };
@@ -50,13 +54,19 @@ pub enum Decision {
 pub struct Verified {
     account: Arc<Account>,
     by: By,
+    /// What proves to the remote that the password is known here too.
+    answer: Option<Vec<u8>>,
 }
 
 /// What an account was proven by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum By {
-    /// Its password.
+    /// Its password, or what only who knows it can make.
     Password,
+    /// A TLS certificate that the peer has verified.
+    Certificate,
+    /// Nothing: it is the account for those who say nothing of themselves.
+    Anonymous,
 }
 
 /// Why not. The difference between an outage and a wrong password is kept up to the wire.
@@ -66,8 +76,10 @@ pub enum Refusal {
     AuthzDenied,
     /// No account can have this name.
     InvalidName(InvalidName),
-    /// The response broke the grammar of its mechanism.
-    MechanismBreach,
+    /// A response was none of its mechanism.
+    MechanismBreach(Breach),
+    /// What is stored of the password cannot serve the mechanism, which needs this.
+    NoCredentials(&'static str),
     /// `allow_nets` does not hold the address.
     NetworkDenied,
     /// The password was right once; it has run out.
@@ -118,6 +130,11 @@ impl Verified {
         &self.by
     }
 
+    /// What the mechanism says last, so that the remote knows whom it has spoken with (SCRAM's `ServerSignature`).
+    pub fn answer(&self) -> Option<&[u8]> {
+        self.answer.as_deref()
+    }
+
     /// The canonical name of the account.
     pub fn user(&self) -> &Username {
         &self.account.user
@@ -131,7 +148,8 @@ impl Refusal {
             Self::AuthzDenied => Some(FailCode::AuthzFail),
             Self::PassExpired => Some(FailCode::PassExpired),
             Self::InvalidName(_)
-            | Self::MechanismBreach
+            | Self::MechanismBreach(_)
+            | Self::NoCredentials(_)
             | Self::NetworkDenied
             | Self::PasswordMismatch
             | Self::ServiceDenied
@@ -157,7 +175,8 @@ impl Decision {
             Self::Refuse(refusal) => match refusal {
                 Refusal::AuthzDenied => "authz_denied",
                 Refusal::InvalidName(_) => "invalid_name",
-                Refusal::MechanismBreach => "mechanism_breach",
+                Refusal::MechanismBreach(_) => "mechanism_breach",
+                Refusal::NoCredentials(_) => "no_credentials",
                 Refusal::NetworkDenied => "network_denied",
                 Refusal::PassExpired => "expired",
                 Refusal::PasswordMismatch => "rejected",
@@ -177,7 +196,10 @@ impl fmt::Display for Refusal {
         match self {
             Self::AuthzDenied => f.write_str("may not act as the requested user"),
             Self::InvalidName(why) => write!(f, "not a login name: {why}"),
-            Self::MechanismBreach => f.write_str("the response does not follow its mechanism"),
+            Self::MechanismBreach(why) => why.fmt(f),
+            Self::NoCredentials(needed) => {
+                write!(f, "no {needed} credentials: the password is stored otherwise")
+            }
             Self::NetworkDenied => f.write_str("allow_nets does not hold the remote address"),
             Self::PassExpired => f.write_str("the password has expired"),
             Self::PasswordMismatch => f.write_str("wrong password"),
@@ -208,7 +230,7 @@ impl fmt::Display for TempFail {
 #[cfg(test)]
 mod tests {
     use super::{Refusal, TempFail};
-    use crate::username::InvalidName;
+    use crate::{mechanism::Breach, username::InvalidName};
 
     #[test]
     fn unknown_user_and_wrong_password_read_the_same() {
@@ -216,7 +238,8 @@ mod tests {
             Refusal::PasswordMismatch,
             Refusal::UserUnknown,
             Refusal::InvalidName(InvalidName::Character),
-            Refusal::MechanismBreach,
+            Refusal::MechanismBreach(Breach::Grammar),
+            Refusal::NoCredentials("CRAM-MD5"),
             Refusal::NetworkDenied,
             Refusal::ServiceDenied,
             Refusal::UserAmbiguous,

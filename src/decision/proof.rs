@@ -1,13 +1,27 @@
 //! Whether what was offered as proof is one. The only place where a password meets a directory's answer.
 
+use std::sync::Arc;
+
 use gatepost_protocol::secret::Secret;
 
 use super::{By, Refusal, TempFail};
 use crate::{
     directory::{Bound, Check, Found},
     mechanism::Credential,
-    password::Pool,
+    password::{Evidence, Pool, Verdict},
 };
+
+/// What an account was proven by, and what the remote is told in return.
+pub(super) struct Proven {
+    pub(super) by: By,
+    pub(super) answer: Option<Vec<u8>>,
+}
+
+impl From<By> for Proven {
+    fn from(by: By) -> Self {
+        Self { by, answer: None }
+    }
+}
 
 /// Checks a credential against what was found.
 ///
@@ -15,9 +29,18 @@ use crate::{
 ///
 /// It proves nothing, or nobody could tell. Whether the user is unknown is for the caller to see: until then an unknown
 /// user costs what a wrong password costs.
-pub(super) async fn prove(pool: &Pool, found: &Found<'_>, credential: &Credential) -> Result<By, Refusal> {
-    let Credential::Password(password) = credential;
-    let verdict = by_password(pool, found, password).await;
+pub(super) async fn prove(
+    pool: &Pool,
+    found: &Found<'_>,
+    credential: &Credential,
+) -> Result<Proven, Refusal> {
+    let verdict = match credential {
+        Credential::Password(password) => by_password(pool, found, password).await.map(Proven::from),
+        Credential::Evidence(evidence) => by_evidence(pool, found, evidence).await,
+        // The peer has done the proving, or nobody wants any.
+        Credential::Certificate => Ok(By::Certificate.into()),
+        Credential::Anonymous { .. } => Ok(By::Anonymous.into()),
+    };
     match verdict {
         Err(refusal) if refusal.is_temporary() => Err(refusal),
         Ok(_) | Err(_) if found.several => Err(Refusal::UserAmbiguous),
@@ -47,5 +70,17 @@ async fn by_password(pool: &Pool, found: &Found<'_>, password: &Secret) -> Resul
             }
         }
         Check::Nothing => Err(Refusal::PasswordMismatch),
+    }
+}
+
+async fn by_evidence(pool: &Pool, found: &Found<'_>, evidence: &Arc<Evidence>) -> Result<Proven, Refusal> {
+    match found.check().map_err(TempFail::Stored)? {
+        Check::Stored(stored) => match pool.judge(&stored, evidence).await.map_err(TempFail::Hashing)? {
+            Verdict::Match(answer) => Ok(Proven { by: By::Password, answer }),
+            Verdict::Mismatch => Err(Refusal::PasswordMismatch),
+            Verdict::Unable => Err(Refusal::NoCredentials(evidence.needs())),
+        },
+        // A directory that checks passwords itself wants to see them.
+        Check::Bind(..) | Check::Nothing => Err(Refusal::NoCredentials(evidence.needs())),
     }
 }

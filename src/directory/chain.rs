@@ -149,6 +149,11 @@ impl Chain {
 }
 
 impl Found<'_> {
+    /// What stands in for a password that is not there.
+    pub fn decoy(&self) -> &Decoy {
+        self.asked.map_or(self.stranger, Directory::decoy)
+    }
+
     /// What to tell of a name that leads to several accounts, where there is no word for that.
     pub fn ambiguous(&self) -> Unavailable {
         Unavailable::new(self.asked.map_or("-", |asked| asked.name()), "the name leads to several accounts")
@@ -162,7 +167,7 @@ impl Found<'_> {
     ///
     /// The account's own cannot be verified.
     pub fn check(&self) -> Result<Check<'_>, Unusable> {
-        let decoy = self.asked.map_or(self.stranger, Directory::decoy);
+        let decoy = self.decoy();
         match (self.account.as_ref().map(|account| &account.password), self.asked) {
             (Some(Password::Stored(stored)), _) => Ok(Check::Stored(decoy.pick(Some(stored)))),
             (Some(Password::Unusable(unusable)), _) => Err(*unusable),

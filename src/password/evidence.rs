@@ -70,13 +70,19 @@ impl Stored {
             Evidence::CramMd5 { challenge, digest } => {
                 self.kind.cram_md5().map_or(Verdict::Unable, |known| {
                     let expected = known.mac(challenge);
-                    if expected.ct_eq(digest).into() { Verdict::Match(None) } else { Verdict::Mismatch }
+                    if bool::from(expected.ct_eq(digest)) && !known.is_empty() {
+                        Verdict::Match(None)
+                    } else {
+                        Verdict::Mismatch
+                    }
                 })
             }
             Evidence::Scram { hash, terms, message, proof } => {
                 let derived;
                 let keys = match (&*self.kind, self.kind.scram()) {
                     (_, Some(scram)) if scram.hash() == *hash => &scram.keys,
+                    // An empty password proves nothing, and one with a NUL was not typed by anybody.
+                    (Kind::Plain(plain), _) if plain.is_impossible() => return Ok(Verdict::Mismatch),
                     (Kind::Plain(plain), _) => {
                         derived = Keys::derive(*hash, plain.expose(), terms)?;
                         &derived

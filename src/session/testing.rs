@@ -114,7 +114,18 @@ pub(super) struct Desk<'e> {
 impl<'e> Desk<'e> {
     /// One that was just accepted, of CUID 1 or more.
     pub(super) fn accepted(role: Role, shared: &Arc<Shared>, engine: &'e Engine) -> Self {
-        let offer = Offer { mechanisms: Mechanism::ALL.as_slice().into(), failure_delay: DELAY };
+        Self::offered(&Mechanism::DEFAULT, role, shared, engine)
+    }
+
+    /// One that was just accepted, where these mechanisms are offered.
+    pub(super) fn offered(
+        mechanisms: &[Mechanism],
+        role: Role,
+        shared: &Arc<Shared>,
+        engine: &'e Engine,
+    ) -> Self {
+        let anonymous_user = Some("bob@example.org".into());
+        let offer = Offer { mechanisms: mechanisms.into(), failure_delay: DELAY, anonymous_user };
         let cookie = Cookie::parse(COOKIE.as_bytes()).unwrap();
         let session = auth::Session::new(role, Arc::clone(shared), Arc::new(offer), cookie);
         let mut out = BytesMut::new();
@@ -168,7 +179,15 @@ impl<'e> Desk<'e> {
     pub(super) fn fail(&mut self, question: auth::Question) -> (String, Result<(), Close>) {
         let mut out = BytesMut::new();
         let now = self.now;
-        let ended = self.session().decided(question.handle, &question.attempt, &outage(), now, &mut out);
+        let ended = match question {
+            auth::Question::Judge { handle, attempt } => {
+                self.session().decided(handle, attempt, outage(), now, &mut out)
+            }
+            auth::Question::Seek { handle, .. } => {
+                let away = TempFail::Directory(Unavailable::new("people", "away"));
+                self.session().told(handle, Err(away), Duration::ZERO, now, &mut out)
+            }
+        };
         (text(&out), ended)
     }
 

@@ -1,9 +1,16 @@
 //! Where a decision becomes the words of the auth-client protocol. The only place.
 
 use bytes::BytesMut;
-use gatepost_protocol::dovecot::{FailCode, FieldsBuf, RequestId, reply};
+use gatepost_protocol::{
+    dovecot::{FailCode, FieldsBuf, RequestId, reply},
+    text::base64_into,
+};
 
-use crate::{account::Account, decision::Refusal, mechanism::Claim};
+use crate::{
+    account::Account,
+    decision::Refusal,
+    mechanism::{Claim, Credential},
+};
 
 /// Longest name of a service that is kept, in bytes. The usual ones have less than a dozen.
 pub(super) const SERVICE: usize = 64;
@@ -18,7 +25,12 @@ const SHOWN_REASON: usize = 200;
 ///
 /// The name is repeated for the log of Postfix and what reads it (`sasl_username=`), also for unknown users.
 pub(super) fn refusal(id: RequestId, claim: &Claim, refusal: &Refusal) -> BytesMut {
-    fail(id, Some(&shown(&claim.authcid)), refusal)
+    refusal_of(id, &claim.authcid, refusal)
+}
+
+/// The same for a request of which no more than the name is known.
+pub(super) fn refusal_of(id: RequestId, name: &[u8], refusal: &Refusal) -> BytesMut {
+    fail(id, Some(&shown(name)), refusal)
 }
 
 /// The same for a request that never came to a claim.
@@ -58,13 +70,21 @@ pub(super) fn invalid_base64(id: RequestId, reason: &str, out: &mut BytesMut) {
     reply::fail(out, id, None, Some(FailCode::InvalidBase64), Some(reason.as_bytes()), false);
 }
 
-/// `OK <id> user=<canonical> [nologin [reason=]] [proxy ...] [field ...]`.
+/// `OK <id> user=<canonical> [nologin [reason=]] [proxy ...] [field ...] [anonymous] [resp=]`, where `last` is what the
+/// mechanism has to say at the end.
 ///
 /// Booleans are bare: a login process of Dovecot 2.3 ignores `nologin=yes` and lets the user in.
-pub(super) fn accept(out: &mut BytesMut, id: RequestId, account: &Account, claim: &Claim) {
+pub(super) fn accept(
+    out: &mut BytesMut,
+    id: RequestId,
+    account: &Account,
+    claim: &Claim,
+    last: Option<&[u8]>,
+) {
     let fields = account.passdb.as_fields();
     let proxied = fields.find(b"proxy").is_some() && fields.find(b"pass").is_none();
-    if account.nologin.is_none() && !proxied {
+    let anonymous = matches!(claim.credential, Credential::Anonymous { .. });
+    if account.nologin.is_none() && !proxied && !anonymous && last.is_none() {
         return reply::ok(out, id, account.user.as_ref(), fields);
     }
     let mut extended = FieldsBuf::default();
@@ -76,10 +96,19 @@ pub(super) fn accept(out: &mut BytesMut, id: RequestId, account: &Account, claim
     }
     extended.extend(fields);
     if proxied {
-        // The login process logs in to the next host with what we tell it; it has not kept the password.
+        // The login process logs in to the next host with what we tell it; it has not kept the password. Of a mechanism
+        // that does not send it there is none to tell.
         if let Some(password) = claim.credential.password() {
             extended.push("pass", password.expose());
         }
+    }
+    if anonymous {
+        extended.flag("anonymous");
+    }
+    if let Some(last) = last {
+        let mut base64 = BytesMut::new();
+        base64_into(last, &mut base64);
+        extended.push("resp", &base64);
     }
     reply::ok(out, id, account.user.as_ref(), extended.as_fields());
 }

@@ -15,6 +15,7 @@ use crate::config::problem::Excerpt;
 const SHOWN: &[&str] = &[
     "address",
     "allow_from",
+    "anonymous_user",
     "default_domain",
     "default_scheme",
     "domains",
