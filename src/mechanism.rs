@@ -16,6 +16,8 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use gatepost_protocol::{dovecot::MechFlag, secret::Secret};
 
+#[cfg(test)]
+pub(crate) use self::scram::client::Client;
 pub use self::{
     anonymous::Anonymous,
     cram_md5::CramMd5,
@@ -24,6 +26,7 @@ pub use self::{
     plain::Plain,
     scram::{Scram, Seeking, Sought, WantFinal, farewell},
 };
+
 use crate::password::Evidence;
 
 /// The mechanisms this version can conduct.

@@ -216,4 +216,6 @@ impl Variant {
 }
 
 #[cfg(test)]
+pub(crate) mod client;
+#[cfg(test)]
 mod tests;

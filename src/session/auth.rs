@@ -27,7 +27,7 @@ use super::{
     words,
 };
 use crate::{
-    decision::{Attempt, Decision, Refusal, TempFail, Verified},
+    decision::{Attempt, Decision, Refusal, TempFail},
     mechanism::{Breach, Circumstances, Mechanism, Sought, Step, farewell},
     observe::{self, Stalled},
     password::{Terms, Unverified},
@@ -200,13 +200,14 @@ impl Session {
                 }
                 self.requests.cancel(handle.id);
                 let last = verified.answer().map(farewell);
+                let accepted = Accepted { attempt, verified };
                 if let Some(last) = last.as_deref().filter(|_| !answered.final_response) {
                     // R12: it goes ahead as a challenge, to which there is nothing to say.
                     reply::cont(out, handle.id, last);
-                    self.requests.hold(handle, now, Accepted { attempt, verified });
+                    self.requests.hold(handle, now, accepted);
                     return Ok(());
                 }
-                self.accept(handle.id, minor, &attempt, &verified, last.as_deref(), now, out)
+                self.accept(handle.id, minor, &accepted, last.as_deref(), now, out)
             }
             Decision::Refuse(refusal) if refusal.is_temporary() => {
                 self.requests.cancel(handle.id);
@@ -387,14 +388,14 @@ impl Session {
         now: Instant,
         out: &mut BytesMut,
     ) -> Result<Option<Question>, Close> {
-        let Accepted { attempt, verified } = accepted;
         match cont.response.decode() {
             Ok(nothing) if nothing.is_empty() && cont.fields.is_empty() => {
-                self.accept(handle.id, minor, attempt, verified, None, now, out)?;
+                self.accept(handle.id, minor, accepted, None, now, out)?;
             }
             Ok(_) => {
                 let refusal = Refusal::MechanismBreach(Breach::Grammar);
-                self.delay(handle, now, words::refusal(handle.id, &attempt.claim, &refusal), now, out);
+                let line = words::refusal(handle.id, &accepted.attempt.claim, &refusal);
+                self.delay(handle, now, line, now, out);
             }
             Err(_) => words::invalid_base64(cont.id, "Invalid base64 data in continued response", out),
         }
@@ -454,12 +455,12 @@ impl Session {
         &mut self,
         id: RequestId,
         minor: u32,
-        attempt: &Attempt,
-        verified: &Verified,
+        accepted: &Accepted,
         last: Option<&[u8]>,
         now: Instant,
         out: &mut BytesMut,
     ) -> Result<(), Close> {
+        let Accepted { attempt, verified } = accepted;
         let account = verified.account();
         // With these the login process hands nothing over, so nobody would claim it.
         let stays = account.nologin.is_some() || account.passdb.as_fields().has(b"proxy");

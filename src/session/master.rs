@@ -15,6 +15,7 @@ use super::{Close, mask::Mask, shared::Shared, table::Ticket, words};
 use crate::{
     account::{Account, State},
     directory::Unavailable,
+    mechanism::Mechanism,
     username::Username,
 };
 
@@ -247,6 +248,9 @@ impl Session {
         let mut fields = FieldsBuf::default();
         fields.extend(login.account.userdb.as_fields());
         fields.push("auth_mech", login.mechanism.name());
+        if login.mechanism == Mechanism::Anonymous {
+            fields.flag("anonymous");
+        }
         if request.request_auth_token
             && let Some(pid) = request.session_pid
             && let Some(token) =

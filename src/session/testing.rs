@@ -33,10 +33,14 @@ pub(super) const DELAY: Duration = Duration::from_secs(2);
 /// The cookie of every connection.
 pub(super) const COOKIE: &str = "69e1a8ba17881df894b135f8a8d853f9";
 
+/// What is stored for `keys@example.org`, as made by `doveadm pw`.
+const KEYS: &str = "{SCRAM-SHA-256}4096,nlTHw+0il1o99qAVxl7kTw==,r7RFzH7RbjAv2izJ0p3zKJCqO93uOTyIxDfySwzTT/o=,0pohWniH1mn3+wmfCOizhyxBI7epIYB0L/EUcvga8eQ=";
+
+/// The password of `keys@example.org`.
+pub(super) const KEYS_PASSWORD: &str = "secret";
+
 /// Judges over people of all kinds. The password of each is the name before the `@`.
 pub(super) fn engine() -> Engine {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("people");
     let (huge, wordy) = ("x".repeat(8200), "w".repeat(3000));
     let people = [
         "alice:5000:5000::/srv/alice::userdb_quota_rule=*:bytes=10M",
@@ -58,7 +62,19 @@ pub(super) fn engine() -> Engine {
         let (name, rest) = person.split_once(':').unwrap();
         format!("{name}@example.org:{{PLAIN}}{name}:{rest}\n")
     };
-    fs::write(&file, people.iter().map(line).collect::<String>()).unwrap();
+    engine_over(&(people.iter().map(line).collect::<String>() + &keys()))
+}
+
+/// `keys@example.org`, as a line of a passwd-file.
+pub(super) fn keys() -> String {
+    format!("keys@example.org:{KEYS}:5010:5010::/srv/keys::\n")
+}
+
+/// Judges over the lines of a passwd-file.
+pub(super) fn engine_over(lines: &str) -> Engine {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("people");
+    fs::write(&file, lines).unwrap();
     let people = config::Directory {
         name: "people".into(),
         domains: Vec::new(),
@@ -137,6 +153,19 @@ impl<'e> Desk<'e> {
     pub(super) fn ready(role: Role, minor: u32, shared: &Arc<Shared>, engine: &'e Engine) -> Self {
         let mut desk = Self::accepted(role, shared, engine);
         assert_eq!(desk.say(&format!("VERSION\t1\t{minor}\nCPID\t7\n")), "");
+        desk
+    }
+
+    /// The same, where these mechanisms are offered.
+    pub(super) fn ready_for(
+        mechanisms: &[Mechanism],
+        role: Role,
+        minor: u32,
+        shared: &Arc<Shared>,
+        engine: &'e Engine,
+    ) -> Self {
+        let mut desk = Self::offered(mechanisms, role, shared, engine);
+        desk.say(&format!("VERSION\t1\t{minor}\nCPID\t7\n"));
         desk
     }
 

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use gatepost_protocol::secret::Secret;
 
-use super::{Sought, farewell};
+use super::{Sought, client::prove, farewell};
 use crate::{
     mechanism::{Breach, Circumstances, Claim, Credential, Exchange, Mechanism, Step},
     password::{Scheme, ScramHash, Stored, Terms, Verdict},
@@ -120,22 +120,8 @@ fn stored_keys_verify_a_proof_and_those_of_another_function_do_not() {
     assert!(verdict(&claim, sha1) == Verdict::Unable);
 }
 
-/// What a client of SCRAM-SHA-256 sends last, computed as in the RFC and by nothing of ours.
 fn proof(password: &str, bare: &str, challenge: &str, without_proof: &str) -> String {
-    use hmac::{Hmac, KeyInit as _, Mac as _};
-    use sha2::{Digest as _, Sha256};
-    let mac = |key: &[u8], data: &[u8]| {
-        let mut mac = Hmac::<Sha256>::new_from_slice(key).unwrap();
-        mac.update(data);
-        mac.finalize().into_bytes()
-    };
-    let salt = challenge.split(",s=").nth(1).unwrap().split(',').next().unwrap();
-    let mut salted = [0; 32];
-    pbkdf2::pbkdf2_hmac::<Sha256>(password.as_bytes(), &STANDARD.decode(salt).unwrap(), 4096, &mut salted);
-    let key = mac(&salted, b"Client Key");
-    let signature = mac(&Sha256::digest(key), format!("{bare},{challenge},{without_proof}").as_bytes());
-    let proof: Vec<u8> = key.iter().zip(signature).map(|(a, b)| a ^ b).collect();
-    format!("{without_proof},p={}", STANDARD.encode(proof))
+    prove(password, bare, challenge, without_proof).0
 }
 
 #[test]

@@ -35,7 +35,8 @@ fn the_messages_of_the_rfcs_are_read_and_written_the_same() {
 
 #[test]
 fn a_first_message_says_who_and_how_it_is_bound() {
-    let table: &[(&[u8], Binding<'_>, Option<&[u8]>, &[u8])] = &[
+    type Row<'a> = (&'a [u8], Binding<'a>, Option<&'a [u8]>, &'a [u8]);
+    let table: &[Row<'_>] = &[
         (b"y,,n=u,r=x", Binding::Unused, None, b"u"),
         (b"p=tls-exporter,,n=u,r=x", Binding::Used("tls-exporter"), None, b"u"),
         (b"n,a=boss,n=u,r=x", Binding::Unsupported, Some(b"boss"), b"u"),
