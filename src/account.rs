@@ -1,7 +1,13 @@
 //! What a directory knows of one person: who they are, how they prove it, where they may go and what a mail
 //! process is told about them.
 
-use std::{borrow::Cow, fmt, net::IpAddr, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    net::IpAddr,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use gatepost_protocol::dovecot::FieldsBuf;
 use ipnet::IpNet;
@@ -12,7 +18,7 @@ use crate::{
 };
 
 /// One account, as one directory answered. Shared between the cache, the request table and replies.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Account {
     /// The canonical login; every reply carries it.
     pub user: Username,
@@ -44,20 +50,57 @@ pub enum Password {
     Stored(Stored),
     /// The directory itself checks it, for the entry of this name (of an LDAP directory: its DN).
     Bind(Arc<str>),
+    /// Another directory knows it, and says whether it may still be used. Everything else is as this account has it.
+    Elsewhere(Arc<Elsewhere>),
     /// There is one that cannot be verified here. Nobody can say whether a given password is right, so a login is a
     /// temporary failure; that does not keep mail from being delivered.
     Unusable(Unusable),
 }
 
-/// Whether an account may be used at all.
+/// Where to have a password checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// The name of the directory.
+    pub directory: Arc<str>,
+    /// As whom to be looked up there, if not by the canonical name.
+    pub user: Option<Username>,
+}
+
+/// Whether somebody may log in to an account at all. Mail is delivered to it whatever this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// It may.
+    /// They may.
     Active,
+    /// They may until so many seconds after 1970 began, in UTC; from then on the account has expired.
+    Until(i64),
+    /// The password has run out, or the account.
+    Expired,
     /// Switched off by an administrator (`active = 0`).
     Disabled,
-    /// The password has run out.
-    Expired,
+}
+
+impl State {
+    /// What it is at that moment: never [`State::Until`].
+    pub fn at(self, now: SystemTime) -> Self {
+        match self {
+            Self::Until(end) => {
+                let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+                if i64::try_from(now).is_ok_and(|now| now < end) { Self::Active } else { Self::Expired }
+            }
+            Self::Active | Self::Expired | Self::Disabled => self,
+        }
+    }
+
+    /// The stricter of two.
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Disabled, _) | (_, Self::Disabled) => Self::Disabled,
+            (Self::Expired, _) | (_, Self::Expired) => Self::Expired,
+            (Self::Until(one), Self::Until(another)) => Self::Until(one.min(another)),
+            (Self::Until(end), Self::Active) | (Self::Active, Self::Until(end)) => Self::Until(end),
+            (Self::Active, Self::Active) => Self::Active,
+        }
+    }
 }
 
 /// A login that is refused after the password was found right.
@@ -91,7 +134,7 @@ impl Password {
     pub fn belonging_to(self, user: &str) -> Self {
         match self {
             Self::Stored(stored) => Self::Stored(stored.belonging_to(user)),
-            Self::Missing | Self::Bind(_) | Self::Unusable(_) => self,
+            Self::Missing | Self::Bind(_) | Self::Elsewhere(_) | Self::Unusable(_) => self,
         }
     }
 
@@ -99,12 +142,20 @@ impl Password {
     pub const fn stored(&self) -> Option<&Stored> {
         match self {
             Self::Stored(stored) => Some(stored),
-            Self::Missing | Self::Bind(_) | Self::Unusable(_) => None,
+            Self::Missing | Self::Bind(_) | Self::Elsewhere(_) | Self::Unusable(_) => None,
         }
     }
 }
 
 impl Account {
+    /// The same account, whose line says only that it is called by another name, with what the directory has under that
+    /// name: where mail lives, which is one place for all names of somebody, and whether it is switched off, which
+    /// another name must not lead around. Who may log in by this name, from where and with which password, stays.
+    #[must_use]
+    pub fn owned_by(&self, owner: &Self) -> Self {
+        Self { userdb: owner.userdb.clone(), state: self.state.and(owner.state), ..self.clone() }
+    }
+
     /// Whether a request from `remote` satisfies `allow_nets`.
     pub fn admits(&self, remote: Option<IpAddr>) -> bool {
         let Some(nets) = &self.allow_nets else { return true };
@@ -134,6 +185,15 @@ impl Services {
         }
     }
 
+    /// Whether mail is taken in for the account by `service`, as a peer spells it, or told about where it lives.
+    ///
+    /// Only `lmtp = no` says that it is not, to LMTP and Dovecot's delivery agent. A list of services is one of logins:
+    /// who may use IMAP alone gets mail all the same.
+    pub fn deliver(&self, service: &str) -> bool {
+        let service = canonical(service);
+        service != LMTP || !self.never.iter().any(|name| name == LMTP)
+    }
+
     /// Whether `service`, as a peer spells it, may be used.
     pub fn allow(&self, service: &str) -> bool {
         let service = canonical(service);
@@ -142,8 +202,10 @@ impl Services {
     }
 }
 
-/// One name for the spellings of one service: Dovecot says `sieve` or `managesieve`, submission is SMTP to a user, and
-/// who writes `IMAP` means `imap`.
+const LMTP: &str = "lmtp";
+
+/// One name for the spellings of one service: Dovecot says `sieve` or `managesieve`, submission is SMTP to a user, its
+/// delivery agent does what LMTP does, and who writes `IMAP` means `imap`.
 fn canonical(service: &str) -> Cow<'_, str> {
     let service = if service.bytes().any(|byte| byte.is_ascii_uppercase()) {
         Cow::Owned(service.to_ascii_lowercase())
@@ -153,6 +215,7 @@ fn canonical(service: &str) -> Cow<'_, str> {
     match &*service {
         "managesieve" => Cow::Borrowed("sieve"),
         "submission" => Cow::Borrowed("smtp"),
+        "lda" => Cow::Borrowed(LMTP),
         _ => service,
     }
 }
@@ -191,6 +254,8 @@ impl Net {
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
     use super::{Account, InvalidNet, Net, Password, Services, State};
     use crate::username::Username;
 
@@ -228,6 +293,53 @@ mod tests {
             assert_eq!(account(*nets).admits(remote), *expected, "{nets:?} {remote:?}");
         }
         assert_eq!(Net::parse_list("10.0.0.0/8,nonsense"), Err(InvalidNet));
+    }
+
+    #[test]
+    fn only_lmtp_itself_keeps_mail_out() {
+        for (list, switch, service, delivered) in [
+            (None, None, "lmtp", true),
+            (None, Some(("lmtp", false)), "lmtp", false),
+            (None, Some(("lmtp", false)), "LMTP", false),
+            (None, Some(("lmtp", false)), "lda", false),
+            (None, Some(("lmtp", false)), "doveadm", true),
+            (None, Some(("lmtp", false)), "", true),
+            (None, Some(("lmtp", true)), "lmtp", true),
+            (None, Some(("imap", false)), "lmtp", true),
+            (Some("imap"), None, "lmtp", true),
+            (Some(""), None, "lmtp", true),
+            (Some("imap lmtp"), Some(("lmtp", false)), "lmtp", false),
+        ] {
+            let mut services = list.map(Services::only).unwrap_or_default();
+            if let Some((name, allowed)) = switch {
+                services.set(name, allowed);
+            }
+            assert_eq!(services.deliver(service), delivered, "{list:?} {switch:?} {service}");
+        }
+    }
+
+    #[test]
+    fn an_account_runs_out_at_its_second() {
+        use State::{Active, Disabled, Expired, Until};
+        let at = |seconds| UNIX_EPOCH + std::time::Duration::from_millis(seconds);
+        assert_eq!(Until(2).at(at(1_999)), Active);
+        assert_eq!(Until(2).at(at(2_000)), Expired);
+        assert_eq!(Until(0).at(at(0)), Expired);
+        assert_eq!(Until(-5).at(at(0)), Expired);
+        assert_eq!(Until(i64::MAX).at(at(0)), Active);
+        for state in [Active, Expired, Disabled] {
+            assert_eq!(state.at(at(0)), state);
+        }
+        for (one, another, stricter) in [
+            (Active, Active, Active),
+            (Active, Until(5), Until(5)),
+            (Until(7), Until(5), Until(5)),
+            (Until(7), Expired, Expired),
+            (Disabled, Expired, Disabled),
+            (Active, Disabled, Disabled),
+        ] {
+            assert_eq!((one.and(another), another.and(one)), (stricter, stricter));
+        }
     }
 
     #[test]

@@ -23,7 +23,9 @@ mod hashing;
 mod listener;
 mod load;
 mod log;
+mod master;
 mod problem;
+mod query;
 mod reader;
 mod sasl;
 mod secret;
@@ -34,12 +36,18 @@ mod tree;
 mod value;
 
 pub use self::{
-    directory::{Directory, Kind},
+    directory::{
+        Directory, Kind,
+        ldap::{self, Ldap},
+        sql,
+    },
     domain::DomainPattern,
     hashing::Hashing,
     listener::{Endpoint, Listener, Protocol},
     log::{Format, Log},
+    master::{Master, Target},
     problem::{Excerpt, Place, Problem, Problems},
+    query::{Dialect, Parameter, Query},
     sasl::Sasl,
     server::Server,
     surroundings::{SERVICE, Surroundings},

@@ -5,7 +5,13 @@
 //! password in base64, so that it is never part of a value that could be printed. `S:` a JSON object on one line.
 //! The socket has mode 0600: who can connect to it can read the daemon's files as well.
 
-use std::{io, net::IpAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::IpAddr,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use arc_swap::ArcSwap;
 use bytes::{BufMut as _, Bytes, BytesMut};
@@ -26,7 +32,7 @@ use zeroize::Zeroize as _;
 
 use crate::{
     account::Account,
-    decision::{Attempt, Decision, Engine},
+    decision::{Attempt, Decision, Engine, Hop},
     mechanism::{Claim, Credential, Mechanism},
 };
 
@@ -153,8 +159,9 @@ pub async fn answer(engine: &Engine, request: Request, password: Option<Secret>)
                 service: service.into(),
                 remote,
                 session: None,
+                hop: Hop::default(),
             };
-            let decision = engine.decide(&attempt).await;
+            let decision = engine.decide(&attempt, SystemTime::now()).await;
             let response = Response::of(decision.outcome());
             match &decision {
                 Decision::Accept(verified) => response.with(verified.account()),
@@ -288,6 +295,7 @@ mod tests {
             domains: Vec::new(),
             fields: Vec::new(),
             kind: config::Kind::Static { password, users: None },
+            master: None,
             place: None,
         };
         let pool = Pool::with_queue(1, 1 << 26, 1);

@@ -65,7 +65,7 @@ where
     let shared = Shared::new(tokens, started)
         .map_err(|error| Failure::Io("random numbers", io::Error::other(error)))?;
     let shared = Arc::new(shared);
-    let current = Arc::new(Replaceable::new(&config, &shared)?);
+    let current = Arc::new(Replaceable::new(&config, &shared).await?);
     let mut terminate = on(SignalKind::terminate())?;
     let mut interrupt = on(SignalKind::interrupt())?;
     let mut hangup = on(SignalKind::hangup())?;
@@ -91,7 +91,11 @@ where
             _ = interrupt.recv() => break,
             _ = hangup.recv() => {
                 systemd::reloading();
-                match reload().map_err(Failure::Config).and_then(|loaded| current.replace(&loaded.config, &shared)) {
+                let replaced = match reload().map_err(Failure::Config) {
+                    Ok(loaded) => current.replace(&loaded.config, &shared).await,
+                    Err(failure) => Err(failure),
+                };
+                match replaced {
                     Ok(()) => tracing::info!("the configuration was read again; listeners stay as they are"),
                     Err(failure) => tracing::error!(%failure, "the new configuration is not taken; the running one stays"),
                 }
@@ -110,8 +114,8 @@ where
 }
 
 impl Replaceable {
-    fn new(config: &Config, shared: &Shared) -> Result<Self, Failure> {
-        let engine = Arc::new(lasting(engine(config)?, shared));
+    async fn new(config: &Config, shared: &Shared) -> Result<Self, Failure> {
+        let engine = Arc::new(lasting(examined(config).await?, shared));
         let watch = watch(&engine);
         Ok(Self {
             engines: Arc::new(ArcSwap::new(engine)),
@@ -120,8 +124,8 @@ impl Replaceable {
         })
     }
 
-    fn replace(&self, config: &Config, shared: &Shared) -> Result<(), Failure> {
-        let engine = Arc::new(lasting(engine(config)?, shared));
+    async fn replace(&self, config: &Config, shared: &Shared) -> Result<(), Failure> {
+        let engine = Arc::new(lasting(examined(config).await?, shared));
         let watch = watch(&engine);
         self.engines.store(engine);
         self.offer.store(Arc::new(offer(config)));
@@ -136,7 +140,18 @@ pub fn engine(config: &Config) -> Result<Engine, Failure> {
     let chain = Chain::open(&config.directories, domain).map_err(Failure::Misfits)?;
     let hashing = &config.hashing;
     let pool = Pool::with_queue(hashing.threads, hashing.memory, hashing.queue);
-    Ok(Engine::new(chain, Arc::new(pool), Limits::default(), domain))
+    let engine = Engine::new(chain, Arc::new(pool), Limits::default(), domain);
+    let separator = config.sasl.master_user_separator;
+    Ok(engine.with_separator(separator).with_proxy_self(config.server.proxy_self.clone()))
+}
+
+/// The same, after a look at what the directories say to their queries.
+async fn examined(config: &Config) -> Result<Engine, Failure> {
+    let engine = engine(config)?;
+    match engine.chain().examine().await {
+        Ok(_) => Ok(engine),
+        Err(misfits) => Err(Failure::Misfits(misfits)),
+    }
 }
 
 /// An engine that makes up the same salts again when the daemon is started again.

@@ -6,6 +6,7 @@
 mod engine;
 mod identity;
 mod proof;
+mod route;
 mod rules;
 mod salts;
 
@@ -15,11 +16,12 @@ use gatepost_protocol::dovecot::FailCode;
 
 pub use self::{
     engine::{Engine, Limits},
+    identity::Separator,
     salts::SaltKey,
 };
 use crate::{
     account::Account,
-    directory::Unavailable,
+    directory::{Unavailable, Uncheckable},
     mechanism::{Breach, Claim, Mechanism},
     password::{Unusable, Unverified},
     username::{InvalidName, Username},
@@ -38,6 +40,19 @@ pub struct Attempt {
     pub remote: Option<IpAddr>,
     /// The peer's name for the session, for the log.
     pub session: Option<Box<str>>,
+    /// Where the remote came in, and on behalf of whom.
+    pub hop: Hop,
+}
+
+/// The server that a remote has reached, as its login process tells it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Hop {
+    /// The server's own address. Of a connection that came through a proxy it is the last one's, not the proxy's.
+    pub local: Option<IpAddr>,
+    /// Its port, as the remote sees it.
+    pub port: Option<u16>,
+    /// `forward_fields`: what a trusted proxy passed on, as `key=value` between TABs. Goes to the next hop.
+    pub forward: Option<Box<[u8]>>,
 }
 
 /// What was decided.
@@ -56,6 +71,7 @@ pub struct Verified {
     by: By,
     /// What proves to the remote that the password is known here too.
     answer: Option<Vec<u8>>,
+    original: Option<Box<[u8]>>,
 }
 
 /// What an account was proven by.
@@ -67,6 +83,8 @@ pub enum By {
     Certificate,
     /// Nothing: it is the account for those who say nothing of themselves.
     Anonymous,
+    /// The password of this master user, who may act as its owner.
+    Master(Username),
 }
 
 /// Why not. The difference between an outage and a wrong password is kept up to the wire.
@@ -88,6 +106,8 @@ pub enum Refusal {
     PasswordMismatch,
     /// The account may not use this service.
     ServiceDenied,
+    /// A master user is who they say they are, and may not act as the one they want to act as.
+    TargetRefused(Target),
     /// Nobody could tell. Says nothing about the user.
     TempFail(TempFail),
     /// The name leads to more than one account.
@@ -98,6 +118,25 @@ pub enum Refusal {
     UserLocked,
     /// No directory knows the name.
     UserUnknown,
+}
+
+/// Why a master user may not act as somebody. For the log, and for the master user no more than that it is so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// The directory of the master user does not let them.
+    NotAllowed,
+    /// No directory knows the name.
+    Unknown,
+    /// The name leads to more than one account.
+    Ambiguous,
+    /// The account is switched off.
+    Disabled,
+    /// The account has expired.
+    Expired,
+    /// The account may not use the service.
+    Service,
+    /// The account's `allow_nets` does not hold the address.
+    Network,
 }
 
 /// Why nobody could tell. For the log; a peer learns only that it is temporary.
@@ -119,6 +158,15 @@ pub enum TempFail {
     Stopping,
 }
 
+impl From<Uncheckable> for TempFail {
+    fn from(why: Uncheckable) -> Self {
+        match why {
+            Uncheckable::Stored(unusable) => Self::Stored(unusable),
+            Uncheckable::Elsewhere(unavailable) => Self::Directory(unavailable),
+        }
+    }
+}
+
 impl Verified {
     /// The account that was proven.
     pub const fn account(&self) -> &Arc<Account> {
@@ -135,6 +183,19 @@ impl Verified {
         self.answer.as_deref()
     }
 
+    /// The master user who acts as its owner.
+    pub const fn master(&self) -> Option<&Username> {
+        match &self.by {
+            By::Master(master) => Some(master),
+            By::Password | By::Certificate | By::Anonymous => None,
+        }
+    }
+
+    /// The name of who proved it, as it was typed; `None` where that is the canonical name of the account.
+    pub fn original(&self) -> Option<&[u8]> {
+        self.original.as_deref()
+    }
+
     /// The canonical name of the account.
     pub fn user(&self) -> &Username {
         &self.account.user
@@ -145,7 +206,7 @@ impl Refusal {
     /// What Dovecot may learn. An unknown user and a wrong password look alike, and must.
     pub const fn fail_code(&self) -> Option<FailCode> {
         match self {
-            Self::AuthzDenied => Some(FailCode::AuthzFail),
+            Self::AuthzDenied | Self::TargetRefused(_) => Some(FailCode::AuthzFail),
             Self::PassExpired => Some(FailCode::PassExpired),
             Self::InvalidName(_)
             | Self::MechanismBreach(_)
@@ -161,6 +222,26 @@ impl Refusal {
         }
     }
 
+    /// The outcome in one word, for logs and `--json`.
+    pub const fn outcome(&self) -> &'static str {
+        match self {
+            Self::AuthzDenied => "authz_denied",
+            Self::InvalidName(_) => "invalid_name",
+            Self::MechanismBreach(_) => "mechanism_breach",
+            Self::NoCredentials(_) => "no_credentials",
+            Self::NetworkDenied => "network_denied",
+            Self::PassExpired => "expired",
+            Self::PasswordMismatch => "rejected",
+            Self::ServiceDenied => "service_denied",
+            Self::TargetRefused(_) => "target_refused",
+            Self::TempFail(_) => "unavailable",
+            Self::UserAmbiguous => "ambiguous",
+            Self::UserDisabled => "disabled",
+            Self::UserLocked => "locked",
+            Self::UserUnknown => "no_such_user",
+        }
+    }
+
     /// Whether this says nothing about the user and must not be held against them.
     pub const fn is_temporary(&self) -> bool {
         matches!(self, Self::TempFail(_))
@@ -172,21 +253,7 @@ impl Decision {
     pub const fn outcome(&self) -> &'static str {
         match self {
             Self::Accept(_) => "verified",
-            Self::Refuse(refusal) => match refusal {
-                Refusal::AuthzDenied => "authz_denied",
-                Refusal::InvalidName(_) => "invalid_name",
-                Refusal::MechanismBreach(_) => "mechanism_breach",
-                Refusal::NoCredentials(_) => "no_credentials",
-                Refusal::NetworkDenied => "network_denied",
-                Refusal::PassExpired => "expired",
-                Refusal::PasswordMismatch => "rejected",
-                Refusal::ServiceDenied => "service_denied",
-                Refusal::TempFail(_) => "unavailable",
-                Refusal::UserAmbiguous => "ambiguous",
-                Refusal::UserDisabled => "disabled",
-                Refusal::UserLocked => "locked",
-                Refusal::UserUnknown => "no_such_user",
-            },
+            Self::Refuse(refusal) => refusal.outcome(),
         }
     }
 }
@@ -204,12 +271,27 @@ impl fmt::Display for Refusal {
             Self::PassExpired => f.write_str("the password has expired"),
             Self::PasswordMismatch => f.write_str("wrong password"),
             Self::ServiceDenied => f.write_str("the account may not use this service"),
+            Self::TargetRefused(why) => write!(f, "the master user may not act as this user: {why}"),
             Self::TempFail(why) => write!(f, "temporary failure: {why}"),
             Self::UserAmbiguous => f.write_str("the name leads to several accounts of one directory"),
             Self::UserDisabled => f.write_str("the account is disabled"),
             Self::UserLocked => f.write_str("the directory has locked the account for a time"),
             Self::UserUnknown => f.write_str("no directory knows this name"),
         }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAllowed => "the targets of their directory do not name them",
+            Self::Unknown => "no directory knows this name",
+            Self::Ambiguous => "the name leads to several accounts of one directory",
+            Self::Disabled => "the account is disabled",
+            Self::Expired => "the account has expired",
+            Self::Service => "the account may not use this service",
+            Self::Network => "allow_nets of the account does not hold the remote address",
+        })
     }
 }
 
@@ -229,7 +311,7 @@ impl fmt::Display for TempFail {
 
 #[cfg(test)]
 mod tests {
-    use super::{Refusal, TempFail};
+    use super::{Refusal, Target, TempFail};
     use crate::{mechanism::Breach, username::InvalidName};
 
     #[test]
@@ -255,5 +337,6 @@ mod tests {
     fn only_an_outage_is_temporary() {
         assert!(Refusal::TempFail(TempFail::Deadline).is_temporary());
         assert!(!Refusal::UserDisabled.is_temporary());
+        assert!(!Refusal::TargetRefused(Target::Unknown).is_temporary());
     }
 }

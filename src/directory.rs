@@ -7,6 +7,8 @@
 //! here: an account carries its stored one, and each directory a [`Decoy`] for those who have none.
 //!
 //! - [`sqlite`]: the embedded user store.
+//! - `sql`: tables of somebody else in MySQL, MariaDB, PostgreSQL or SQLite.
+//! - `ldap`: entries of a directory server.
 //! - `passwd_file`: Dovecot's passwd-file, held in memory.
 //! - `static_`: one answer for everybody.
 
@@ -18,8 +20,10 @@ use tokio::sync::mpsc;
 use self::{
     domains::Domains,
     ids::Ids,
+    ldap::Ldap,
     passwd_file::PasswdFile,
     row::Recipe,
+    sql::{Examined, Sql},
     sqlite::{Sqlite, Trouble, Users},
     static_::Static,
 };
@@ -30,20 +34,23 @@ use crate::{
     username::Username,
 };
 
-#[allow(dead_code, reason = "the directories that are servers are yet to come")]
 mod breaker;
 mod chain;
 mod domains;
 mod ids;
+mod ldap;
 mod misfit;
 mod passwd_file;
+mod record;
 mod row;
+mod sql;
 pub mod sqlite;
 mod static_;
 
 pub use self::{
-    chain::{Chain, Check, Found},
+    chain::{Chain, Check, Found, Uncheckable},
     misfit::Misfit,
+    record::Record,
 };
 
 /// Names that a listing holds ready before it waits for its reader.
@@ -97,12 +104,18 @@ pub struct Directory(Arc<Inner>);
 struct Inner {
     name: Arc<str>,
     domains: Domains,
+    /// Set: it knows master users, and is asked about nobody else.
+    master: Option<config::Master>,
     decoy: Arc<Decoy>,
     kind: Kind,
+    /// Where it was configured.
+    place: Option<config::Place>,
 }
 
 enum Kind {
     Sqlite(Sqlite),
+    Sql(Box<Sql>),
+    Ldap(Box<Ldap>),
     PasswdFile(PasswdFile),
     Static(Static),
 }
@@ -137,6 +150,15 @@ impl Directory {
         let decoy = Arc::new(Decoy::new().map_err(|broken: Broken| misfit(broken.to_string()))?);
         let kind = match &config.kind {
             config::Kind::Sqlite { file } => Kind::Sqlite(Sqlite::open(file, recipe, &decoy)),
+            config::Kind::Sql(sql) => Kind::Sql(Box::new(Sql::open(sql, recipe, &decoy).map_err(misfit)?)),
+            config::Kind::Ldap(ldap) => {
+                if let Some(scheme) = &ldap.default_scheme {
+                    recipe.default_scheme = Scheme::named(scheme)
+                        .ok_or_else(|| misfit(format!("default_scheme: {scheme} is not supported")))?;
+                }
+                let ldap = Ldap::new(ldap, recipe);
+                Kind::Ldap(Box::new(ldap.map_err(|roots| misfit(format!("ca_file: {roots}")))?))
+            }
             config::Kind::PasswdFile { file, default_scheme } => {
                 if let Some(scheme) = default_scheme {
                     recipe.default_scheme = Scheme::named(scheme)
@@ -153,7 +175,9 @@ impl Directory {
                 Kind::Static(fixed.map_err(|unusable| misfit(format!("password: {unusable}")))?)
             }
         };
-        Ok(Self(Arc::new(Inner { name: Arc::clone(&config.name), domains, decoy, kind })))
+        let (name, place) = (Arc::clone(&config.name), config.place.clone());
+        let master = config.master.clone();
+        Ok(Self(Arc::new(Inner { name, domains, master, decoy, kind, place })))
     }
 
     /// Its name in the configuration, and in logs.
@@ -164,6 +188,16 @@ impl Directory {
     /// Whether it may be asked for `user`: its `domains`.
     pub fn serves(&self, user: &Username) -> bool {
         self.0.domains.serve(user)
+    }
+
+    /// Whether it knows master users. Nobody logs in as one of them, and they are not listed.
+    pub fn is_master(&self) -> bool {
+        self.0.master.is_some()
+    }
+
+    /// Whether its master users may log in as `user`.
+    pub fn may_be(&self, user: &Username) -> bool {
+        self.0.master.as_ref().is_some_and(|master| master.may_be(user))
     }
 
     /// What to verify in place of a password, when it knows none.
@@ -179,6 +213,8 @@ impl Directory {
     pub async fn lookup(&self, inquiry: &Inquiry<'_>) -> Result<Known, Unavailable> {
         let found = match &self.0.kind {
             Kind::Sqlite(database) => database.lookup(inquiry.user).await.map(Known::from),
+            Kind::Sql(sql) => sql.lookup(inquiry).await,
+            Kind::Ldap(ldap) => ldap.lookup(inquiry.user).await,
             Kind::PasswdFile(file) => file.lookup(inquiry.user).map(Known::from),
             Kind::Static(fixed) => fixed.lookup(inquiry.user).map(Known::from).map_err(|bad| bad.to_string()),
         };
@@ -188,7 +224,8 @@ impl Directory {
     /// Whether it checks passwords itself, so that it has none to compare with and none to imitate for unknown users.
     pub fn binds(&self) -> bool {
         match &self.0.kind {
-            Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => false,
+            Kind::Ldap(ldap) => ldap.binds(),
+            Kind::Sqlite(_) | Kind::Sql(_) | Kind::PasswdFile(_) | Kind::Static(_) => false,
         }
     }
 
@@ -199,10 +236,76 @@ impl Directory {
     /// # Errors
     ///
     /// Whenever it says neither yes nor no.
-    pub async fn bind(&self, entry: &str, _password: &Secret) -> Result<Bound, Unavailable> {
+    pub async fn bind(&self, entry: &str, password: &Secret) -> Result<Bound, Unavailable> {
         match &self.0.kind {
-            Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
+            Kind::Ldap(ldap) => ldap.bind(entry, password).await.map_err(|why| self.unavailable(why)),
+            Kind::Sqlite(_) | Kind::Sql(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
                 Err(self.unavailable(format!("checks no passwords itself, and was asked to for {entry:?}")))
+            }
+        }
+    }
+
+    /// Whether it can replace a stored password: whether it has an `update_password_query`.
+    pub fn updates_passwords(&self) -> bool {
+        match &self.0.kind {
+            Kind::Sql(sql) => sql.updates_passwords(),
+            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => false,
+        }
+    }
+
+    /// Replaces a stored password, with its `{SCHEME}`, by another one, if it is still there. Whether it was.
+    ///
+    /// # Errors
+    ///
+    /// When nobody can say whether it was replaced; always where [`Self::updates_passwords`] is false.
+    pub async fn update_password(
+        &self,
+        user: &Username,
+        old: &Secret,
+        new: &Secret,
+    ) -> Result<bool, Unavailable> {
+        match &self.0.kind {
+            Kind::Sql(sql) => sql.update_password(user, old, new).await.map_err(|why| self.unavailable(why)),
+            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
+                Err(self.unavailable("it replaces no passwords".to_owned()))
+            }
+        }
+    }
+
+    /// Whether it has app passwords of its own: an `app_password_query`.
+    pub fn has_app_passwords(&self) -> bool {
+        match &self.0.kind {
+            Kind::Sql(sql) => sql.has_app_passwords(),
+            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => false,
+        }
+    }
+
+    /// The rows of its `app_password_query` for a user, 200 at most; none where it has no such query.
+    ///
+    /// # Errors
+    ///
+    /// When it did not answer.
+    pub async fn app_passwords(&self, inquiry: &Inquiry<'_>) -> Result<Vec<Record>, Unavailable> {
+        match &self.0.kind {
+            Kind::Sql(sql) => sql.app_passwords(inquiry).await.map_err(|why| self.unavailable(why)),
+            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Looks whether it answers, and whether what its configuration says fits to what is there.
+    ///
+    /// # Errors
+    ///
+    /// A [`Misfit`] is the operator's to mend. That it does not answer now is `Ok` with the reason.
+    pub async fn examine(&self) -> Result<Option<Unavailable>, Misfit> {
+        match &self.0.kind {
+            Kind::Sql(sql) => match sql.examine().await {
+                Ok(()) => Ok(None),
+                Err(Examined::Unavailable(why)) => Ok(Some(self.unavailable(why))),
+                Err(Examined::Misfit(what)) => Err(Misfit::at(&self.0.name, self.0.place.clone(), what)),
+            },
+            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
+                Ok(self.list().recv().await.and_then(Result::err))
             }
         }
     }
@@ -222,7 +325,8 @@ impl Directory {
     pub async fn watch(self) {
         match &self.0.kind {
             Kind::PasswdFile(_) => passwd_file::watch(self.clone()).await,
-            Kind::Sqlite(_) | Kind::Static(_) => {}
+            Kind::Ldap(ldap) => ldap.watch().await,
+            Kind::Sqlite(_) | Kind::Sql(_) | Kind::Static(_) => {}
         }
     }
 
@@ -232,7 +336,7 @@ impl Directory {
         // Whoever reloads has no use for a panic's message; the log has it.
         let _ = tokio::task::spawn_blocking(move || match &directory.0.kind {
             Kind::PasswdFile(file) => file.reload(),
-            Kind::Sqlite(_) | Kind::Static(_) => {}
+            Kind::Sqlite(_) | Kind::Sql(_) | Kind::Ldap(_) | Kind::Static(_) => {}
         })
         .await;
     }
@@ -253,6 +357,16 @@ impl Directory {
                     if to.is_closed() {
                         return;
                     }
+                }
+            }
+            Kind::Sql(sql) => {
+                if let Err(why) = sql.list(to).await {
+                    let _ = to.send(Err(self.unavailable(why))).await;
+                }
+            }
+            Kind::Ldap(ldap) => {
+                if let Err(why) = ldap.list(|name| self.serves(name), to).await {
+                    let _ = to.send(Err(self.unavailable(why))).await;
                 }
             }
             Kind::PasswdFile(file) => {
@@ -312,8 +426,12 @@ pub fn users(
 ) -> Result<Result<Users, Trouble>, Misfit> {
     match &config.kind {
         config::Kind::Sqlite { file } => Ok(Users::open(file, create, recipe(config, default_domain)?)),
-        config::Kind::PasswdFile { .. } | config::Kind::Static { .. } => {
-            Err(Misfit::new(config, "is not of type sqlite: its users are not kept by gatepost".to_owned()))
+        config::Kind::Sql(_)
+        | config::Kind::Ldap(_)
+        | config::Kind::PasswdFile { .. }
+        | config::Kind::Static { .. } => {
+            let what = "is no database of gatepost's own: its users are not kept by gatepost";
+            Err(Misfit::new(config, what.to_owned()))
         }
     }
 }

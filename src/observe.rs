@@ -11,9 +11,10 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     account::Account,
-    decision::{Attempt, Decision, Refusal, TempFail},
+    decision::{Attempt, Decision, Refusal, TempFail, Verified},
     directory::Unavailable,
     mechanism::Mechanism,
+    username::Username,
 };
 
 /// The event of a judged login: everything that led to it, and never the password.
@@ -34,8 +35,9 @@ pub fn decided(attempt: &Attempt, decision: &Decision, took: Duration) {
     let trace = attempt.claim.credential.trace();
     match decision {
         Decision::Accept(verified) => info!(
-            %outcome, user = verified.user().as_str(), directory = %verified.account().directory,
-            service, %remote, session, mechanism, trace, took_us, "auth decided",
+            %outcome, user = verified.user().as_str(), master = verified.master().map(Username::as_str),
+            directory = %verified.account().directory, service, %remote, session, mechanism, trace, took_us,
+            "auth decided",
         ),
         Decision::Refuse(Refusal::TempFail(TempFail::Directory(unavailable))) => error!(
             %outcome, user, directory = %unavailable.directory, reason = %unavailable,
@@ -87,6 +89,24 @@ pub struct Stalled<'a> {
     pub remote: Option<IpAddr>,
     /// The peer's name of the session.
     pub session: Option<&'a str>,
+}
+
+/// The event of somebody who wanted to be somebody else, whatever came of it: who is known to be a master user, and who
+/// tried to pass for one, is to be found in one place. The event of the login itself follows.
+pub fn master_login(
+    master: &Username,
+    user: &Username,
+    attempt: &Attempt,
+    verdict: &Result<Verified, Refusal>,
+) {
+    let (master, user, mechanism) = (master.as_str(), user.as_str(), attempt.mechanism.name());
+    let (service, remote, session) = (&*attempt.service, Shown(&attempt.remote), attempt.session.as_deref());
+    let (outcome, reason) = match verdict {
+        Ok(_) => ("verified", None),
+        Err(refusal) => (refusal.outcome(), Some(refusal)),
+    };
+    let reason = reason.map(tracing::field::display);
+    info!(%outcome, master, user, reason, service, %remote, session, mechanism, "master login");
 }
 
 /// The event of a lookup without a credential. LMTP makes one a recipient, so it is for debugging, unless it failed.

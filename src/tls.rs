@@ -36,6 +36,25 @@ pub fn client(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, NoRoots> {
     Ok(Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()))
 }
 
+/// The certificates that [`client`] trusts, for a driver that makes its configuration itself.
+///
+/// # Errors
+///
+/// As [`client`].
+pub fn roots(ca_file: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, NoRoots> {
+    init();
+    if let Some(file) = ca_file {
+        of_file(file)?;
+        let text =
+            fs::read(file).map_err(|error| NoRoots(format!("{} cannot be read: {error}", file.display())))?;
+        return Ok(CertificateDer::pem_slice_iter(&text).filter_map(Result::ok).collect());
+    }
+    of_the_system()?;
+    let found = rustls_native_certs::load_native_certs().certs;
+    // One that cannot be read would make all of them useless to the driver.
+    Ok(found.into_iter().filter(|root| RootCertStore::empty().add(root.clone()).is_ok()).collect())
+}
+
 fn of_file(file: &Path) -> Result<RootCertStore, NoRoots> {
     let text =
         fs::read(file).map_err(|error| NoRoots(format!("{} cannot be read: {error}", file.display())))?;

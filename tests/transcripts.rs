@@ -40,18 +40,28 @@ path = "@DIR@/userdb"
 
 [sasl]
 failure_delay = "0s"
+master_user_separator = "*"
 
 [[directory]]
 name = "people"
 type = "passwd-file"
 file = "@DIR@/users"
+
+[[directory]]
+name = "masters"
+type = "passwd-file"
+file = "@DIR@/masters"
+master = true
 "#;
 
 const USERS: &str = include_str!("transcripts/users");
+const MASTERS: &str = include_str!("transcripts/masters");
 
 #[test]
 fn gatepost_says_what_the_transcripts_say_however_the_bytes_arrive() {
-    let gatepost = Alone::new(CONFIG, USERS).started();
+    let gatepost = Alone::new(CONFIG, USERS);
+    std::fs::write(gatepost.path("masters"), MASTERS).unwrap();
+    let gatepost = gatepost.started();
     let sockets = ["login", "client", "master", "userdb"].map(|name| (name, gatepost.path(name)));
     let subject = Subject { is_dovecot: false, sockets: sockets.into() };
     let transcripts = Transcript::all();
@@ -69,7 +79,7 @@ fn dovecot_says_what_the_transcripts_say() {
     let mut differences = Vec::new();
     for (tree, version) in [(Tree::bookworm(), "2.3"), (Tree::trixie(), "2.4")] {
         let place = Place::new(&tree);
-        let dovecot = DovecotAuth::start(&place, USERS);
+        let dovecot = DovecotAuth::start(&place, USERS, MASTERS);
         let subject = dovecot.subject();
         let said = transcripts.iter().filter(|transcript| transcript.dovecot.as_deref() == Some(version));
         let replays =

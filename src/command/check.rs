@@ -24,7 +24,10 @@ pub(super) fn check(common: &Common) -> Answer {
         Err(failure) => return Answer::failure(&failure),
     };
     drop(inside);
-    let unavailable = if loaded.is_embedded() { Vec::new() } else { runtime.block_on(silent(&engine)) };
+    let unavailable = match runtime.block_on(silent(&engine, loaded.is_embedded())) {
+        Ok(unavailable) => unavailable,
+        Err(failure) => return Answer::failure(&failure),
+    };
     let files: Vec<_> = loaded.files.iter().map(|file| file.display().to_string()).collect();
     let config = &loaded.config;
     let mut text = if loaded.is_embedded() {
@@ -50,12 +53,10 @@ pub(super) fn check(common: &Common) -> Answer {
 
 /// The directories that do not answer. With them the daemon starts, and all who are in them get temporary failures:
 /// the path of a passwd-file may be mistyped.
-async fn silent(engine: &Engine) -> Vec<String> {
-    let mut unavailable = Vec::new();
-    for directory in engine.chain().directories() {
-        if let Some(Err(why)) = directory.list().recv().await {
-            unavailable.push(why.to_string());
-        }
+async fn silent(engine: &Engine, is_embedded: bool) -> Result<Vec<String>, Failure> {
+    if is_embedded {
+        return Ok(Vec::new());
     }
-    unavailable
+    let unavailable = engine.chain().examine().await.map_err(Failure::Misfits)?;
+    Ok(unavailable.iter().map(ToString::to_string).collect())
 }

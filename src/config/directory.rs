@@ -6,7 +6,9 @@ use gatepost_protocol::secret::Secret;
 
 use super::{
     domain::DomainPattern,
+    master::{Master, master},
     problem::{Place, Wrong, quoted},
+    query::Dialect,
     reader::Reader,
     secret::secret,
     server::Server,
@@ -14,6 +16,9 @@ use super::{
     template::Template,
     tree::Spot,
 };
+
+pub mod ldap;
+pub mod sql;
 
 /// One `[[directory]]`.
 #[derive(Debug)]
@@ -28,6 +33,9 @@ pub struct Directory {
     pub fields: Vec<(String, Template)>,
     /// `type`, with what belongs to it alone.
     pub kind: Kind,
+    /// `master`, `targets`: it knows master users, who log in as others with their own password, and nobody else.
+    /// `None`: it knows ordinary users.
+    pub master: Option<Master>,
     /// Where it was configured; `None` for the embedded default.
     pub place: Option<Place>,
 }
@@ -40,6 +48,10 @@ pub enum Kind {
         /// `file`: the database. Absolute. Default: `users.db` in the state directory.
         file: PathBuf,
     },
+    /// `mysql`, `postgres`, and `sqlite` with a `user_query`: tables of somebody else.
+    Sql(Box<sql::Sql>),
+    /// `ldap`: the entries of a directory server.
+    Ldap(Box<ldap::Ldap>),
     /// `passwd-file`: Dovecot's format, one user a line.
     PasswdFile {
         /// `file`: absolute.
@@ -69,15 +81,20 @@ impl Directory {
 #[derive(Clone, Copy)]
 enum Type {
     Sqlite,
+    Server(Dialect),
+    Ldap,
     PasswdFile,
     Static,
 }
 
-const TYPES: &[(&str, Type)] =
-    &[("sqlite", Type::Sqlite), ("passwd-file", Type::PasswdFile), ("static", Type::Static)];
-
-/// Types that have a name, and no code in this version.
-const LATER: &[&str] = &["mysql", "postgres", "ldap"];
+const TYPES: &[(&str, Type)] = &[
+    ("sqlite", Type::Sqlite),
+    ("mysql", Type::Server(Dialect::MySql)),
+    ("postgres", Type::Server(Dialect::Postgres)),
+    ("ldap", Type::Ldap),
+    ("passwd-file", Type::PasswdFile),
+    ("static", Type::Static),
+];
 
 /// Reads all `[[directory]]`.
 pub(super) fn directories(
@@ -112,6 +129,7 @@ pub(super) fn embedded(server: &Server) -> Directory {
         domains: Vec::new(),
         fields: Vec::new(),
         kind: Kind::Sqlite { file: server.state_dir.join(USERS_DB) },
+        master: None,
         place: None,
     }
 }
@@ -125,16 +143,31 @@ fn directory(
     server: &Server,
     around: &Surroundings,
 ) -> Option<Directory> {
-    let kind = reader.one_of("type", TYPES, LATER);
+    let kind = reader.one_of("type", TYPES, &[]);
     reader.need("type", "write what it is, as in type = \"sqlite\"");
     let domains = domains(&mut reader);
     let fields = reader.table("fields").free(field_name, |text| field(text, kind));
+    let master = master(&mut reader);
     let place = reader.spot().map(Spot::place);
     // Without a type nobody knows which keys belong here.
     let kind = match kind? {
         Type::Sqlite => {
-            let file = reader.path("file").unwrap_or_else(|| server.state_dir.join(USERS_DB));
-            Some(Kind::Sqlite { file })
+            let file = reader.path("file");
+            if reader.has("user_query") {
+                reader.need("file", "write the path of the database that user_query is for");
+                sql::file(&mut reader, file).map(|sql| Kind::Sql(Box::new(sql)))
+            } else {
+                let file = file.unwrap_or_else(|| server.state_dir.join(USERS_DB));
+                Some(Kind::Sqlite { file })
+            }
+        }
+        Type::Server(dialect) => {
+            let sql = sql::server(&mut reader, dialect, around.credentials_dir.as_deref());
+            sql.map(|sql| Kind::Sql(Box::new(sql)))
+        }
+        Type::Ldap => {
+            let ldap = ldap::ldap(&mut reader, &fields, scheme, around);
+            ldap.map(|ldap| Kind::Ldap(Box::new(ldap)))
         }
         Type::PasswdFile => {
             let file = reader.path("file");
@@ -150,7 +183,7 @@ fn directory(
         }
     };
     reader.finish();
-    Some(Directory { name: name?, domains, fields, kind: kind?, place })
+    Some(Directory { name: name?, domains, fields, kind: kind?, master, place })
 }
 
 fn domains(reader: &mut Reader<'_>) -> Vec<DomainPattern> {

@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
             Value::Integer(Some(number)) => read(&number.to_string()),
             Value::Text(_)
             | Value::Integer(None)
-            | Value::Bool
+            | Value::Bool(_)
             | Value::Float
             | Value::Datetime
             | Value::List(_)
@@ -133,6 +133,22 @@ impl<'a> Reader<'a> {
             };
             let number = number.and_then(|number| usize::try_from(number).ok());
             number.filter(|number| range.contains(number)).ok_or(Wrong::new("is out of range", remedy))
+        })
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&mut self, key: &str) -> Option<bool> {
+        self.value(key, |value| match value {
+            Value::Bool(value) => Ok(*value),
+            Value::Text(_)
+            | Value::Integer(_)
+            | Value::Float
+            | Value::Datetime
+            | Value::List(_)
+            | Value::Table(_) => {
+                let what = format!("true or false is wanted here, not {}", value.kind());
+                Err(Wrong::new(what, "write true or false, without quotes"))
+            }
         })
     }
 
@@ -186,7 +202,7 @@ impl<'a> Reader<'a> {
                 Value::Table(_) => std::slice::from_ref(&entry.node),
                 Value::Text(_)
                 | Value::Integer(_)
-                | Value::Bool
+                | Value::Bool(_)
                 | Value::Float
                 | Value::Datetime
                 | Value::List(_) => &[],

@@ -18,6 +18,9 @@ pub struct Sasl {
     pub anonymous_user: Option<String>,
     /// `failure_delay`: how long a refusal is held back, 0s to 8s. Default 2s.
     pub failure_delay: Duration,
+    /// `master_user_separator`: what stands between the name of a user and that of the master user who logs in as
+    /// them, `user*master`. A sign that no login name can hold. `None`: names are never taken apart.
+    pub master_user_separator: Option<char>,
 }
 
 const MECHANISMS: &[(&str, Mechanism)] = &[
@@ -83,6 +86,25 @@ pub(super) fn sasl(mut reader: Reader<'_>) -> Sasl {
         );
     }
     let failure_delay = reader.duration("failure_delay", Duration::ZERO..=LONGEST_DELAY);
+    let master_user_separator = reader.text("master_user_separator", separator);
     reader.finish();
-    Sasl { mechanisms, anonymous_user, failure_delay: failure_delay.unwrap_or(Duration::from_secs(2)) }
+    Sasl {
+        mechanisms,
+        anonymous_user,
+        failure_delay: failure_delay.unwrap_or(Duration::from_secs(2)),
+        master_user_separator,
+    }
+}
+
+/// One sign that is part of no name: with another, somebody's name could be read as two names.
+fn separator(text: &str) -> Result<char, Wrong> {
+    let remedy = "write one of * % : / | , ; as in master_user_separator = \"*\"";
+    let mut letters = text.chars();
+    match (letters.next(), letters.next()) {
+        (Some(sign), None) if "*%:/|,;".contains(sign) => Ok(sign),
+        (Some(_), None) => {
+            Err(Wrong::new("is no sign that separates names, or one that a name may hold", remedy))
+        }
+        (_, Some(_)) | (None, _) => Err(Wrong::new("is not one sign", remedy)),
+    }
 }

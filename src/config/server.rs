@@ -1,8 +1,14 @@
 //! `[server]`: where gatepost keeps its things, and what it adds to bare names.
 
-use std::path::PathBuf;
+use std::{net::IpAddr, path::PathBuf};
 
-use super::{domain, listener::LONGEST_PATH, problem::Wrong, reader::Reader, surroundings::Surroundings};
+use super::{
+    domain,
+    listener::LONGEST_PATH,
+    problem::{Wrong, quoted},
+    reader::Reader,
+    surroundings::Surroundings,
+};
 
 /// `[server]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +21,9 @@ pub struct Server {
     pub runtime_dir: PathBuf,
     /// `default_domain`: appended to a login name without `@`. Lower case, NFC. `None`: bare names stay bare.
     pub default_domain: Option<String>,
+    /// `proxy_self`: addresses of the mail servers that ask here, each once. A `proxy_maybe` that leads to one of them is
+    /// no proxying. Default: none, so that only the address counts at which the remote came in.
+    pub proxy_self: Vec<IpAddr>,
 }
 
 /// Bytes that leave room for the longest name of a default socket, `/control`.
@@ -29,8 +38,18 @@ pub(super) fn server(mut reader: Reader<'_>, around: &Surroundings) -> Server {
         reader.wrong("runtime_dir", Wrong::new(what, "choose a shorter one"));
     }
     let default_domain = reader.text("default_domain", domain::domain);
+    let listed = reader.list("proxy_self", address).unwrap_or_default();
+    let mut proxy_self: Vec<IpAddr> = Vec::with_capacity(listed.len());
+    for (address, spot) in listed {
+        if proxy_self.contains(&address) {
+            let wrong = Wrong::new(format!("{address} is listed twice"), "keep one of the two");
+            reader.found().at(spot, reader.path_of("proxy_self"), wrong);
+        } else {
+            proxy_self.push(address);
+        }
+    }
     reader.finish();
-    Server { state_dir, runtime_dir, default_domain }
+    Server { state_dir, runtime_dir, default_domain, proxy_self }
 }
 
 fn directory(reader: &mut Reader<'_>, key: &str, default: Option<&PathBuf>) -> PathBuf {
@@ -41,4 +60,11 @@ fn directory(reader: &mut Reader<'_>, key: &str, default: Option<&PathBuf>) -> P
     }
     // The empty path is never used: where there is no default, a problem has been noted.
     given.or_else(|| default.cloned()).unwrap_or_default()
+}
+
+fn address(text: &str) -> Result<IpAddr, Wrong> {
+    let address = text.parse::<IpAddr>();
+    address.map(|address| address.to_canonical()).map_err(|_| {
+        Wrong::new(format!("{} is no IP address", quoted(text)), "write it in numbers, as in \"192.0.2.7\"")
+    })
 }

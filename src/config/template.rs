@@ -13,10 +13,13 @@ pub enum Part {
     Literal(String),
     /// `{name}`: a column of the user's row, or `user`, `local` or `domain`.
     Name(String),
+    /// `{name:-text}`: the same, and this text where there is no such value, or an empty one.
+    NameOr(String, String),
 }
 
 impl Template {
-    /// Literal text and `{name}`; `{{` and `}}` stand for one brace.
+    /// Literal text, `{name}` and `{name:-text}`; `{{` and `}}` stand for one brace, but not within that text, which
+    /// goes up to the next brace.
     pub(super) fn parse(text: &str) -> Result<Self, Wrong> {
         let mut parts = Vec::new();
         let mut literal = String::new();
@@ -34,16 +37,10 @@ impl Template {
                 let (name, after) = after.split_once('}').ok_or_else(|| {
                     Wrong::new("has an open brace that is never closed", "write {name}, or {{ for a brace")
                 })?;
-                if !is_name(name) {
-                    return Err(Wrong::new(
-                        "has something in braces that is no name",
-                        "write a column's name in them, of letters, digits, _ - . and ; or {{ for a brace",
-                    ));
-                }
                 if !literal.is_empty() {
                     parts.push(Part::Literal(std::mem::take(&mut literal)));
                 }
-                parts.push(Part::Name(name.to_owned()));
+                parts.push(hole(name)?);
                 rest = after;
             } else {
                 return Err(Wrong::new("has a closing brace that nothing opens", "write }} for a brace"));
@@ -65,7 +62,7 @@ impl Template {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
             Part::Literal(_) => None,
-            Part::Name(name) => Some(name.as_str()),
+            Part::Name(name) | Part::NameOr(name, _) => Some(name.as_str()),
         })
     }
 
@@ -73,7 +70,7 @@ impl Template {
     ///
     /// # Errors
     ///
-    /// The first name that `value` has none for.
+    /// The first name that `value` has none for, and the template neither.
     pub fn expand<'a, 'v>(
         &'a self,
         mut value: impl FnMut(&str) -> Option<&'v [u8]>,
@@ -83,9 +80,36 @@ impl Template {
             match part {
                 Part::Literal(literal) => text.extend_from_slice(literal.as_bytes()),
                 Part::Name(name) => text.extend_from_slice(value(name).ok_or(name.as_str())?),
+                Part::NameOr(name, default) => {
+                    let value = value(name).filter(|value| !value.is_empty());
+                    text.extend_from_slice(value.unwrap_or(default.as_bytes()));
+                }
             }
         }
         Ok(text)
+    }
+}
+
+/// What stands between two braces: `name` or `name:-text`.
+fn hole(text: &str) -> Result<Part, Wrong> {
+    let (name, default) = match text.split_once(":-") {
+        Some((name, default)) => (name, Some(default)),
+        None => (text, None),
+    };
+    if !is_name(name) {
+        return Err(Wrong::new(
+            "has something in braces that is no name",
+            "write a column's name in them, of letters, digits, _ - . and ; or {{ for a brace",
+        ));
+    }
+    let name = name.to_owned();
+    match default {
+        None => Ok(Part::Name(name)),
+        Some(default) if default.contains('{') => {
+            let what = "has a brace in the text that stands in for a missing value";
+            Err(Wrong::new(what, "write plain text behind the :-"))
+        }
+        Some(default) => Ok(Part::NameOr(name, default.to_owned())),
     }
 }
 
@@ -107,6 +131,10 @@ mod tests {
         Part::Name(text.to_owned())
     }
 
+    fn name_or(text: &str, default: &str) -> Part {
+        Part::NameOr(text.to_owned(), default.to_owned())
+    }
+
     #[test]
     fn braces_hold_names_and_double_braces_stand_for_one() {
         let known = [
@@ -117,11 +145,17 @@ mod tests {
             ("*:bytes={mailQuota;x-a}", vec![literal("*:bytes="), name("mailQuota;x-a")]),
             ("a{{b}}c", vec![literal("a{b}c")]),
             ("{{{user}}}", vec![literal("{"), name("user"), literal("}")]),
+            ("{q:-0}B", vec![name_or("q", "0"), literal("B")]),
+            ("{q:-}", vec![name_or("q", "")]),
+            ("{q:-a:-b c%}", vec![name_or("q", "a:-b c%")]),
         ];
         for (text, parts) in known {
             assert_eq!(Template::parse(text).unwrap().parts(), parts, "{text}");
         }
-        for text in ["{", "}", "{}", "a{b", "a}b", "{a b}", "{a{b}}", "{user}}", "{%u}", "{ü}"] {
+        for text in [
+            "{", "}", "{}", "a{b", "a}b", "{a b}", "{a{b}}", "{user}}", "{%u}", "{ü}", "{:-x}", "{a:-{b}}",
+            "{a:-b", "{a:b}",
+        ] {
             assert!(Template::parse(text).is_err(), "{text}");
         }
     }
@@ -137,5 +171,13 @@ mod tests {
         assert_eq!(template.expand(value).unwrap(), b"/m/{local}/\xff{{");
         assert_eq!(template.expand(|name| (name == "domain").then_some(b"d".as_slice())), Err("local"));
         assert_eq!(template.names().collect::<Vec<_>>(), ["domain", "local"]);
+
+        let template = Template::parse("<{quota:-10M}>").unwrap();
+        assert_eq!(template.names().collect::<Vec<_>>(), ["quota"]);
+        for (value, expected) in
+            [(Some("5M"), "<5M>"), (Some(""), "<10M>"), (None, "<10M>"), (Some("{x}"), "<{x}>")]
+        {
+            assert_eq!(template.expand(|_| value.map(str::as_bytes)), Ok(expected.into()));
+        }
     }
 }

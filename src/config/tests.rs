@@ -13,6 +13,7 @@ use crate::mechanism::Mechanism;
 mod bad;
 mod secrets;
 mod shipped;
+mod sql;
 
 /// A machine with the users that mail servers bring along.
 fn around() -> Surroundings {
@@ -207,6 +208,8 @@ fn the_files_that_are_installed_are_accepted() {
             files.iter().map(PathBuf::as_path).zip(texts.iter().map(String::as_str)).collect();
         let credentials = tempfile::tempdir().unwrap();
         fs::write(credentials.path().join("robots"), "{PLAIN}x\n").unwrap();
+        fs::write(credentials.path().join("mail"), "x\n").unwrap();
+        fs::write(credentials.path().join("ldap"), "x\n").unwrap();
         let around = Surroundings { credentials_dir: Some(credentials.path().to_owned()), ..around() };
         Config::from_texts(&texts, &around).unwrap_or_else(|problems| panic!("{problems}"))
     };
@@ -229,7 +232,7 @@ fn the_files_that_are_installed_are_accepted() {
         })
         .collect();
     let config = named(&uncommented);
-    assert_eq!((config.listeners.len(), config.directories.len()), (5, 3));
+    assert_eq!((config.listeners.len(), config.directories.len()), (5, 8));
 }
 
 fn write(path: PathBuf, text: impl AsRef<[u8]>) {

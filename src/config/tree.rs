@@ -71,7 +71,7 @@ pub(super) enum Value {
     Text(Zeroizing<String>),
     /// `None` where it does not fit into 64 bits.
     Integer(Option<i64>),
-    Bool,
+    Bool(bool),
     Float,
     Datetime,
     List(Vec<Node>),
@@ -84,7 +84,7 @@ impl Value {
         match self {
             Self::Text(_) => "a string",
             Self::Integer(_) => "a whole number",
-            Self::Bool => "true or false",
+            Self::Bool(_) => "true or false",
             Self::Float => "a number with a fraction",
             Self::Datetime => "a date or time",
             Self::List(nodes) if is_tables(nodes) => "a list of tables",
@@ -168,7 +168,7 @@ fn node(range: Range<usize>, value: DeValue<'_>, file: &Arc<File>) -> Node {
         DeValue::String(text) => Value::Text(Zeroizing::new(text.into_owned())),
         DeValue::Integer(number) => Value::Integer(i64::from_str_radix(number.as_str(), number.radix()).ok()),
         DeValue::Float(_) => Value::Float,
-        DeValue::Boolean(_) => Value::Bool,
+        DeValue::Boolean(value) => Value::Bool(value),
         DeValue::Datetime(_) => Value::Datetime,
         DeValue::Array(items) => {
             Value::List(items.into_iter().map(|item| node(item.span(), item.into_inner(), file)).collect())

@@ -1,12 +1,23 @@
 //! The whole policy on one page, in the order in which it is applied.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
-use super::{Attempt, Decision, Refusal, SaltKey, TempFail, Verified, identity, proof, rules};
+use super::{
+    Attempt, By, Decision, Hop, Refusal, SaltKey, Target, TempFail, Verified,
+    identity::{self, Identity, Separator},
+    proof::{self, Proven},
+    route::Router,
+    rules,
+};
 use crate::{
-    account::Account,
-    directory::{Chain, Inquiry, Unavailable},
+    account::{Account, State},
+    directory::{Chain, Check, Inquiry, Unavailable},
     mechanism::Sought,
+    observe,
     password::{Pool, Terms, Unverified},
     username::{InvalidName, Username},
 };
@@ -19,6 +30,8 @@ pub struct Engine {
     limits: Limits,
     default_domain: Option<Box<str>>,
     salts: Option<SaltKey>,
+    separator: Separator,
+    router: Router,
 }
 
 /// What bounds a judgement.
@@ -37,14 +50,27 @@ impl Default for Limits {
 impl Engine {
     /// An engine over `chain`; bare names are completed with `default_domain`.
     pub fn new(chain: Chain, pool: Arc<Pool>, limits: Limits, default_domain: Option<&str>) -> Self {
+        let default_domain = default_domain.map(Into::into);
         let salts = SaltKey::ephemeral().ok();
-        Self { chain, pool, limits, default_domain: default_domain.map(Into::into), salts }
+        Self { chain, pool, limits, default_domain, salts, separator: None, router: Router::default() }
     }
 
     /// The same, with a key for made-up salts that outlives the process.
     #[must_use]
     pub fn with_salts(self, salts: SaltKey) -> Self {
         Self { salts: Some(salts), ..self }
+    }
+
+    /// The same with names of master users behind this sign: `user*master`.
+    #[must_use]
+    pub fn with_separator(self, separator: Separator) -> Self {
+        Self { separator, ..self }
+    }
+
+    /// The same for mail servers with these addresses: `proxy_maybe` leads nowhere else from there.
+    #[must_use]
+    pub fn with_proxy_self(self, own: Vec<IpAddr>) -> Self {
+        Self { router: Router::new(own), ..self }
     }
 
     /// The directories it asks.
@@ -57,21 +83,24 @@ impl Engine {
         self.limits.deadline
     }
 
-    /// Judges a login.
-    pub async fn decide(&self, attempt: &Attempt) -> Decision {
-        match self.verify(attempt).await {
+    /// Judges a login. `now` is what accounts that run out are held against.
+    pub async fn decide(&self, attempt: &Attempt, now: SystemTime) -> Decision {
+        match self.verify(attempt, now).await {
             Ok(verified) => Decision::Accept(verified),
             Err(refusal) => Decision::Refuse(refusal),
         }
     }
 
-    /// Looks up where a user's mail lives, without a credential.
+    /// Looks up where a user's mail lives, without a credential. Whom `service` delivers nothing to is not there.
     pub async fn lookup(&self, name: &[u8], service: &str) -> Result<Option<Arc<Account>>, Unavailable> {
         match self.normalise(name) {
             Ok(user) => {
                 let found = self.chain.lookup(&Inquiry { user: &user, service }).await?;
                 // To say that there is nobody would bounce mail because of a slip in a directory.
-                if found.several { Err(found.ambiguous()) } else { Ok(found.account) }
+                if found.several {
+                    return Err(found.ambiguous());
+                }
+                Ok(found.account.filter(|account| account.services.deliver(service)))
             }
             // What nobody can be called, nobody is called.
             Err(_) => Ok(None),
@@ -85,18 +114,25 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// A directory did not answer.
+    /// Nobody could tell.
     pub async fn terms(&self, sought: &Sought, service: &str) -> Result<Terms, TempFail> {
-        let Ok(user) = self.normalise(&sought.name) else {
-            return self.made_up(&String::from_utf8_lossy(&sought.name), sought, None);
+        let normalise = |name: &[u8]| self.normalise(name);
+        let who = identity::of_names(&sought.name, sought.authzid.as_deref(), self.separator, normalise);
+        let (prover, found) = match &who {
+            Ok(Identity::Own(user)) => (user, self.chain.login(&Inquiry { user, service }).await),
+            Ok(Identity::Master { master, .. }) => {
+                (master, self.chain.master(&Inquiry { user: master, service }).await)
+            }
+            // What comes of it is said at the end, as to everybody else.
+            Err(_) => return self.made_up(&String::from_utf8_lossy(&sought.name), sought, None),
         };
-        let inquiry = Inquiry { user: &user, service };
-        let found = self.chain.lookup(&inquiry).await.map_err(TempFail::Directory)?;
-        let stored = found.account.as_ref().and_then(|account| account.password.stored());
-        match stored.and_then(|stored| stored.scram_terms(sought.hash)) {
-            Some(terms) => Ok(terms),
-            None => self.made_up(user.as_str(), sought, found.decoy().usual_terms(sought.hash)),
-        }
+        let found = found.map_err(TempFail::Directory)?;
+        let terms = match found.check().map_err(TempFail::from)? {
+            Check::Stored(stored) => stored.scram_terms(sought.hash),
+            Check::Bind(..) | Check::Nothing => None,
+        };
+        let made_up = || self.made_up(prover.as_str(), sought, found.decoy().usual_terms(sought.hash));
+        terms.map_or_else(made_up, Ok)
     }
 
     fn made_up(&self, name: &str, sought: &Sought, usual: Option<(usize, u32)>) -> Result<Terms, TempFail> {
@@ -106,15 +142,92 @@ impl Engine {
         Ok(Terms { salt, iterations })
     }
 
-    async fn verify(&self, attempt: &Attempt) -> Result<Verified, Refusal> {
-        let claim = &attempt.claim;
-        let user = identity::identify(claim, |name| self.normalise(name))?;
-        let inquiry = Inquiry { user: &user, service: &attempt.service };
-        let found = self.chain.lookup(&inquiry).await.map_err(TempFail::Directory)?;
-        let proof::Proven { by, answer } = proof::prove(&self.pool, &found, &claim.credential).await?;
-        let account = found.account.ok_or(Refusal::UserUnknown)?;
-        rules::admit(&account, attempt)?;
-        Ok(Verified { account, by, answer })
+    /// Looks up what a login of a user would be told, without a credential: whether it would go on elsewhere. Who could
+    /// not log in is not there.
+    pub async fn preview(
+        &self,
+        name: &[u8],
+        service: &str,
+        hop: &Hop,
+        now: SystemTime,
+    ) -> Result<Option<Arc<Account>>, Unavailable> {
+        match self.lookup(name, service).await? {
+            Some(account) if account.state.at(now) == State::Active => {
+                self.router.route(account, hop).await.map(Some)
+            }
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    async fn verify(&self, attempt: &Attempt, now: SystemTime) -> Result<Verified, Refusal> {
+        match identity::identify(&attempt.claim, self.separator, |name| self.normalise(name))? {
+            Identity::Own(user) => {
+                let inquiry = Inquiry { user: &user, service: &attempt.service };
+                let found = self.chain.login(&inquiry).await.map_err(TempFail::Directory)?;
+                let proven = proof::prove(&self.pool, &found, &attempt.claim.credential).await?;
+                rules::usable(found.state_elsewhere(), now)?;
+                let account = found.account.ok_or(Refusal::UserUnknown)?;
+                rules::admit(&account, attempt, now)?;
+                self.verified(account, proven, attempt).await
+            }
+            Identity::Master { master, target } => {
+                let verdict = self.verify_master(&master, &target, attempt, now).await;
+                observe::master_login(&master, &target, attempt, &verdict);
+                verdict
+            }
+        }
+    }
+
+    /// A master user is somebody in a directory of master users. Their password, and their rules, come first; nothing is
+    /// looked up of the other user for somebody who is not who they say they are. What is found out is never kept for
+    /// another user.
+    async fn verify_master(
+        &self,
+        master: &Username,
+        target: &Username,
+        attempt: &Attempt,
+        now: SystemTime,
+    ) -> Result<Verified, Refusal> {
+        if !self.chain.has_masters() {
+            return Err(Refusal::AuthzDenied);
+        }
+        let service = &*attempt.service;
+        let masters =
+            self.chain.master(&Inquiry { user: master, service }).await.map_err(TempFail::Directory)?;
+        let answer = proof::prove_master(&self.pool, &masters, &attempt.claim.credential).await?;
+        rules::usable(masters.state_elsewhere(), now)?;
+        let account = masters.account.as_ref().ok_or(Refusal::UserUnknown)?;
+        rules::admit(account, attempt, now)?;
+        if account.nologin.is_some() {
+            return Err(Refusal::UserDisabled);
+        }
+        let master = account.user.clone();
+        let found =
+            self.chain.lookup(&Inquiry { user: target, service }).await.map_err(TempFail::Directory)?;
+        if found.several {
+            return Err(Refusal::TargetRefused(Target::Ambiguous));
+        }
+        // An alias must not lead past the list of targets, so both names have to be on it.
+        let allowed = |user: &Username| masters.may_be(user);
+        if !allowed(target) || found.account.as_ref().is_some_and(|account| !allowed(&account.user)) {
+            return Err(Refusal::TargetRefused(Target::NotAllowed));
+        }
+        let account = found.account.ok_or(Refusal::TargetRefused(Target::Unknown))?;
+        rules::admit_master(&account, attempt, now)?;
+        self.verified(account, Proven { by: By::Master(master), answer }, attempt).await
+    }
+
+    async fn verified(
+        &self,
+        account: Arc<Account>,
+        proven: Proven,
+        attempt: &Attempt,
+    ) -> Result<Verified, Refusal> {
+        let Proven { by, answer } = proven;
+        let account = self.router.route(account, &attempt.hop).await.map_err(TempFail::Directory)?;
+        let typed = identity::typed(&attempt.claim, self.separator);
+        let original = (typed != account.user.as_str().as_bytes()).then(|| typed.into());
+        Ok(Verified { account, by, answer, original })
     }
 
     fn normalise(&self, name: &[u8]) -> Result<Username, InvalidName> {

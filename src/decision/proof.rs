@@ -41,6 +41,30 @@ pub(super) async fn prove(
         Credential::Certificate => Ok(By::Certificate.into()),
         Credential::Anonymous { .. } => Ok(By::Anonymous.into()),
     };
+    named(found, verdict)
+}
+
+/// The same for a master user, who has nothing but their own password: whoever finds one of another kind, made for one
+/// program, must not find it good for everybody's mail. What comes of it is what the remote is told in return.
+///
+/// # Errors
+///
+/// As for others.
+pub(super) async fn prove_master(
+    pool: &Pool,
+    found: &Found<'_>,
+    credential: &Credential,
+) -> Result<Option<Vec<u8>>, Refusal> {
+    let verdict = match credential {
+        Credential::Password(password) => by_password(pool, found, password).await.map(Proven::from),
+        Credential::Evidence(evidence) => by_evidence(pool, found, evidence).await,
+        Credential::Certificate | Credential::Anonymous { .. } => Err(Refusal::AuthzDenied),
+    };
+    named(found, verdict).map(|proven| proven.answer)
+}
+
+/// The verdict where there is somebody whom it is about.
+fn named(found: &Found<'_>, verdict: Result<Proven, Refusal>) -> Result<Proven, Refusal> {
     match verdict {
         Err(refusal) if refusal.is_temporary() => Err(refusal),
         Ok(_) | Err(_) if found.several => Err(Refusal::UserAmbiguous),
@@ -54,7 +78,7 @@ async fn by_password(pool: &Pool, found: &Found<'_>, password: &Secret) -> Resul
     // Neither can be right. Where passwords are compared here, both cost what a wrong password costs; no directory
     // is asked about them.
     let possible = !password.is_empty() && !password.expose().contains(&0);
-    match found.check().map_err(TempFail::Stored)? {
+    match found.check().map_err(TempFail::from)? {
         Check::Stored(stored) => {
             let matches = pool.verify(&stored, password).await.map_err(TempFail::Hashing)?;
             if matches && possible { Ok(By::Password) } else { Err(Refusal::PasswordMismatch) }
@@ -74,7 +98,7 @@ async fn by_password(pool: &Pool, found: &Found<'_>, password: &Secret) -> Resul
 }
 
 async fn by_evidence(pool: &Pool, found: &Found<'_>, evidence: &Arc<Evidence>) -> Result<Proven, Refusal> {
-    match found.check().map_err(TempFail::Stored)? {
+    match found.check().map_err(TempFail::from)? {
         Check::Stored(stored) => match pool.judge(&stored, evidence).await.map_err(TempFail::Hashing)? {
             Verdict::Match(answer) => Ok(Proven { by: By::Password, answer }),
             Verdict::Mismatch => Err(Refusal::PasswordMismatch),

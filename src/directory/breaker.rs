@@ -61,6 +61,7 @@ impl Breaker {
     }
 
     /// Whether it answers, as far as is known.
+    #[allow(dead_code, reason = "for a choice between several servers of one directory")]
     pub(super) fn is_closed(&self) -> bool {
         matches!(*self.lock(), State::Closed)
     }

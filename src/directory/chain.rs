@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use super::{Directory, Inquiry, Known, LISTED_AHEAD, Misfit, Unavailable};
 use crate::{
-    account::{Account, Password},
+    account::{Account, Elsewhere, Password, State},
     config,
     password::{Broken, Decoy, Stored, Unusable},
     username::Username,
@@ -31,7 +31,15 @@ pub struct Found<'c> {
     pub several: bool,
     /// The directory that knows the account, or else the last one that was asked.
     asked: Option<&'c Directory>,
+    /// What the directory that checks the password knows of the user, where that is another one.
+    verifier: Option<Result<Verifier<'c>, Unavailable>>,
     stranger: &'c Decoy,
+}
+
+/// Another directory, which the row of an account leaves the password to.
+struct Verifier<'c> {
+    account: Option<Arc<Account>>,
+    directory: &'c Directory,
 }
 
 /// How a password is to be checked.
@@ -43,6 +51,15 @@ pub enum Check<'f> {
     Bind(&'f Directory, &'f str),
     /// Not at all: nobody has this name or any password, and there is no work that would hide it.
     Nothing,
+}
+
+/// Why a password cannot be checked at all. Whether a given one is right, nobody can say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Uncheckable {
+    /// The stored one cannot be verified.
+    Stored(Unusable),
+    /// The directory that it was left to does not answer, or there is none.
+    Elsewhere(Unavailable),
 }
 
 struct Stranger(Decoy);
@@ -92,15 +109,51 @@ impl Chain {
     }
 
     /// Asks the directories that serve the name, one after the other. The first that knows it has the say; no account
-    /// means that every one of them said that it has none.
+    /// means that every one of them said that it has none. Those of master users are not asked.
     ///
     /// # Errors
     ///
     /// The first that cannot answer ends the walk: the user may well be theirs, and a later one with the same name
     /// would be somebody else.
     pub async fn lookup(&self, inquiry: &Inquiry<'_>) -> Result<Found<'_>, Unavailable> {
-        let mut found = Found { account: None, several: false, asked: None, stranger: &self.decoy.0 };
-        for directory in self.directories.iter().filter(|directory| directory.serves(inquiry.user)) {
+        self.walk(inquiry, |directory| !directory.is_master()).await
+    }
+
+    /// The same for a login: a directory that the row leaves the password to is asked as well. That it does not answer
+    /// is told by [`Found::check`], for whoever proves it in another way has no need of it.
+    ///
+    /// # Errors
+    ///
+    /// As without a login.
+    pub async fn login(&self, inquiry: &Inquiry<'_>) -> Result<Found<'_>, Unavailable> {
+        let found = self.lookup(inquiry).await?;
+        Ok(self.verified_elsewhere(found, inquiry.service).await)
+    }
+
+    /// The same for a login, among the master users.
+    ///
+    /// # Errors
+    ///
+    /// As for others.
+    pub async fn master(&self, inquiry: &Inquiry<'_>) -> Result<Found<'_>, Unavailable> {
+        let found = self.walk(inquiry, Directory::is_master).await?;
+        Ok(self.verified_elsewhere(found, inquiry.service).await)
+    }
+
+    /// Whether there can be master users.
+    pub fn has_masters(&self) -> bool {
+        self.directories.iter().any(Directory::is_master)
+    }
+
+    async fn walk(
+        &self,
+        inquiry: &Inquiry<'_>,
+        among: impl Fn(&Directory) -> bool,
+    ) -> Result<Found<'_>, Unavailable> {
+        let stranger = &self.decoy.0;
+        let mut found = Found { account: None, several: false, asked: None, verifier: None, stranger };
+        let serves = |directory: &&Directory| among(directory) && directory.serves(inquiry.user);
+        for directory in self.directories.iter().filter(serves) {
             found.asked = Some(directory);
             match directory.lookup(inquiry).await? {
                 Known::Nobody => {}
@@ -117,6 +170,52 @@ impl Chain {
         Ok(found)
     }
 
+    async fn verified_elsewhere<'c>(&'c self, found: Found<'c>, service: &str) -> Found<'c> {
+        let verifier = match found.account.as_ref().map(|account| (account, &account.password)) {
+            Some((account, Password::Elsewhere(elsewhere))) => {
+                Some(self.verifier(account, elsewhere, service).await)
+            }
+            Some((
+                _,
+                Password::Missing | Password::Stored(_) | Password::Bind(_) | Password::Unusable(_),
+            ))
+            | None => None,
+        };
+        Found { verifier, ..found }
+    }
+
+    /// Asks the directory that the row of an account names for the same user. A name that there is no directory of is a
+    /// slip of whoever wrote the row, and nothing that a password could be right or wrong about.
+    async fn verifier(
+        &self,
+        account: &Account,
+        elsewhere: &Elsewhere,
+        service: &str,
+    ) -> Result<Verifier<'_>, Unavailable> {
+        let unusable = |why: &str| Err(Unavailable::new(&account.directory, why));
+        let named =
+            |directory: &&Directory| **directory.name() == *elsewhere.directory && !directory.is_master();
+        let Some(directory) = self.directories.iter().find(named) else {
+            return unusable("password_from names no directory of users");
+        };
+        let user = elsewhere.user.as_ref().unwrap_or(&account.user);
+        if !directory.serves(user) {
+            return unusable("password_from names a directory that does not serve the domain of the user");
+        }
+        let account = match directory.lookup(&Inquiry { user, service }).await? {
+            Known::Nobody => None,
+            Known::Several => {
+                return unusable("the name leads to several accounts where password_from leads to");
+            }
+            // From there to a third one it would be too far, and to the first one without end.
+            Known::Account(other) if matches!(other.password, Password::Elsewhere(_)) => {
+                return unusable("password_from leads to an account that has password_from itself");
+            }
+            Known::Account(other) => Some(other),
+        };
+        Ok(Verifier { account, directory })
+    }
+
     /// The names of all directories, one directory after the other. A name that two of them have comes twice. A
     /// directory that is unavailable gives an error among the names of the others, so that the reader can say that the
     /// list is not whole.
@@ -126,7 +225,7 @@ impl Chain {
         let (to, names) = mpsc::channel(LISTED_AHEAD);
         let directories = Arc::clone(&self.directories);
         tokio::spawn(async move {
-            for directory in &*directories {
+            for directory in directories.iter().filter(|directory| !directory.is_master()) {
                 // A list that ends early must not look like one that is whole.
                 if AssertUnwindSafe(directory.list_to(&to)).catch_unwind().await.is_err() {
                     let failed = Unavailable::new(directory.name(), "the listing panicked");
@@ -135,6 +234,22 @@ impl Chain {
             }
         });
         names
+    }
+
+    /// Looks whether the directories answer, all at once. Gives those that do not.
+    ///
+    /// # Errors
+    ///
+    /// Those that answer, and where what the configuration says does not fit to what is there.
+    pub async fn examine(&self) -> Result<Vec<Unavailable>, Vec<Misfit>> {
+        let (mut unavailable, mut misfits) = (Vec::new(), Vec::new());
+        for examined in join_all(self.directories.iter().map(Directory::examine)).await {
+            match examined {
+                Ok(silent) => unavailable.extend(silent),
+                Err(misfit) => misfits.push(misfit),
+            }
+        }
+        if misfits.is_empty() { Ok(unavailable) } else { Err(misfits) }
     }
 
     /// Looks after what can change, for as long as the daemon runs.
@@ -151,7 +266,16 @@ impl Chain {
 impl Found<'_> {
     /// What stands in for a password that is not there.
     pub fn decoy(&self) -> &Decoy {
-        self.asked.map_or(self.stranger, Directory::decoy)
+        self.checked().1.map_or(self.stranger, Directory::decoy)
+    }
+
+    /// Where the password is: the account that it belongs to, and the directory of that.
+    fn checked(&self) -> (Option<&Arc<Account>>, Option<&Directory>) {
+        match &self.verifier {
+            None => (self.account.as_ref(), self.asked),
+            Some(Ok(verifier)) => (verifier.account.as_ref(), Some(verifier.directory)),
+            Some(Err(_)) => (None, self.asked),
+        }
     }
 
     /// What to tell of a name that leads to several accounts, where there is no word for that.
@@ -159,21 +283,46 @@ impl Found<'_> {
         Unavailable::new(self.asked.map_or("-", |asked| asked.name()), "the name leads to several accounts")
     }
 
+    /// Whether the master user that was found may log in as `target`.
+    pub fn may_be(&self, target: &Username) -> bool {
+        self.asked.is_some_and(|directory| directory.may_be(target))
+    }
+
     /// How to check a password: against the account's own, or, for somebody who does not exist or has none, against
     /// one that never matches and costs as much. Time must not tell who exists. Where the directory checks passwords
     /// itself, nothing here costs what it takes for that; only the fixed time of refusals hides the difference.
     ///
+    /// Where the row leaves the password to another directory, all this is that one's.
+    ///
     /// # Errors
     ///
-    /// The account's own cannot be verified.
-    pub fn check(&self) -> Result<Check<'_>, Unusable> {
-        let decoy = self.decoy();
-        match (self.account.as_ref().map(|account| &account.password), self.asked) {
-            (Some(Password::Stored(stored)), _) => Ok(Check::Stored(decoy.pick(Some(stored)))),
-            (Some(Password::Unusable(unusable)), _) => Err(*unusable),
-            (Some(Password::Bind(entry)), Some(directory)) => Ok(Check::Bind(directory, entry)),
-            (Some(Password::Missing) | None, Some(directory)) if directory.binds() => Ok(Check::Nothing),
-            (Some(Password::Bind(_) | Password::Missing) | None, _) => Ok(Check::Stored(decoy.pick(None))),
+    /// It cannot be checked.
+    pub fn check(&self) -> Result<Check<'_>, Uncheckable> {
+        if let Some(Err(unavailable)) = &self.verifier {
+            return Err(Uncheckable::Elsewhere(unavailable.clone()));
         }
+        let (account, directory) = self.checked();
+        let decoy = self.decoy();
+        match (account.map(|account| &account.password), directory) {
+            (Some(Password::Stored(stored)), _) => Ok(Check::Stored(decoy.pick(Some(stored)))),
+            (Some(Password::Unusable(unusable)), _) => Err(Uncheckable::Stored(*unusable)),
+            (Some(Password::Bind(entry)), Some(directory)) => Ok(Check::Bind(directory, entry)),
+            (Some(Password::Missing | Password::Elsewhere(_)) | None, Some(directory))
+                if directory.binds() =>
+            {
+                Ok(Check::Nothing)
+            }
+            (Some(Password::Bind(_) | Password::Missing | Password::Elsewhere(_)) | None, _) => {
+                Ok(Check::Stored(decoy.pick(None)))
+            }
+        }
+    }
+
+    /// Whether anybody may log in at all, as far as the directory says so that the row leaves the password to. It goes
+    /// for every proof: who is switched off there is switched off.
+    pub fn state_elsewhere(&self) -> State {
+        let verifier = self.verifier.as_ref().and_then(|verifier| verifier.as_ref().ok());
+        let account = verifier.and_then(|verifier| verifier.account.as_ref());
+        account.map_or(State::Active, |account| account.state)
     }
 }

@@ -15,7 +15,11 @@ pub struct Misfit {
 
 impl Misfit {
     pub(super) fn new(config: &config::Directory, what: String) -> Self {
-        Self { directory: Arc::clone(&config.name), place: config.place.clone(), what }
+        Self::at(&config.name, config.place.clone(), what)
+    }
+
+    pub(super) fn at(directory: &Arc<str>, place: Option<Place>, what: String) -> Self {
+        Self { directory: Arc::clone(directory), place, what }
     }
 }
 

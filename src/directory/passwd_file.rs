@@ -203,6 +203,7 @@ impl PasswdFile {
                 }
             }
         }
+        adopt(&mut users);
         if bad > 0 {
             warn!(directory = %self.recipe.directory, file = ?self.path, bad, "passwd-file has bad lines");
         }
@@ -234,6 +235,24 @@ impl PasswdFile {
             }
         }
     }
+}
+
+/// Gives those whom their line calls by the name of another line what that one says of the mail: the mailbox is that of
+/// the name. Dovecot does so too; it looks a login up in the userdb by the name that the passdb gave it. Where there is
+/// no such line, the own one stands.
+fn adopt(users: &mut HashMap<Username, Entry>) {
+    let owned = |(name, entry): (&Username, &Entry)| {
+        let Entry::Known(account) = entry else { return None };
+        let owner = users.get(&account.user).filter(|_| account.user != *name)?;
+        let entry = match owner {
+            Entry::Known(owner) => Entry::Known(Arc::new(account.owned_by(owner))),
+            Entry::Bad(line, bad) => Entry::Bad(*line, bad.clone()),
+        };
+        Some((name.clone(), entry))
+    };
+    // All by what the lines say, so that their order makes no difference.
+    let owned: Vec<_> = users.iter().filter_map(owned).collect();
+    users.extend(owned);
 }
 
 /// A stored password of the most common kind, so that the decoy costs what most users cost.

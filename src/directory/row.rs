@@ -26,6 +26,7 @@ use crate::{
 };
 
 mod draft;
+mod moment;
 mod place;
 
 /// What one directory answered about one user. Keeps the order; of two values for one name the later one counts.
@@ -39,8 +40,9 @@ pub(super) struct Row<'a> {
 pub(super) enum Audience {
     /// A column of a query: `uid`, `gid`, `home`, `userdb_*` and the reserved names are used, the rest is there for
     /// templates.
-    #[allow(dead_code, reason = "the directories that ask by a query of the operator are yet to come")]
     Column,
+    /// Templates only, whatever its name: an attribute of an entry, where `uid` is a login name and `host` a machine.
+    Attribute,
     /// The login process, unless reserved or `userdb_*`: an extra field of a passwd file.
     Passdb,
     /// The mail process.
@@ -85,6 +87,10 @@ pub(super) enum BadRow {
     Nets,
     /// The canonical name is no name.
     Name,
+    /// The name to be looked up by elsewhere is no name.
+    PasswordUser,
+    /// No moment in time.
+    Moment,
     /// The canonical name belongs to a domain of somebody else.
     Domain,
     /// No id that a mail process may run under.
@@ -187,7 +193,8 @@ impl Recipe {
         }
     }
 
-    /// The name under which the account is known from here on: the template `user`, the row's `user`, or as asked.
+    /// The name under which the account is known from here on: the template `user`, the row's `user`, or, where they say
+    /// nothing, as asked.
     fn canonical(&self, asked: &Username, row: &Row<'_>) -> Result<Username, BadRow> {
         let mut text = None;
         for (name, template) in self.fields.iter().filter(|(name, _)| name == "user") {
@@ -203,7 +210,7 @@ impl Recipe {
                 }
             }
         }
-        let Some(text) = text else { return Ok(asked.clone()) };
+        let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(asked.clone()) };
         let user = Username::normalise(&text, self.default_domain.as_deref()).map_err(|_| BadRow::Name)?;
         // A bare name belongs to no domain: a system user may stand behind an address.
         if user.domain().is_some() && !self.domains.serve(&user) {
@@ -230,21 +237,32 @@ fn render(
     for part in template.parts() {
         match part {
             Part::Literal(literal) => text.extend_from_slice(literal.as_bytes()),
-            Part::Name(name) => match name.as_str() {
-                "user" => text.extend_from_slice(user.as_str().as_bytes()),
-                "local" => text.extend_from_slice(user.local().as_bytes()),
+            Part::Name(name) => match (value(name, user, row), place) {
+                (Some(Value::Text(value)), _) => text.extend_from_slice(value),
+                (Some(Value::Flag), _) => text.extend_from_slice(b"yes"),
                 // Without its domain, `/var/vmail/{domain}/{local}` would be a mailbox of somebody else.
-                "domain" => text.extend_from_slice(user.domain().ok_or_else(|| missing(name))?.as_bytes()),
-                _ => match (row.find(name), place) {
-                    (Some(Value::Text(value)), _) => text.extend_from_slice(value),
-                    (Some(Value::Flag), _) => text.extend_from_slice(b"yes"),
-                    (Some(Value::Null), _) | (None, Place::Userdb(_)) => return Ok(None),
-                    (None, Place::Own(_) | Place::Passdb(..) | Place::Nowhere) => return Err(missing(name)),
-                },
+                (None, Place::Userdb(_)) if name == "domain" => return Err(missing(name)),
+                (Some(Value::Null), _) | (None, Place::Userdb(_)) => return Ok(None),
+                (None, Place::Own(_) | Place::Passdb(..) | Place::Nowhere) => return Err(missing(name)),
+            },
+            Part::NameOr(name, default) => match value(name, user, row) {
+                Some(Value::Text(value)) if !value.is_empty() => text.extend_from_slice(value),
+                Some(Value::Flag) => text.extend_from_slice(b"yes"),
+                Some(Value::Text(_) | Value::Null) | None => text.extend_from_slice(default.as_bytes()),
             },
         }
     }
     Ok(Some(text))
+}
+
+/// What a name in a template stands for: a part of the canonical name, or what the row says.
+fn value<'v>(name: &str, user: &'v Username, row: &Row<'v>) -> Option<Value<'v>> {
+    match name {
+        "user" => Some(Value::Text(user.as_str().as_bytes())),
+        "local" => Some(Value::Text(user.local().as_bytes())),
+        "domain" => user.domain().map(|domain| Value::Text(domain.as_bytes())),
+        _ => row.find(name),
+    }
 }
 
 impl fmt::Display for BadRow {
@@ -252,6 +270,8 @@ impl fmt::Display for BadRow {
         match self {
             Self::Boolean(name) => write!(f, "{name} is neither yes nor no"),
             Self::Nets => f.write_str("allow_nets is no list of networks"),
+            Self::PasswordUser => f.write_str("password_user is not a name that a login can have"),
+            Self::Moment => f.write_str("expires_at is neither seconds since 1970 nor a date and time"),
             Self::Name => f.write_str("user is not a name that a login can have"),
             Self::Domain => f.write_str("user belongs to a domain that this directory does not serve"),
             Self::Id(name) => write!(f, "{name} is no number or name of a system account other than root"),

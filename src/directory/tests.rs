@@ -1,6 +1,6 @@
 use std::{path::Path, sync::Arc};
 
-use super::{Chain, Check, Directory, Found, Inquiry, Known, Misfit, Unavailable};
+use super::{Chain, Check, Directory, Found, Inquiry, Known, Misfit, Unavailable, Uncheckable};
 use crate::{
     account::{Account, Password},
     config::{self, Config, Surroundings},
@@ -29,6 +29,7 @@ pub(super) fn kind_of(password: &Password) -> String {
         Password::Missing => "none".to_owned(),
         Password::Stored(stored) => stored.scheme().to_string(),
         Password::Bind(_) => "bind".to_owned(),
+        Password::Elsewhere(_) => "elsewhere".to_owned(),
         Password::Unusable(_) => "unusable".to_owned(),
     }
 }
@@ -193,4 +194,117 @@ fn what_no_account_could_be_made_with_is_told_before_the_start() {
         assert!(message.contains(&format!("directory bad: {key}: ")), "{message}");
         assert!(!message.contains("abc"), "{message}");
     }
+}
+
+/// Static users with the password of their directory's name, and their own fields.
+fn directory(name: &str, users: &str, more: &str) -> String {
+    format!(
+        "[[directory]]\nname = '{name}'\ntype = 'static'\npassword = '{{PLAIN}}{name}'\nusers = [{users}]\n{more}"
+    )
+}
+
+#[tokio::test]
+async fn master_users_are_asked_for_as_such_and_never_otherwise() {
+    let chain = chain(&format!(
+        "{}{}{}",
+        directory(
+            "admins",
+            "'admin@x.test', 'a@x.test'",
+            "master = true\ntargets = ['x.test', 'boss@y.test']\n"
+        ),
+        directory("people", "'a@x.test', 'b@y.test'", ""),
+        directory("robots", "'robot@x.test'", "master = true\n"),
+    ));
+    assert!(chain.has_masters());
+    assert_eq!(who(&chain, "admin@x.test").await, Ok(None), "nobody logs in as a master user");
+    assert_eq!(who(&chain, "a@x.test").await, Ok(Some("people".to_owned())));
+    let listed = ["a@x.test", "b@y.test"].map(|name| Ok(name.to_owned()));
+    assert_eq!(names(chain.list()).await, listed, "nor are they listed");
+    for (master, target, expected) in [
+        ("admin@x.test", "a@x.test", Some(true)),
+        ("admin@x.test", "boss@y.test", Some(true)),
+        ("admin@x.test", "b@y.test", Some(false)),
+        ("a@x.test", "a@x.test", Some(true)),
+        ("robot@x.test", "b@y.test", Some(true)),
+        ("b@y.test", "a@x.test", None),
+    ] {
+        let (master, target) = (name(master), name(target));
+        let found = chain.master(&inquiry(&master)).await.unwrap();
+        let may_be = found.account.as_ref().map(|_| found.may_be(&target));
+        assert_eq!(may_be, expected, "{master} as {target}");
+        // A name that no directory has costs what a known one costs.
+        assert!(matches!(found.check(), Ok(Check::Stored(_))));
+    }
+    let found = chain.lookup(&inquiry(&name("a@x.test"))).await.unwrap();
+    assert!(!found.may_be(&name("b@y.test")));
+    assert!(!Chain::open(&configs(&directory("people", "'a@x.test'", "")), None).unwrap().has_masters());
+}
+
+#[tokio::test]
+async fn a_row_may_leave_the_password_to_another_directory() {
+    let home = tempfile::TempDir::new().unwrap();
+    let file = home.path().join("passwd");
+    let line = |user: &str, more: &str| format!("{user}@x.test:{{PLAIN}}own::::::{more}\n");
+    let lines = [
+        line("plain", ""),
+        line("a", "password_from=staff"),
+        line("alias", "password_from=staff password_user=a@x.test"),
+        line("gone", "password_from=staff"),
+        line("typo", "password_from=stuff"),
+        line("outside", "password_from=staff password_user=a@z.test"),
+        line("loop", "password_from=people"),
+        line("admin", "password_from=admins"),
+        line("down", "password_from=dead"),
+        line("off", "password_from=retired"),
+    ];
+    std::fs::write(&file, lines.concat()).unwrap();
+    let chain = chain(&format!(
+        "[[directory]]\nname = 'people'\ntype = 'passwd-file'\nfile = '{}'\n{}{}{}{}",
+        file.display(),
+        directory("staff", "'a@x.test'", "domains = ['x.test']\n"),
+        directory("retired", "'off@x.test'", "[directory.fields]\nactive = 'no'\n"),
+        directory("admins", "'admin@x.test'", "master = true\n"),
+        "[[directory]]\nname = 'dead'\ntype = 'passwd-file'\nfile = '/nonexistent/passwd'\n",
+    ));
+    let check = |user: &'static str| {
+        let chain = &chain;
+        async move {
+            let user = name(&format!("{user}@x.test"));
+            let found = chain.login(&inquiry(&user)).await.unwrap();
+            let account = found.account.as_ref().unwrap();
+            assert_eq!((&account.user, &*account.directory), (&user, "people"), "the account stays its own");
+            let stored = match found.check() {
+                Ok(Check::Stored(stored)) => stored,
+                Err(Uncheckable::Elsewhere(unavailable)) => return Err(unavailable.to_string()),
+                other => panic!("{user}: {other:?}"),
+            };
+            let right =
+                ["own", "staff", "retired"].iter().find(|text| stored.matches(text.as_bytes()).unwrap());
+            Ok(format!("{} {:?}", right.unwrap_or(&"none"), found.state_elsewhere()))
+        }
+    };
+    for (user, expected) in [
+        ("plain", Ok("own Active")),
+        ("a", Ok("staff Active")),
+        ("alias", Ok("staff Active")),
+        ("gone", Ok("none Active")),
+        ("off", Ok("retired Disabled")),
+        ("typo", Err("directory people is unavailable: password_from names no directory of users")),
+        ("admin", Err("directory people is unavailable: password_from names no directory of users")),
+        (
+            "outside",
+            Err(
+                "directory people is unavailable: password_from names a directory that does not serve the domain of the user",
+            ),
+        ),
+        (
+            "loop",
+            Err(
+                "directory people is unavailable: password_from leads to an account that has password_from itself",
+            ),
+        ),
+    ] {
+        assert_eq!(check(user).await, expected.map(str::to_owned).map_err(str::to_owned), "{user}");
+    }
+    assert!(check("down").await.unwrap_err().starts_with("directory dead is unavailable"));
 }

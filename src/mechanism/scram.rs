@@ -47,6 +47,8 @@ struct Variant {
 pub struct Sought {
     /// The name, as typed.
     pub name: Vec<u8>,
+    /// Whom they want to be, if that is somebody else, as typed.
+    pub authzid: Option<Vec<u8>>,
     /// The function that the password is stretched with.
     pub hash: ScramHash,
 }
@@ -100,11 +102,12 @@ impl Scram {
             Binding::Unused if !variant.plus && !binding_offered => None,
             Binding::Used(_) | Binding::Unsupported | Binding::Unused => return Err(Breach::ChannelBinding),
         };
-        let sought = Sought { name: first.authcid.clone(), hash: variant.hash };
+        let authzid = first.authzid.filter(|authzid| *authzid != first.authcid);
+        let sought = Sought { name: first.authcid.clone(), authzid: authzid.clone(), hash: variant.hash };
         let seeking = Seeking {
             variant,
             binding,
-            authzid: first.authzid.filter(|authzid| *authzid != first.authcid),
+            authzid,
             authcid: first.authcid,
             client_nonce: first.nonce.into(),
             header: first.header.into(),

@@ -59,9 +59,11 @@ impl Evidence {
 }
 
 impl Stored {
-    /// What a client has to stretch this password with; `None` if nothing was made with it yet.
+    /// What a client has to stretch this password with; `None` if nothing was made with it, and of a
+    /// decoy.
     pub fn scram_terms(&self, wanted: ScramHash) -> Option<Terms> {
-        self.kind.scram().filter(|scram| scram.hash() == wanted).map(|scram| scram.terms.clone())
+        let scram = self.kind.scram().filter(|scram| !self.decoy && scram.hash() == wanted);
+        scram.map(|scram| scram.terms.clone())
     }
 
     /// Whether somebody has proven to know this password. A decoy does the work and is never proven.

@@ -329,6 +329,7 @@ impl Session {
             service: words::lossy(params.service.as_deref().unwrap_or_default(), words::SERVICE),
             remote: remote(params),
             session: params.session.as_deref().map(|text| words::lossy(text, SESSION)),
+            hop: words::hop(params),
             final_response: params.final_resp_ok,
         };
         let bound = mechanism.bound().is_some_and(|bound| self.offers(bound, minor));
@@ -426,10 +427,10 @@ impl Session {
                 Some(Question::Seek { handle, sought, service })
             }
             Ok(Step::Claim(claim)) => {
-                let Context { service, remote, session, final_response } = context;
+                let Context { service, remote, session, hop, final_response } = context;
                 // What a person does in between is their time, not ours.
                 self.requests.ask(handle, now, final_response);
-                let attempt = Attempt { claim, mechanism, service, remote, session };
+                let attempt = Attempt { claim, mechanism, service, remote, session, hop };
                 Some(Question::Judge { handle, attempt })
             }
             Err(Breach::NoRandomNumbers) => {
@@ -470,6 +471,8 @@ impl Session {
                 mechanism: attempt.mechanism,
                 service: attempt.service.clone(),
                 session: attempt.session.clone(),
+                master: verified.master().cloned(),
+                original: verified.original().map(Box::from),
             };
             // Whoever claims the first of two would be given the other one's mail.
             if !self.shared.table.keep(self.connection, id, login, now) {
@@ -479,7 +482,7 @@ impl Session {
         if self.role == Role::Client && minor < 2 {
             reply::ok(out, id, account.user.as_ref(), Default::default());
         } else {
-            words::accept(out, id, account, &attempt.claim, last);
+            words::accept(out, id, verified, attempt, last);
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use std::{
     panic::AssertUnwindSafe,
     pin::pin,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use futures_util::FutureExt as _;
@@ -125,7 +125,7 @@ impl Answer {
 async fn answer(engine: Arc<Engine>, question: auth::Question, arrived: Instant) -> Answer {
     match question {
         auth::Question::Judge { handle, attempt } => {
-            let judged = bounded(&engine, engine.decide(&attempt)).await;
+            let judged = bounded(&engine, engine.decide(&attempt, SystemTime::now())).await;
             let decision = judged.unwrap_or_else(|why| Decision::Refuse(Refusal::TempFail(why)));
             observe::decided(&attempt, &decision, arrived.elapsed());
             Answer::Decided { handle, attempt, decision }
@@ -236,9 +236,18 @@ impl Found {
 
 async fn look_up(engine: Arc<Engine>, question: master::Question) -> Found {
     let found = match &question {
-        master::Question::User { name, service, .. } | master::Question::Pass { name, service, .. } => {
+        master::Question::User { name, .. } | master::Question::Pass { name, .. } => {
             let started = Instant::now();
-            let looked = pin!(AssertUnwindSafe(engine.lookup(name, service)).catch_unwind());
+            let looked = async {
+                match &question {
+                    master::Question::Pass { name, service, hop, .. } => {
+                        engine.preview(name, service, hop, SystemTime::now()).await
+                    }
+                    master::Question::User { name, service, .. } => engine.lookup(name, service).await,
+                    master::Question::List { .. } | master::Question::Flush { .. } => Ok(None),
+                }
+            };
+            let looked = pin!(AssertUnwindSafe(looked).catch_unwind());
             let found = match within(engine.deadline(), looked).await {
                 Ok(Ok(found)) => found,
                 Ok(Err(_panic)) => Err(Unavailable::new("-", "the lookup panicked")),

@@ -13,10 +13,7 @@ use gatepost_protocol::dovecot::{
 
 use super::{Close, mask::Mask, shared::Shared, table::Ticket, words};
 use crate::{
-    account::{Account, State},
-    directory::Unavailable,
-    mechanism::Mechanism,
-    username::Username,
+    account::Account, decision::Hop, directory::Unavailable, mechanism::Mechanism, username::Username,
 };
 
 /// The version that is announced. What Dovecot 2.3 says here; 2.4 takes it as well.
@@ -67,6 +64,8 @@ pub enum Question {
         name: Vec<u8>,
         /// The service that asks.
         service: Box<str>,
+        /// Where the remote came in.
+        hop: Hop,
     },
     /// Who is there? Nothing else is read until this is answered.
     List {
@@ -128,7 +127,8 @@ impl Session {
                 Ok(None)
             }
             (_, Command::Pass { id, user, params }) => {
-                Ok(Some(Question::Pass { id, name: user.into_owned(), service: service(&params) }))
+                let (service, hop) = (service(&params), words::hop(&params));
+                Ok(Some(Question::Pass { id, name: user.into_owned(), service, hop }))
             }
             (_, Command::List { id, .. }) if self.peer.restricted_to.is_some() => {
                 say(&Reply::Done { id, failed: true }, out);
@@ -177,10 +177,10 @@ impl Session {
         }
     }
 
-    /// Answers `PASS`. Who could not log in is not found.
+    /// Answers `PASS` with what was found by [`crate::decision::Engine::preview`].
     pub fn pass(&self, id: RequestId, found: &Result<Option<Arc<Account>>, Unavailable>, out: &mut BytesMut) {
         match found {
-            Ok(Some(account)) if account.state == State::Active => {
+            Ok(Some(account)) => {
                 let mut fields = FieldsBuf::default();
                 if let Some(nologin) = &account.nologin {
                     fields.flag("nologin");
@@ -192,7 +192,7 @@ impl Session {
                 let user = account.user.as_str().as_bytes().into();
                 say_or_fail(id, &Reply::Pass { id, user, fields: fields.as_fields() }, out);
             }
-            Ok(_) => say(&Reply::NotFound(id), out),
+            Ok(None) => say(&Reply::NotFound(id), out),
             Err(_) => fail(id, Some(UNAVAILABLE), out),
         }
     }
@@ -247,6 +247,9 @@ impl Session {
         let user = &login.account.user;
         let mut fields = FieldsBuf::default();
         fields.extend(login.account.userdb.as_fields());
+        if let Some(master) = &login.master {
+            fields.push("master_user", master);
+        }
         fields.push("auth_mech", login.mechanism.name());
         if login.mechanism == Mechanism::Anonymous {
             fields.flag("anonymous");
@@ -257,6 +260,11 @@ impl Session {
                 self.shared.tokens.token(user.as_str(), pid, login.session.as_deref(), &login.service)
         {
             fields.push("auth_token", token);
+        }
+        match (&login.master, &login.original) {
+            (Some(master), _) => fields.push("auth_user", master),
+            (None, Some(original)) => fields.push("auth_user", original),
+            (None, None) => {}
         }
         let user = user.as_str().as_bytes().into();
         say_or_fail(request.id, &Reply::User { id: request.id, user, fields: fields.as_fields() }, out);

@@ -3,7 +3,7 @@
 //! What [`super::driver`] does over time and in turn with others, this does at once and always in the same order.
 //! The fuzz target of a whole session and the unit tests are written against it.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::BytesMut;
 use futures_util::FutureExt as _;
@@ -87,7 +87,7 @@ impl<'e> Rehearsal<'e> {
     ) -> Result<(), Close> {
         match question {
             auth::Question::Judge { handle, attempt } => {
-                let decided = self.engine.decide(&attempt).now_or_never();
+                let decided = self.engine.decide(&attempt, SystemTime::now()).now_or_never();
                 let decision = decided.unwrap_or(Decision::Refuse(Refusal::TempFail(TempFail::Deadline)));
                 self.session.decided(handle, attempt, decision, now, out)
             }
@@ -139,16 +139,15 @@ impl<'e> Lookups<'e> {
     }
 
     fn answer(&self, question: &master::Question, out: &mut BytesMut) {
-        let look_up = |name: &[u8], service: &str| {
-            let found = self.engine.lookup(name, service).now_or_never();
-            found.unwrap_or_else(|| Err(Unavailable::new("-", "it takes waiting")))
-        };
+        let waiting = || Err(Unavailable::new("-", "it takes waiting"));
         match question {
             master::Question::User { id, name, service } => {
-                self.session.user(*id, &look_up(name, service), out);
+                let found = self.engine.lookup(name, service).now_or_never();
+                self.session.user(*id, &found.unwrap_or_else(waiting), out);
             }
-            master::Question::Pass { id, name, service } => {
-                self.session.pass(*id, &look_up(name, service), out);
+            master::Question::Pass { id, name, service, hop } => {
+                let found = self.engine.preview(name, service, hop, SystemTime::now()).now_or_never();
+                self.session.pass(*id, &found.unwrap_or_else(waiting), out);
             }
             master::Question::List { id, .. } => self.session.list_done(*id, true, out),
             master::Question::Flush { id, .. } => self.session.flushed(*id, 0, out),

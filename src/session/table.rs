@@ -14,7 +14,7 @@ use std::{
 use gatepost_protocol::dovecot::{Cookie, RequestId};
 use subtle::ConstantTimeEq as _;
 
-use crate::{account::Account, mechanism::Mechanism};
+use crate::{account::Account, mechanism::Mechanism, username::Username};
 
 /// How long a login waits to be claimed. Dovecot's own limit for a request's life.
 pub const LIFETIME: Duration = Duration::from_secs(150);
@@ -40,6 +40,10 @@ pub struct Login {
     pub service: Box<str>,
     /// The peer's name of the session.
     pub session: Option<Box<str>>,
+    /// The master user who logged in as them.
+    pub master: Option<Username>,
+    /// Their name as it was typed, where that is not the canonical one.
+    pub original: Option<Box<[u8]>>,
 }
 
 /// What a mail process shows to claim a login.
@@ -218,6 +222,8 @@ mod tests {
             mechanism: Mechanism::Plain,
             service: "imap".into(),
             session: None,
+            master: None,
+            original: None,
         }
     }
 
@@ -282,8 +288,7 @@ mod tests {
         let account = login("alice").account;
         let kept = u32::try_from(CAPACITY).unwrap() + 10;
         for number in 1..=kept {
-            let (mechanism, service) = (Mechanism::Plain, "imap".into());
-            let login = Login { account: Arc::clone(&account), mechanism, service, session: None };
+            let login = Login { account: Arc::clone(&account), ..login("alice") };
             assert!(table.keep(70, id(number), login, now + Duration::from_micros(number.into())));
         }
         assert_eq!(table.len(), CAPACITY);
@@ -296,9 +301,7 @@ mod tests {
         let (table, now) = (table(), Instant::now());
         assert!(table.keep(70, id(1), login("alice"), now));
         for number in 2..=5 * u32::try_from(CAPACITY).unwrap() {
-            let account = Arc::clone(&login("bob").account);
-            let (mechanism, service) = (Mechanism::Plain, "imap".into());
-            assert!(table.keep(70, id(number), Login { account, mechanism, service, session: None }, now));
+            assert!(table.keep(70, id(number), login("bob"), now));
             table.claim(&ticket(7, number, 1), now).unwrap();
         }
         assert!(table.inner.lock().unwrap().ages.len() <= 2 * CAPACITY + 1);

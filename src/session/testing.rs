@@ -80,6 +80,7 @@ pub(super) fn engine_over(lines: &str) -> Engine {
         domains: Vec::new(),
         fields: Vec::new(),
         kind: config::Kind::PasswdFile { file, default_scheme: None },
+        master: None,
         place: None,
     };
     let chain = Chain::open(&[people], None).unwrap();

@@ -2,13 +2,13 @@
 
 use bytes::BytesMut;
 use gatepost_protocol::{
-    dovecot::{FailCode, FieldsBuf, RequestId, reply},
+    dovecot::{FailCode, Fields, FieldsBuf, RequestId, params::Params, reply},
     text::base64_into,
 };
 
 use crate::{
     account::Account,
-    decision::Refusal,
+    decision::{Attempt, Hop, Refusal, Verified},
     mechanism::{Claim, Credential},
 };
 
@@ -17,6 +17,10 @@ pub(super) const SERVICE: usize = 64;
 
 /// Longest text of a refused name that is repeated to the peer, in characters.
 const SHOWN_NAME: usize = 255;
+
+/// Longest `forward_fields` that are passed on, in bytes: they are kept with their request. Dovecot's own are a few
+/// addresses and names.
+const FORWARD: usize = 2048;
 
 /// Longest reason that is told to a client which hands it on in a line of SMTP, in characters.
 const SHOWN_REASON: usize = 200;
@@ -70,24 +74,31 @@ pub(super) fn invalid_base64(id: RequestId, reason: &str, out: &mut BytesMut) {
     reply::fail(out, id, None, Some(FailCode::InvalidBase64), Some(reason.as_bytes()), false);
 }
 
-/// `OK <id> user=<canonical> [nologin [reason=]] [proxy ...] [field ...] [anonymous] [resp=]`, where `last` is what the
-/// mechanism has to say at the end.
+/// `OK <id> user=<canonical> [forward_*=]* [nologin [reason=]] [proxy ...] [field ...] [original_user=] [auth_user=]
+/// [pass=] [master=] [anonymous] [resp=]`, in Dovecot's order; `last` is what the mechanism has to say at the end.
 ///
-/// Booleans are bare: a login process of Dovecot 2.3 ignores `nologin=yes` and lets the user in.
+/// Booleans are bare: a login process of Dovecot 2.3 ignores `nologin=yes` and lets the user in. The two names are for
+/// the logs of login processes: as it was typed, and the master user's.
 pub(super) fn accept(
     out: &mut BytesMut,
     id: RequestId,
-    account: &Account,
-    claim: &Claim,
+    verified: &Verified,
+    attempt: &Attempt,
     last: Option<&[u8]>,
 ) {
+    let account = verified.account();
     let fields = account.passdb.as_fields();
-    let proxied = fields.find(b"proxy").is_some() && fields.find(b"pass").is_none();
-    let anonymous = matches!(claim.credential, Credential::Anonymous { .. });
-    if account.nologin.is_none() && !proxied && !anonymous && last.is_none() {
+    let original = verified.original();
+    let proxied = fields.has(b"proxy");
+    let anonymous = matches!(attempt.claim.credential, Credential::Anonymous { .. });
+    let more = proxied || anonymous || original.is_some() || attempt.hop.forward.is_some() || last.is_some();
+    if account.nologin.is_none() && !more {
         return reply::ok(out, id, account.user.as_ref(), fields);
     }
     let mut extended = FieldsBuf::default();
+    if let Some(forward) = &attempt.hop.forward {
+        forwarded(forward, fields, &mut extended);
+    }
     if let Some(nologin) = &account.nologin {
         extended.flag("nologin");
         if let Some(reason) = &nologin.reason {
@@ -95,11 +106,22 @@ pub(super) fn accept(
         }
     }
     extended.extend(fields);
+    if let Some(original) = original {
+        extended.push("original_user", original);
+    }
+    if let Some(master) = verified.master() {
+        extended.push("auth_user", master);
+    }
     if proxied {
         // The login process logs in to the next host with what we tell it; it has not kept the password. Of a mechanism
         // that does not send it there is none to tell.
-        if let Some(password) = claim.credential.password() {
+        if !fields.has(b"pass")
+            && let Some(password) = attempt.claim.credential.password()
+        {
             extended.push("pass", password.expose());
+        }
+        if let Some(master) = verified.master().filter(|_| !fields.has(b"master")) {
+            extended.push("master", master);
         }
     }
     if anonymous {
@@ -111,6 +133,26 @@ pub(super) fn accept(
         extended.push("resp", &base64);
     }
     reply::ok(out, id, account.user.as_ref(), extended.as_fields());
+}
+
+/// What a trusted proxy passed on, each with `forward_` before its name; what the directory itself says wins.
+fn forwarded(forward: &[u8], fields: Fields<'_>, to: &mut FieldsBuf) {
+    for field in Params::forward(forward) {
+        let name = format!("forward_{}", String::from_utf8_lossy(&field.key));
+        match field.value {
+            // The name was chosen by whoever speaks to the proxy.
+            _ if name.contains('=') || fields.has(name.as_bytes()) => {}
+            Some(value) => to.push(&name, value),
+            None => to.flag(&name),
+        }
+    }
+}
+
+/// Where the remote came in, as the peer tells it: the real end of the connection where it tells of one, for that is
+/// what this machine is called by.
+pub(super) fn hop(params: &Params<'_>) -> Hop {
+    let forward = params.forward_fields.as_deref().filter(|fields| (1..=FORWARD).contains(&fields.len()));
+    Hop { local: params.real_lip.or(params.lip), port: params.lport, forward: forward.map(Box::from) }
 }
 
 /// What a person typed as their name, fit for a peer that decodes no escapes (R7): no control character, no blank.

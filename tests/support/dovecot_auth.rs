@@ -2,7 +2,7 @@ use std::os::unix::net::UnixStream;
 
 use super::{Place, Subject, process::Process, wait_until};
 
-/// Dovecot's own auth service, the one that gatepost replaces, with a passwd-file.
+/// Dovecot's own auth service, the one that gatepost replaces, with a passwd-file of users and one of master users.
 #[derive(Debug)]
 pub struct DovecotAuth<'a> {
     place: &'a Place,
@@ -10,7 +10,8 @@ pub struct DovecotAuth<'a> {
 }
 
 impl<'a> DovecotAuth<'a> {
-    pub fn start(place: &'a Place, users: &str) -> Self {
+    pub fn start(place: &'a Place, users: &str, masters: &str) -> Self {
+        place.write("masters", masters);
         place.write("users", users);
         place.write("dovecot.conf", &config(place));
         place.dir("run", 0o755, 0, 0);
@@ -56,6 +57,11 @@ auth_failure_delay = 0s
             format!("driver = passwd-file\n  passwd_file_path = {users}"),
         ),
     };
+    let masters = place.inside("masters");
+    let masters = match place.tree().name() {
+        "bookworm" => format!("passdb {{\n  driver = passwd-file\n  args = {masters}"),
+        _ => format!("passdb masters {{\n  driver = passwd-file\n  passwd_file_path = {masters}"),
+    };
     let [passdb, userdb] = ["passdb", "userdb"].map(|kind| match place.tree().name() {
         "bookworm" => format!("{kind} {{\n  {databases}\n}}"),
         _ => format!("{kind} passwd-file {{\n  {databases}\n}}"),
@@ -68,6 +74,11 @@ listen = {address}
 ssl = no
 auth_mechanisms = plain login
 auth_verbose = yes
+auth_master_user_separator = *
+{masters}
+  master = yes
+  result_success = continue
+}}
 {passdb}
 {userdb}
 service anvil {{

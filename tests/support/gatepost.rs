@@ -34,6 +34,12 @@ impl<'a> Gatepost<'a> {
         Self::start_with(place, Vec::new(), false)
     }
 
+    /// Starts it over other directories than the people of the place, as tables of its configuration.
+    pub fn start_over(place: &'a Place, listeners: &[Listener], directories: &str) -> Self {
+        prepare_over(place, listeners, directories);
+        Self::start_with(place, Vec::new(), false)
+    }
+
     /// Starts it with its sockets open already, as systemd does for a socket unit: what connects while it is
     /// away waits in the backlog.
     pub fn start_activated(place: &'a Place, listeners: &[Listener]) -> Self {
@@ -51,6 +57,8 @@ impl<'a> Gatepost<'a> {
     }
 
     fn start_with(place: &'a Place, sockets: Vec<OwnedFd>, confined: bool) -> Self {
+        // Of one that was here before.
+        let _ = fs::remove_file(place.outside("notify"));
         let supervisor = UnixDatagram::bind(place.outside("notify")).unwrap();
         supervisor.set_nonblocking(true).unwrap();
         fs::set_permissions(place.outside("notify"), fs::Permissions::from_mode(0o666)).unwrap();
@@ -116,7 +124,16 @@ fn handing_over(sockets: &[OwnedFd]) -> Command {
 
 /// Writes the configuration and makes the directories of the sockets.
 fn prepare(place: &Place, listeners: &[Listener]) {
-    place.write("gatepost.toml", &configuration(place, listeners));
+    let people = place.outside("people");
+    let directory = format!(
+        "[[directory]]\nname = \"people\"\ntype = \"passwd-file\"\nfile = \"{}\"\n",
+        people.display()
+    );
+    prepare_over(place, listeners, &directory);
+}
+
+fn prepare_over(place: &Place, listeners: &[Listener], directories: &str) {
+    place.write("gatepost.toml", &configuration(place, listeners, directories));
     for listener in listeners {
         if let At::Path { path, .. } = &listener.at {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -127,10 +144,9 @@ fn prepare(place: &Place, listeners: &[Listener]) {
     }
 }
 
-fn configuration(place: &Place, listeners: &[Listener]) -> String {
+fn configuration(place: &Place, listeners: &[Listener], directories: &str) -> String {
     let (state, runtime) = (place.outside("gatepost/state"), place.outside("gatepost/run"));
-    let (state, runtime, people) = (state.display(), runtime.display(), place.outside("people"));
-    let people = people.display();
+    let (state, runtime) = (state.display(), runtime.display());
     let mut text = format!(
         r#"
 [server]
@@ -141,11 +157,7 @@ runtime_dir = "{runtime}"
 mechanisms = ["PLAIN", "LOGIN"]
 failure_delay = "200ms"
 
-[[directory]]
-name = "people"
-type = "passwd-file"
-file = "{people}"
-"#
+{directories}"#
     );
     let probe = Listener::unix("dovecot-userdb", place.outside(PROBE), 0o600, 0);
     for listener in listeners.iter().chain([&probe]) {

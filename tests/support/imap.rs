@@ -43,10 +43,22 @@ impl Imap {
         self.answer()
     }
 
+    /// Says a command and returns all lines that answer it.
+    pub fn lines_of(&mut self, command: &str) -> Vec<String> {
+        self.tag += 1;
+        self.lines.say(&format!("{} {command}", self.tag));
+        self.lines_to_tag()
+    }
+
     fn answer(&mut self) -> String {
         let tag = format!("{} ", self.tag);
-        let lines = self.lines.hear_until(|line| line.starts_with(&tag));
+        let lines = self.lines_to_tag();
         lines.last().unwrap().trim_start_matches(&tag).to_owned()
+    }
+
+    fn lines_to_tag(&mut self) -> Vec<String> {
+        let tag = format!("{} ", self.tag);
+        self.lines.hear_until(|line| line.starts_with(&tag))
     }
 }
 

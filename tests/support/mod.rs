@@ -8,6 +8,7 @@
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "every test uses its own part of the house")]
 
 mod alone;
+mod authority;
 mod chasquid;
 mod dovecot;
 mod dovecot_auth;
@@ -16,12 +17,15 @@ mod gatepost;
 mod imap;
 mod lines;
 mod listener;
+mod mariadb;
 mod people;
 mod place;
 mod postfix;
+mod postgres;
 pub mod process;
 mod proxy;
 mod replay;
+pub mod slapd;
 mod smtp;
 mod transcript;
 mod tree;
@@ -32,6 +36,7 @@ use std::{
 };
 
 pub use alone::{Alone, connect};
+pub use authority::Authority;
 pub use chasquid::Chasquid;
 pub use dovecot::Dovecot;
 pub use dovecot_auth::DovecotAuth;
@@ -40,11 +45,14 @@ pub use gatepost::Gatepost;
 pub use imap::Imap;
 pub use lines::Lines;
 pub use listener::Listener;
+pub use mariadb::MariaDb;
 pub use people::People;
 pub use place::Place;
 pub use postfix::{Postfix, Smtpd};
+pub use postgres::Postgres;
 pub use proxy::{Proxy, Wire};
 pub use replay::{Replay, Subject, Writes};
+pub use slapd::Slapd;
 pub use smtp::{Reply, Smtp};
 pub use transcript::{Bindings, Line, Step, Transcript, What, socket};
 pub use tree::Tree;

@@ -1,5 +1,7 @@
 use std::{
-    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus},
+    io::Write as _,
+    process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -69,7 +71,21 @@ impl Drop for Process {
                 let _ = self.child.wait();
                 return;
             }
-            std::thread::sleep(Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(5));
         }
     }
+}
+
+/// Runs a program with `input` and returns what it prints, or fails the test when it does not succeed.
+pub fn fed(command: &mut Command, input: &str) -> String {
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (mut stdin, input) = (child.stdin.take().unwrap(), input.to_owned());
+    // What it prints meanwhile has to be read.
+    let feeding = thread::spawn(move || stdin.write_all(input.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    // It may have ended before it had read all, which its status tells.
+    let _ = feeding.join().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }

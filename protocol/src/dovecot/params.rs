@@ -127,7 +127,12 @@ impl<'a> Params<'a> {
 
     /// The fields that a trusted proxy passed on (`x-forward-*`), from `forward_fields`.
     pub fn forwarded(&self) -> impl Iterator<Item = Field<'_>> {
-        Fields::of_line(self.forward_fields.as_deref().unwrap_or_default()).iter()
+        Self::forward(self.forward_fields.as_deref().unwrap_or_default())
+    }
+
+    /// The same of a value that was kept.
+    pub fn forward(fields: &[u8]) -> impl Iterator<Item = Field<'_>> {
+        Fields::of_line(fields).iter()
     }
 
     fn note(&mut self, key: &[u8], value: Option<&'a [u8]>) {

@@ -39,7 +39,7 @@ pub(super) fn as_text(value: &Value) -> Result<&str, Wrong> {
     match value {
         Value::Text(text) => Ok(text),
         Value::Integer(_)
-        | Value::Bool
+        | Value::Bool(_)
         | Value::Float
         | Value::Datetime
         | Value::List(_)

@@ -49,7 +49,23 @@ const BAD: &[(&str, &str, &[&str])] = &[
         "server.runtime_dir = '/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789/0123456789'\n",
         &["1:22: server.runtime_dir: is too long for sockets in it: it can have 99 bytes"],
     ),
+    (
+        "",
+        "[server]\nproxy_self = ['mx1', '192.0.2.1', '::ffff:192.0.2.1', 1]\n",
+        &[
+            "2:15: server.proxy_self: \"mx1\" is no IP address",
+            "2:35: server.proxy_self: 192.0.2.1 is listed twice",
+            "2:55: server.proxy_self: a string is wanted here, not a whole number",
+        ],
+    ),
     // [sasl]
+    (
+        "",
+        "[sasl]\nmaster_user_separator = '+'\n",
+        &["2:25: sasl.master_user_separator: is no sign that separates names, or one that a name may hold"],
+    ),
+    ("", "[sasl]\nmaster_user_separator = ''\n", &["2:25: sasl.master_user_separator: is not one sign"]),
+    ("", "[sasl]\nmaster_user_separator = '**'\n", &["2:25: sasl.master_user_separator: is not one sign"]),
     (
         "",
         "[sasl]\nmechanisms = []\n",
@@ -170,16 +186,36 @@ const BAD: &[(&str, &str, &[&str])] = &[
         &["3:11: listener.address: dovecot-master tells about everybody, and over TCP nobody knows whom"],
     ),
     // [[directory]]
+    (STATIC, "master = 'yes'\n", &["4:10: directory.master: true or false is wanted here, not a string"]),
+    (
+        STATIC,
+        "targets = ['x.test']\n",
+        &["4:11: directory.targets: is for master users, and this directory has none"],
+    ),
+    (
+        STATIC,
+        "master = true\ntargets = []\n",
+        &["5:11: directory.targets: is empty, so that its master users could log in as nobody"],
+    ),
+    (
+        STATIC,
+        "master = true\ntargets = ['x.test', 'X.test', '*', 'a b@x.test']\n",
+        &[
+            "5:22: directory.targets: is listed twice",
+            "5:32: directory.targets: \"*\" does not look like a domain",
+            "5:37: directory.targets: \"a b@x.test\" is not a login name: holds a character that no login name may have",
+        ],
+    ),
+    (
+        STATIC,
+        "[directory.fields]\nhome = '/m/{local:-{user}}'\n",
+        &["5:8: directory.fields.home: has a brace in the text that stands in for a missing value"],
+    ),
     ("", "[[directory]]\n", &["1:1: directory.name: is missing", "1:1: directory.type: is missing"]),
     (
         "",
         "[[directory]]\nname = 'a b'\ntype = 'sqlite'\n",
         &["2:8: directory.name: \"a b\" is no name for a directory"],
-    ),
-    (
-        "",
-        "[[directory]]\nname = 'a'\ntype = 'ldap'\nurls = []\n",
-        &["3:8: directory.type: \"ldap\" is not in this version yet"],
     ),
     (
         "",

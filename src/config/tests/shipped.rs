@@ -26,11 +26,13 @@ fn the_shipped_files_are_fine_as_they_are_and_with_everything_in_force() {
     assert_eq!(heads(&SHIPPED), [""; 0]);
     let credentials = tempfile::tempdir().unwrap();
     fs::write(credentials.path().join("robots"), "{PLAIN}secret").unwrap();
+    fs::write(credentials.path().join("mail"), "secret").unwrap();
+    fs::write(credentials.path().join("ldap"), "secret").unwrap();
     let around = Surroundings { credentials_dir: Some(credentials.path().to_owned()), ..around() };
     let texts = SHIPPED.map(|(name, text)| (name, in_force(text)));
     let texts: Vec<_> = texts.iter().map(|(name, text)| (Path::new(*name), text.as_str())).collect();
     let config = Config::from_texts(&texts, &around).unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!((config.listeners.len(), config.directories.len()), (5, 3));
+    assert_eq!((config.listeners.len(), config.directories.len()), (5, 8));
 }
 
 /// Every key that a table is asked for stands in the shipped files, where operators look for it.
@@ -43,6 +45,9 @@ fn every_key_is_explained_in_the_shipped_files() {
         include_str!("../log.rs"),
         include_str!("../listener.rs"),
         include_str!("../directory.rs"),
+        include_str!("../directory/sql.rs"),
+        include_str!("../directory/ldap.rs"),
+        include_str!("../master.rs"),
     ];
     let shipped: String = SHIPPED.iter().map(|(_, text)| *text).collect();
     let words: Vec<&str> =
@@ -55,13 +60,16 @@ fn every_key_is_explained_in_the_shipped_files() {
             "reader.path",
             "reader.list",
             "reader.number",
+            "reader.boolean",
             "reader.size",
             "reader.duration",
             "reader.one_of",
             "reader.text_or_number",
             "reader.table",
+            "reader.boolean",
             "&mut reader, ",
             "mut reader, ",
+            "secret(reader, ",
         ] {
             for (at, _) in code.match_indices(asked) {
                 let rest = code.get(at + asked.len()..).unwrap().trim_start_matches('(');

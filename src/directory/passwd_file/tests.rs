@@ -88,6 +88,35 @@ fn dovecots_columns_and_extra_fields_become_an_account() {
     assert_eq!(file.ask("e@example.org"), "unknown");
 }
 
+/// What Dovecot does: a login is looked up in the userdb by the name that the passdb gave it.
+#[test]
+fn another_name_of_somebody_has_their_mailbox_and_its_own_password() {
+    let file = Fixture::new(Some(
+        "sales@example.org:{PLAIN}sell:1:1::/m/sales::user=alice@example.org userdb_x=y allow_nets=192.0.2.0/24\n\
+         info@example.org:{PLAIN}i:::::/bin/sh:user=sales@example.org\n\
+         alice@example.org:{PLAIN}secret:5000:5000::/m/alice::userdb_quota=1\n\
+         lost@example.org:{PLAIN}l:5001:5001::/m/lost::user=nobody@example.org\n\
+         self@example.org:{PLAIN}s:5001:5001::/m/self::user=Self@example.org\n\
+         old@example.org:{PLAIN}o:5001:5001::/m/old::user=off@example.org\n\
+         off@example.org:{PLAIN}o:5001:5001::/m/off::active=no\n\
+         worse@example.org:{PLAIN}o:5001:5001::/m/worse::user=bad@example.org\n\
+         bad@example.org:{PLAIN}o:0:0::/m/bad::\n",
+    ));
+    let account = |user: &str| file.file().lookup(&name(user)).unwrap().unwrap();
+    let userdb = |user: &str| String::from_utf8(account(user).userdb.as_fields().raw().to_vec()).unwrap();
+    let sales = account("sales@example.org");
+    assert_eq!(sales.user.as_str(), "alice@example.org");
+    assert_eq!(userdb("sales@example.org"), "uid=5000\tgid=5000\thome=/m/alice\tquota=1");
+    assert!(sales.password.stored().unwrap().matches(b"sell").unwrap());
+    assert!(!sales.admits("198.51.100.1".parse().ok()), "who may come by this name is its own affair");
+    assert_eq!(account("info@example.org").user.as_str(), "sales@example.org", "one step, and no further");
+    assert_eq!(userdb("info@example.org"), "uid=1\tgid=1\thome=/m/sales\tx=y");
+    assert_eq!(userdb("lost@example.org"), "uid=5001\tgid=5001\thome=/m/lost");
+    assert_eq!(userdb("self@example.org"), "uid=5001\tgid=5001\thome=/m/self");
+    assert_eq!(account("old@example.org").state, State::Disabled, "no way around what is switched off");
+    assert_eq!(file.ask("worse@example.org"), "unavailable");
+}
+
 #[tokio::test]
 async fn a_bad_line_costs_its_own_user_alone() {
     let file = Fixture::new(Some(

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use gatepost_protocol::dovecot::FieldsBuf;
 
 use super::{
-    BadRow, Recipe, Value,
+    BadRow, Recipe, Value, moment,
     place::{Own, Place, ProxyWord},
 };
 use crate::{
-    account::{Account, Net, Nologin, Password, Services, State},
+    account::{Account, Elsewhere, Net, Nologin, Password, Services, State},
     username::Username,
 };
 
@@ -17,8 +17,12 @@ use crate::{
 pub(super) struct Draft<'r, 'v> {
     recipe: &'r Recipe,
     password: Password,
+    /// Where the password is checked, if not here.
+    password_from: Option<&'v str>,
+    password_user: Option<&'v str>,
     active: bool,
     expired: bool,
+    expires_at: Option<i64>,
     allow_nets: Option<Vec<Net>>,
     services: Option<&'v str>,
     switches: Vec<(&'static str, bool)>,
@@ -26,6 +30,7 @@ pub(super) struct Draft<'r, 'v> {
     reason: Option<&'v str>,
     /// `None`: not mentioned.
     proxy: Option<bool>,
+    proxy_maybe: Option<bool>,
     proxy_kin: FieldsBuf,
     passdb: FieldsBuf,
     userdb: FieldsBuf,
@@ -37,14 +42,18 @@ impl<'r, 'v> Draft<'r, 'v> {
         Self {
             recipe,
             password: Password::Missing,
+            password_from: None,
+            password_user: None,
             active: true,
             expired: false,
+            expires_at: None,
             allow_nets: None,
             services: None,
             switches: Vec::new(),
             nologin: false,
             reason: None,
             proxy: None,
+            proxy_maybe: None,
             proxy_kin: FieldsBuf::default(),
             passdb: FieldsBuf::default(),
             userdb: FieldsBuf::default(),
@@ -67,20 +76,34 @@ impl<'r, 'v> Draft<'r, 'v> {
     /// The account.
     pub(super) fn finish(mut self, user: Username) -> Result<Account, BadRow> {
         // A row that says `proxy = 0` has its host for another day. Without the word, a host is a referral.
-        if self.proxy != Some(false) {
-            self.passdb.extend(self.proxy_kin.as_fields());
+        match (self.proxy, self.proxy_maybe) {
+            (Some(true), _) => self.passdb.flag("proxy"),
+            (_, Some(true)) => self.passdb.flag("proxy_maybe"),
+            (Some(false), _) | (None, Some(false)) => self.proxy_kin = FieldsBuf::default(),
+            (None, None) => {}
         }
+        self.passdb.extend(self.proxy_kin.as_fields());
         let mut services = self.services.map(Services::only).unwrap_or_default();
         for (service, allowed) in self.switches {
             services.set(service, allowed);
         }
-        let state = match (self.active, self.expired) {
-            (false, _) => State::Disabled,
-            (true, true) => State::Expired,
-            (true, false) => State::Active,
+        let state = match (self.active, self.expired, self.expires_at) {
+            (false, _, _) => State::Disabled,
+            (true, true, _) => State::Expired,
+            (true, false, Some(end)) => State::Until(end),
+            (true, false, None) => State::Active,
+        };
+        let password = match self.password_from {
+            None => self.password,
+            Some(directory) => {
+                let user =
+                    |name: &str| Username::normalise(name.as_bytes(), self.recipe.default_domain.as_deref());
+                let user = self.password_user.map(user).transpose().map_err(|_| BadRow::PasswordUser)?;
+                Password::Elsewhere(Arc::new(Elsewhere { directory: directory.into(), user }))
+            }
         };
         Ok(Account {
-            password: self.password.belonging_to(user.as_str()),
+            password: password.belonging_to(user.as_str()),
             user,
             directory: Arc::clone(&self.recipe.directory),
             state,
@@ -100,7 +123,18 @@ impl<'r, 'v> Draft<'r, 'v> {
                 let Value::Text(stored) = value else { return Ok(()) };
                 self.password = self.recipe.password(stored);
             }
-            Own::Active => self.active = boolean("active", value)?,
+            // An empty column of a table where some have their password elsewhere.
+            Own::PasswordFrom => {
+                self.password_from = Some(text("password_from", value)?).filter(|name| !name.is_empty());
+            }
+            Own::PasswordUser => {
+                self.password_user = Some(text("password_user", value)?).filter(|name| !name.is_empty());
+            }
+            Own::Active => self.active = active(value)?,
+            Own::ExpiresAt => {
+                let end = moment::parse(text("expires_at", value)?).ok_or(BadRow::Moment)?;
+                self.expires_at = Some(end);
+            }
             Own::Expired => self.expired = boolean("expired", value)?,
             Own::AllowNets => {
                 let nets = Net::parse_list(text("allow_nets", value)?).map_err(|_| BadRow::Nets)?;
@@ -116,12 +150,9 @@ impl<'r, 'v> Draft<'r, 'v> {
 
     fn put_passdb(&mut self, word: Option<ProxyWord>, name: &str, value: Value<'_>) -> Result<(), BadRow> {
         match (word, value) {
-            (Some(ProxyWord::Proxy), _) => {
-                let on = flag("proxy", value)?;
-                if on && self.proxy != Some(true) {
-                    self.proxy_kin.flag("proxy");
-                }
-                self.proxy = Some(on);
+            (Some(word @ (ProxyWord::Proxy | ProxyWord::Maybe)), _) => {
+                let proxy = if word == ProxyWord::Proxy { &mut self.proxy } else { &mut self.proxy_maybe };
+                *proxy = Some(flag("proxy", value)?);
             }
             (Some(ProxyWord::Flag), _) => {
                 if flag("a switch of proxy", value)? {
@@ -173,6 +204,14 @@ fn boolean(name: &'static str, value: Value<'_>) -> Result<bool, BadRow> {
         Ok(false)
     } else {
         Err(BadRow::Boolean(name))
+    }
+}
+
+/// As a boolean; and a mailbox that may be delivered to and not be logged in to, which mailcow calls 2.
+fn active(value: Value<'_>) -> Result<bool, BadRow> {
+    match value {
+        Value::Text(text) if text == b"2" || text.eq_ignore_ascii_case(b"lookup") => Ok(false),
+        Value::Text(_) | Value::Flag | Value::Null => boolean("active", value),
     }
 }
 

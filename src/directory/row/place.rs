@@ -22,6 +22,9 @@ pub(super) enum Own {
     Password,
     Active,
     Expired,
+    ExpiresAt,
+    PasswordFrom,
+    PasswordUser,
     AllowNets,
     Services,
     Service(&'static str),
@@ -34,6 +37,8 @@ pub(super) enum Own {
 pub(super) enum ProxyWord {
     /// `proxy` itself: bare on the wire, or not there at all.
     Proxy,
+    /// `proxy_maybe`: the same, unless it leads to the server that asks.
+    Maybe,
     /// Another one that is bare on the wire.
     Flag,
     /// `name=value`.
@@ -48,8 +53,10 @@ impl<'a> Place<'a> {
     /// A name that would restrict or redirect a login in Dovecot and that gatepost does not act upon, a name that
     /// only gatepost itself may say on the wire, and a name that the wire could not carry.
     pub(super) fn of(audience: Audience, name: &'a str) -> Result<Self, BadRow> {
-        if audience == Audience::Column {
-            return Self::of_column(name);
+        match audience {
+            Audience::Attribute => return Ok(Self::Nowhere),
+            Audience::Column => return Self::of_column(name),
+            Audience::Passdb | Audience::Userdb | Audience::Field => {}
         }
         if let Some(name) = name.strip_prefix("userdb_") {
             return Self::userdb(name);
@@ -65,7 +72,7 @@ impl<'a> Place<'a> {
         }
         match audience {
             Audience::Passdb => Ok(Self::Passdb(None, checked(name)?)),
-            Audience::Field | Audience::Column | Audience::Userdb => {
+            Audience::Field | Audience::Column | Audience::Attribute | Audience::Userdb => {
                 if PASSDB_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
                     Ok(Self::Passdb(None, checked(name)?))
                 } else {
@@ -102,6 +109,9 @@ impl<'a> Place<'a> {
             "password" => Own::Password,
             "active" => Own::Active,
             "expired" => Own::Expired,
+            "expires_at" => Own::ExpiresAt,
+            "password_from" => Own::PasswordFrom,
+            "password_user" => Own::PasswordUser,
             "allow_nets" => Own::AllowNets,
             "services" => Own::Services,
             "imap" => Own::Service("imap"),
@@ -146,8 +156,8 @@ const REFUSED: [&str; 30] = [
     "passdb_import",
     "pass_expired",
     "password_noscheme",
-    // Whether to proxy would depend on the server's own address, which a directory does not know.
-    "proxy_maybe",
+    // Dovecot's other word for a proxy that may be the server itself, for directors.
+    "proxy_always",
     "resp",
     "temp",
     "tempfail",
@@ -174,7 +184,17 @@ const USERDB_REFUSED: [&str; 11] = [
 ];
 
 /// The reserved names that keep somebody out.
-const GUARDS: [&str; 6] = ["allow_nets", "services", "nologin", "active", "expired", "password"];
+const GUARDS: [&str; 9] = [
+    "allow_nets",
+    "services",
+    "nologin",
+    "active",
+    "expired",
+    "expires_at",
+    "password",
+    "password_from",
+    "password_user",
+];
 
 /// What people write for one of them.
 const ALSO_CALLED: [(&str, &str); 3] =
@@ -201,6 +221,7 @@ fn one_slip(a: &[u8], b: &[u8]) -> bool {
 fn proxy_word(name: &str) -> Option<ProxyWord> {
     Some(match name {
         "proxy" => ProxyWord::Proxy,
+        "proxy_maybe" => ProxyWord::Maybe,
         "proxy_noauth"
         | "proxy_nopipelining"
         | "proxy_not_trusted"
@@ -235,8 +256,11 @@ mod tests {
 
     #[test]
     fn a_name_has_the_place_that_its_audience_gives_it() {
-        use Audience::{Column, Field, Passdb, Userdb};
+        use Audience::{Attribute, Column, Field, Passdb, Userdb};
         let table = [
+            (Attribute, "uid", Place::Nowhere),
+            (Attribute, "host", Place::Nowhere),
+            (Attribute, "deny", Place::Nowhere),
             (Column, "password", Place::Own(Own::Password)),
             (Column, "sieve", Place::Own(Own::Service("sieve"))),
             (Column, "home", Place::Userdb("home")),
@@ -246,6 +270,10 @@ mod tests {
             (Passdb, "userdb_mail", Place::Userdb("mail")),
             (Passdb, "nologin", Place::Own(Own::Nologin)),
             (Passdb, "proxy", Place::Passdb(Some(ProxyWord::Proxy), "proxy")),
+            (Passdb, "proxy_maybe", Place::Passdb(Some(ProxyWord::Maybe), "proxy_maybe")),
+            (Column, "expires_at", Place::Own(Own::ExpiresAt)),
+            (Column, "password_from", Place::Own(Own::PasswordFrom)),
+            (Field, "password_user", Place::Own(Own::PasswordUser)),
             (Passdb, "postlogin_socket", Place::Passdb(None, "postlogin_socket")),
             (Passdb, "nodelay", Place::Nowhere),
             (Userdb, "home", Place::Userdb("home")),
@@ -293,7 +321,7 @@ mod tests {
     fn what_dovecot_would_obey_and_gatepost_does_not_know_is_refused() {
         use Audience::{Column, Field, Passdb, Userdb};
         for audience in [Column, Field, Passdb] {
-            for name in ["allow_real_nets", "nopassword", "proxy_maybe", "resp"] {
+            for name in ["allow_real_nets", "nopassword", "proxy_always", "resp"] {
                 assert_eq!(Place::of(audience, name), Err(BadRow::Refused(name)), "{audience:?} {name}");
             }
             assert_eq!(Place::of(audience, "userdb_user"), Err(BadRow::Refused("user")));

@@ -87,12 +87,20 @@ fn states_and_flags_are_read_as_people_and_databases_write_them() {
         ("active", Some("t"), Ok(State::Active)),
         ("active", Some("0"), Ok(State::Disabled)),
         ("active", Some("no"), Ok(State::Disabled)),
-        ("active", Some("2"), Err(BadRow::Boolean("active"))),
+        ("active", Some("2"), Ok(State::Disabled)),
+        ("active", Some("Lookup"), Ok(State::Disabled)),
+        ("active", Some("3"), Err(BadRow::Boolean("active"))),
         ("active", Some(""), Err(BadRow::Boolean("active"))),
         ("expired", Some("1"), Ok(State::Expired)),
         ("expired", None, Ok(State::Expired)),
         ("expired", Some("0"), Ok(State::Active)),
         ("expired", Some("2026-01-01"), Err(BadRow::Boolean("expired"))),
+        ("expires_at", Some("1767225600"), Ok(State::Until(1_767_225_600))),
+        ("expires_at", Some("2026-01-01 00:00:00"), Ok(State::Until(1_767_225_600))),
+        ("expires_at", Some("soon"), Err(BadRow::Moment)),
+        ("expires_at", Some(""), Err(BadRow::Moment)),
+        ("expires_at", None, Err(BadRow::Moment)),
+        ("password_user", Some("a b"), Ok(State::Active)),
         ("imap", Some("maybe"), Err(BadRow::Boolean("imap"))),
         ("nologin", Some("maybe"), Err(BadRow::Boolean("nologin"))),
         ("allow_nets", Some("10.0.0.0/8,nonsense"), Err(BadRow::Nets)),
@@ -108,6 +116,34 @@ fn states_and_flags_are_read_as_people_and_databases_write_them() {
     for (value, expected) in [(None, true), (Some(""), true), (Some("y"), true), (Some("no"), false)] {
         let account = account(&recipe(""), &[(Audience::Passdb, "nologin", value)]).unwrap();
         assert_eq!(account.nologin.is_some(), expected, "{value:?}");
+    }
+}
+
+#[test]
+fn a_row_may_say_who_checks_the_password() {
+    use Audience::Column;
+    let elsewhere = |values: &[Given<'_>]| match account(&recipe(""), values)?.password {
+        Password::Elsewhere(elsewhere) => {
+            let user = elsewhere.user.as_ref().map_or("", Username::as_str);
+            Ok(format!("{} {user}", elsewhere.directory))
+        }
+        other => Ok(super::super::tests::kind_of(&other)),
+    };
+    let stored = (Column, "password", Some("{PLAIN}x"));
+    for (values, expected) in [
+        (&[(Column, "password_from", Some("staff")), stored][..], Ok("staff ")),
+        (&[stored, (Column, "password_from", Some(""))], Ok("PLAIN")),
+        (
+            &[(Column, "password_from", Some("staff")), (Column, "password_user", Some("Al@X.test"))],
+            Ok("staff al@x.test"),
+        ),
+        (&[(Column, "password_from", Some("staff")), (Column, "password_user", Some(""))], Ok("staff ")),
+        (
+            &[(Column, "password_from", Some("staff")), (Column, "password_user", Some("a b"))],
+            Err(BadRow::PasswordUser),
+        ),
+    ] {
+        assert_eq!(elsewhere(values), expected.map(str::to_owned), "{values:?}");
     }
 }
 
@@ -159,6 +195,31 @@ fn templates_take_the_row_and_are_not_read_twice() {
     let expected = "mail=maildir:~/M\thome=/m/example.org/alice\tuid=5000\tgid=1\tquota=*:bytes=10\t\
                     note={user} %u {{\u{1}n";
     assert_eq!(userdb, expected);
+}
+
+#[test]
+fn a_template_may_say_what_stands_in_for_a_missing_value() {
+    use Audience::Column;
+    let recipe = recipe(
+        "[directory.fields]\nquota_rule = '*:bytes={quota:-10M}'\nallow_nets = '{nets:-192.0.2.0/24}'\n\
+         user = '{owner:-}'\nnote = '{domain:-none}'\n",
+    );
+    let of = |quota: Option<Value<'static>>| {
+        let mut row = Row::default();
+        if let Some(quota) = quota {
+            row.put(Column, "quota", quota);
+        }
+        let account = recipe.account(&name("alice@example.org"), &row).unwrap();
+        assert_eq!((account.user.as_str(), account.allow_nets.unwrap().len()), ("alice@example.org", 1));
+        raw(&account.userdb)
+    };
+    let with = |quota: &str| format!("quota_rule=*:bytes={quota}\tnote=example.org");
+    assert_eq!(of(Some(Value::Text(b"5M"))), with("5M"));
+    for nothing in [None, Some(Value::Null), Some(Value::Text(b""))] {
+        assert_eq!(of(nothing), with("10M"));
+    }
+    let bare = recipe.account(&name("alice"), &Row::default());
+    assert_eq!(raw(&bare.unwrap().userdb), "quota_rule=*:bytes=10M\tnote=none");
 }
 
 #[test]

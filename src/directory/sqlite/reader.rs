@@ -69,7 +69,15 @@ impl Reader {
 
     fn lookup(&mut self, user: &Username) -> Result<Option<Arc<Account>>, String> {
         let Some(entry) = self.read(|db| Entry::read(db, user))? else { return Ok(None) };
-        let account = entry.account(&self.recipe, user).map_err(|bad: BadRow| format!("{user:?}: {bad}"))?;
+        let bad = |user: &Username, bad: BadRow| format!("{user:?}: {bad}");
+        let mut account = entry.account(&self.recipe, user).map_err(|why| bad(user, why))?;
+        // Called by the name of somebody else: the mailbox is theirs.
+        if account.user != *user
+            && let Some(owner) = self.read(|db| Entry::read(db, &account.user))?
+        {
+            let owner = owner.account(&self.recipe, &account.user).map_err(|why| bad(&account.user, why))?;
+            account = account.owned_by(&owner);
+        }
         if let Some(password) = account.password.stored() {
             self.decoy.note(password);
         }

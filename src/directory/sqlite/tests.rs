@@ -97,6 +97,30 @@ async fn what_an_administrator_adds_is_what_a_login_finds() {
 }
 
 #[tokio::test]
+async fn another_name_of_somebody_has_their_mailbox_and_its_own_password() {
+    let fixture = Fixture::new();
+    let mut users = fixture.users();
+    let home = |home: &str, fields: &[(&str, &str)]| NewUser {
+        home: Some(home.to_owned()),
+        fields: pairs(fields),
+        ..with_password("{PLAIN}secret")
+    };
+    let alias = home("/m/sales", &[("user", "Alice@example.org"), ("x", "y")]);
+    users.add(&name("sales@example.org"), &alias).unwrap();
+    let found = |account: Arc<crate::account::Account>| {
+        let userdb = String::from_utf8(account.userdb.as_fields().raw().to_vec()).unwrap();
+        format!("{} {userdb} {:?}", account.user, account.state)
+    };
+    let directory = fixture.directory();
+    let sales = || async { found(the_account(directory.lookup(&inquiry(&name("sales@example.org"))).await)) };
+    assert_eq!(sales().await, "alice@example.org home=/m/sales\tx=y Active", "as long as there is no other");
+    users.add(&name("alice@example.org"), &home("/m/alice", &[("active", "no")])).unwrap();
+    assert_eq!(sales().await, "alice@example.org home=/m/alice Disabled");
+    let elsewhere = users.add(&name("x@example.org"), &home("/x", &[("user", "root@other.test")]));
+    assert!(matches!(elsewhere, Err(AddError::Bad(_))), "a domain that is not its own");
+}
+
+#[tokio::test]
 async fn changes_are_seen_by_readers_that_are_open() {
     let fixture = Fixture::new();
     let (mut users, directory) = (fixture.users(), fixture.directory());

@@ -88,7 +88,7 @@ impl Users {
         let mut active = true;
         for (field, value) in &new.fields {
             match field.as_str() {
-                "password" | "user" | "uid" | "gid" | "home" => {
+                "password" | "uid" | "gid" | "home" => {
                     return Err(AddError::Bad(format!("{field} is not a further field")));
                 }
                 "active" if value == "yes" || value == "no" => active = value == "yes",
@@ -137,7 +137,9 @@ impl Users {
             created_at,
             updated_at,
             unavailable: match account.map(|account| account.password) {
-                Ok(Password::Missing | Password::Stored(_) | Password::Bind(_)) => None,
+                Ok(Password::Missing | Password::Stored(_) | Password::Bind(_) | Password::Elsewhere(_)) => {
+                    None
+                }
                 Ok(Password::Unusable(unusable)) => Some(unusable.to_string()),
                 Err(bad) => Some(bad.to_string()),
             },

@@ -85,7 +85,7 @@ fn the_exchanges_of_the_rfcs_end_as_they_say() {
         let Ok(Step::Ask(sought, _)) = start(example.mechanism, example.first, false) else {
             panic!("an answer")
         };
-        assert_eq!(sought, Sought { name: b"user".to_vec(), hash: example.hash });
+        assert_eq!(sought, Sought { name: b"user".to_vec(), authzid: None, hash: example.hash });
         let (said, exchange) = challenge(example.mechanism, example.first, example.salt, example.nonce);
         assert_eq!(said, example.challenge);
         assert_eq!((exchange.mechanism(), exchange.binding()), (example.mechanism, None));

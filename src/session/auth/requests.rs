@@ -10,7 +10,7 @@ use gatepost_protocol::dovecot::RequestId;
 
 use super::RESPONSE_TIMEOUT;
 use crate::{
-    decision::{Attempt, Verified},
+    decision::{Attempt, Hop, Verified},
     mechanism::{Exchange, Seeking},
     session::delay::Delayed,
 };
@@ -73,6 +73,7 @@ pub(super) struct Context {
     pub(super) service: Box<str>,
     pub(super) remote: Option<std::net::IpAddr>,
     pub(super) session: Option<Box<str>>,
+    pub(super) hop: Hop,
     /// Whether the last data of a mechanism may come along with `OK` (`final-resp-ok`).
     pub(super) final_response: bool,
 }

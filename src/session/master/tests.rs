@@ -1,6 +1,9 @@
 //! The state machine of the auth-master protocol, without a socket.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use bytes::BytesMut;
 use futures_util::FutureExt as _;
@@ -61,7 +64,10 @@ impl<'e> Master<'e> {
         let look_up = |name: &[u8], service: &str| self.engine.lookup(name, service).now_or_never().unwrap();
         match question {
             Question::User { id, name, service } => self.session.user(id, &look_up(&name, &service), out),
-            Question::Pass { id, name, service } => self.session.pass(id, &look_up(&name, &service), out),
+            Question::Pass { id, name, service, hop } => {
+                let found = self.engine.preview(&name, &service, &hop, SystemTime::now());
+                self.session.pass(id, &found.now_or_never().unwrap(), out);
+            }
             Question::List { id, mask } => {
                 for name in ["alice@example.org", "bob@example.org"] {
                     let name = Username::normalise(name.as_bytes(), None).unwrap();

@@ -1,0 +1,245 @@
+//! Directories that are databases of somebody else: `mysql`, `postgres`, and `sqlite` with a `user_query`.
+//!
+//! The operator's queries are prepared statements; what a login brings along is bound. A user is one row: its columns
+//! make the account (see `row`), and its column `user` is the name from then on. That is how aliases work, and it is
+//! what keeps apart what a database takes for equal: MySQL's collations fold capitals and accents and ignore blanks at
+//! the end, so the row that it finds may be that of another spelling.
+//!
+//! What went wrong while asking is no answer: [`Fault`] becomes `Unavailable`.
+
+use std::sync::Arc;
+
+use gatepost_protocol::secret::Secret;
+
+use self::{
+    mysql::MySql,
+    pool::{Pool, Times},
+    postgres::Postgres,
+    server::{Ask, Fault, Values},
+    sqlite::Sqlite,
+};
+use super::{
+    Inquiry, Known,
+    record::Record,
+    row::{BadRow, Recipe, Row},
+};
+use crate::{
+    config::{
+        Dialect, Query,
+        sql::{self as config, Source},
+    },
+    password::Decoy,
+    username::Username,
+};
+
+mod list;
+mod mysql;
+mod pool;
+mod postgres;
+mod server;
+mod sqlite;
+
+/// The most app passwords of one user that are looked at.
+const APP_PASSWORDS: usize = 200;
+
+/// One database and its queries.
+pub(super) struct Sql {
+    asked: Asked,
+    recipe: Recipe,
+    decoy: Arc<Decoy>,
+    user_query: Query,
+    list_query: Option<Query>,
+    app_password_query: Option<Query>,
+    update_password_query: Option<Query>,
+}
+
+enum Asked {
+    MySql(Pool<MySql>),
+    Postgres(Pool<Postgres>),
+    Sqlite(Pool<Sqlite>),
+}
+
+/// Why a directory could not be examined.
+pub(super) enum Examined {
+    /// What the configuration says cannot be, whatever is in the tables.
+    Misfit(String),
+    /// It cannot be asked now.
+    Unavailable(String),
+}
+
+impl Sql {
+    /// Without asking anything so far. `Err` is the operator's to mend.
+    pub(super) fn open(config: &config::Sql, recipe: Recipe, decoy: &Arc<Decoy>) -> Result<Self, String> {
+        recipe.warm();
+        let (name, most) = (&recipe.directory, config.max_connections);
+        let times = Times { whole: config.timeout, connect: config.connect_timeout };
+        let asked = match &config.source {
+            Source::File(path) => {
+                let database = Sqlite::new(path, config.update_password_query.is_some(), most);
+                Asked::Sqlite(Pool::new(database, name, times, most))
+            }
+            Source::Server(server) => match config.dialect {
+                Dialect::Postgres => {
+                    let database = Postgres::new(server).map_err(|error| format!("ca_file: {error}"))?;
+                    Asked::Postgres(Pool::new(database, name, times, most))
+                }
+                Dialect::MySql | Dialect::Sqlite => {
+                    let database = MySql::new(server).map_err(|error| format!("ca_file: {error}"))?;
+                    Asked::MySql(Pool::new(database, name, times, most))
+                }
+            },
+        };
+        Ok(Self {
+            asked,
+            recipe,
+            decoy: Arc::clone(decoy),
+            user_query: config.user_query.clone(),
+            list_query: config.list_query.clone(),
+            app_password_query: config.app_password_query.clone(),
+            update_password_query: config.update_password_query.clone(),
+        })
+    }
+
+    /// The account of a user: one query, one round trip on a connection that has asked before.
+    pub(super) async fn lookup(&self, inquiry: &Inquiry<'_>) -> Result<Known, String> {
+        let ask = Ask { query: &self.user_query, values: values(inquiry) };
+        let rows = self.rows(&ask, 2).await.map_err(|fault| format!("user_query: {fault}"))?;
+        let [row] = rows.as_slice() else {
+            return Ok(if rows.is_empty() { Known::Nobody } else { Known::Several });
+        };
+        if !row.has("user") {
+            return Err(format!("user_query: {NO_USER}"));
+        }
+        if row.get("user").is_none() {
+            return Err(format!("user_query: the user of the row of {:?} is NULL", inquiry.user));
+        }
+        let account = self.recipe.account(inquiry.user, &row.row());
+        let account = account.map_err(|bad: BadRow| format!("{:?}: {bad}", inquiry.user))?;
+        if let Some(password) = account.password.stored() {
+            self.decoy.note(password);
+        }
+        Ok(Known::Account(Arc::new(account)))
+    }
+
+    /// The rows of `app_password_query`; none where there is no such query.
+    pub(super) async fn app_passwords(&self, inquiry: &Inquiry<'_>) -> Result<Vec<Record>, String> {
+        let Some(query) = &self.app_password_query else { return Ok(Vec::new()) };
+        let ask = Ask { query, values: values(inquiry) };
+        let rows = self.rows(&ask, APP_PASSWORDS).await;
+        rows.map_err(|fault| format!("app_password_query: {fault}"))
+    }
+
+    /// Replaces a stored password by another one, unless it is no longer there. Whether it was.
+    pub(super) async fn update_password(
+        &self,
+        user: &Username,
+        old: &Secret,
+        new: &Secret,
+    ) -> Result<bool, String> {
+        let Some(query) = &self.update_password_query else {
+            return Err("it has no update_password_query".to_owned());
+        };
+        let text = |secret: &'_ Secret| std::str::from_utf8(secret.expose()).ok().map(str::to_owned);
+        let (Some(old), Some(new)) = (text(old), text(new)) else {
+            return Err("a password is stored in another encoding than UTF-8".to_owned());
+        };
+        let (old, new) = (zeroize::Zeroizing::new(old), zeroize::Zeroizing::new(new));
+        let inquiry = Inquiry { user, service: "" };
+        let values = Values { password: Some(&new), old_password: Some(&old), ..values(&inquiry) };
+        let ask = Ask { query, values };
+        let changed = match &self.asked {
+            Asked::MySql(pool) => pool.change(&ask).await,
+            Asked::Postgres(pool) => pool.change(&ask).await,
+            Asked::Sqlite(pool) => pool.change(&ask).await,
+        };
+        changed.map(|rows| rows > 0).map_err(|fault| format!("update_password_query: {fault}"))
+    }
+
+    /// Whether there is an `update_password_query`.
+    pub(super) fn updates_passwords(&self) -> bool {
+        self.update_password_query.is_some()
+    }
+
+    /// Whether there is an `app_password_query`.
+    pub(super) fn has_app_passwords(&self) -> bool {
+        self.app_password_query.is_some()
+    }
+
+    /// Has the database read all queries, without executing any, and looks at the columns that they would give.
+    pub(super) async fn examine(&self) -> Result<(), Examined> {
+        let queries = [
+            ("user_query", Some(&self.user_query), true),
+            ("list_query", self.list_query.as_ref(), true),
+            ("app_password_query", self.app_password_query.as_ref(), false),
+            ("update_password_query", self.update_password_query.as_ref(), false),
+        ];
+        for (key, query, names) in queries {
+            let Some(query) = query else { continue };
+            let columns = match &self.asked {
+                Asked::MySql(pool) => pool.columns(query).await,
+                Asked::Postgres(pool) => pool.columns(query).await,
+                Asked::Sqlite(pool) => pool.columns(query).await,
+            };
+            let columns = columns.map_err(|fault| match fault {
+                Fault::Wrong(why) => Examined::Misfit(format!("{key}: {why}")),
+                Fault::Broken(_) | Fault::Refused(_) | Fault::Silent | Fault::Busy => {
+                    Examined::Unavailable(format!("{key}: {fault}"))
+                }
+            })?;
+            if names && !columns.iter().any(|column| column == "user") {
+                return Err(Examined::Misfit(format!("{key}: {NO_USER}")));
+            }
+            if key == "user_query" {
+                self.judge(&columns).map_err(|bad| Examined::Misfit(format!("{key}: {bad}")))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether rows with these columns can be accounts, as far as their values have no say in it.
+    fn judge(&self, columns: &[String]) -> Result<(), BadRow> {
+        let mut row = Row::default();
+        for column in columns {
+            row.put(super::row::Audience::Column, column, super::row::Value::Null);
+        }
+        let Ok(somebody) = Username::normalise(b"somebody@example.org", None) else { return Ok(()) };
+        match self.recipe.account(&somebody, &row) {
+            Err(
+                bad @ (BadRow::Refused(_) | BadRow::Slip(_) | BadRow::FieldName | BadRow::Template { .. }),
+            ) => Err(bad),
+            Ok(_)
+            | Err(
+                BadRow::Boolean(_)
+                | BadRow::Nets
+                | BadRow::Name
+                | BadRow::PasswordUser
+                | BadRow::Moment
+                | BadRow::Domain
+                | BadRow::Id(_)
+                | BadRow::Text(_),
+            ) => Ok(()),
+        }
+    }
+
+    async fn rows(&self, ask: &Ask<'_>, most: usize) -> Result<Vec<Record>, Fault> {
+        match &self.asked {
+            Asked::MySql(pool) => pool.rows(ask, most).await,
+            Asked::Postgres(pool) => pool.rows(ask, most).await,
+            Asked::Sqlite(pool) => pool.rows(ask, most).await,
+        }
+    }
+}
+
+const NO_USER: &str = "it gives no column named user: write AS user behind the column with the name";
+
+fn values<'a>(inquiry: &Inquiry<'a>) -> Values<'a> {
+    // A peer may say anything. NUL is no text to PostgreSQL, and no name of a service holds it.
+    let service = Some(inquiry.service).filter(|name| !name.is_empty() && !name.contains(char::is_control));
+    Values {
+        user: Some(inquiry.user.as_str()),
+        local: Some(inquiry.user.local()),
+        domain: inquiry.user.domain(),
+        service,
+        ..Values::default()
+    }
+}
