@@ -31,6 +31,8 @@ impl<'a> MariaDb<'a> {
         let key = place.outside("maria/server.key");
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
         chown(&key, Some(uid), Some(gid)).unwrap();
+        // A server that starts takes away what it finds of other servers' temporary tables.
+        place.dir("maria/tmp", 0o700, uid, gid);
         let inside = place.inside("maria");
         let log = fs::File::create(place.outside("mariadb-install.txt")).unwrap();
         let installed = tree
@@ -41,7 +43,8 @@ impl<'a> MariaDb<'a> {
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
             ])
-            .args([format!("--datadir={inside}/data"), "--innodb-log-file-size=8M".to_owned()])
+            .args([format!("--datadir={inside}/data"), format!("--tmpdir={inside}/tmp")])
+            .arg("--innodb-log-file-size=8M")
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -70,7 +73,8 @@ impl<'a> MariaDb<'a> {
             // Nothing of this is to survive a power failure.
             .args(["--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync"])
             .args([format!("--datadir={inside}/data"), format!("--socket={inside}/sock")])
-            .args([format!("--pid-file={inside}/pid"), format!("--port={PORT}")])
+            .args([format!("--tmpdir={inside}/tmp"), format!("--pid-file={inside}/pid")])
+            .arg(format!("--port={PORT}"))
             .args([format!("--bind-address={}", self.place.address())])
             .args([format!("--ssl-ca={inside}/ca.pem"), format!("--ssl-cert={inside}/server.pem")])
             .arg(format!("--ssl-key={inside}/server.key"))
