@@ -158,15 +158,20 @@ impl Account {
 
     /// Whether a request from `remote` satisfies `allow_nets`.
     pub fn admits(&self, remote: Option<IpAddr>) -> bool {
-        let Some(nets) = &self.allow_nets else { return true };
-        // An IPv4 client behind a dual-stack listener shows up as ::ffff:a.b.c.d.
-        let remote = remote.map(|address| address.to_canonical());
-        nets.iter().any(|net| match (net, remote) {
-            (Net::Range(range), Some(address)) => range.contains(&address),
-            (Net::Local, None) => true,
-            (Net::Range(_), None) | (Net::Local, Some(_)) => false,
-        })
+        admits(self.allow_nets.as_deref(), remote)
     }
+}
+
+/// Whether a request from `remote` satisfies `nets`; `None` admits every one.
+pub fn admits(nets: Option<&[Net]>, remote: Option<IpAddr>) -> bool {
+    let Some(nets) = nets else { return true };
+    // An IPv4 client behind a dual-stack listener shows up as ::ffff:a.b.c.d.
+    let remote = remote.map(|address| address.to_canonical());
+    nets.iter().any(|net| match (net, remote) {
+        (Net::Range(range), Some(address)) => range.contains(&address),
+        (Net::Local, None) => true,
+        (Net::Range(_), None) | (Net::Local, Some(_)) => false,
+    })
 }
 
 impl Services {

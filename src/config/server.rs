@@ -13,7 +13,8 @@ use super::{
 /// `[server]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// `state_dir`: what must survive a restart, such as the embedded database. Absolute.
+    /// `state_dir`: what must survive a restart, such as the embedded database and the app
+    /// passwords. Absolute.
     /// Default: systemd's, `/var/lib/gatepost`, or the XDG one.
     pub state_dir: PathBuf,
     /// `runtime_dir`: sockets. Absolute, at most 99 bytes. Default: systemd's, `/run/gatepost`, or the XDG

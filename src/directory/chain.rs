@@ -121,7 +121,7 @@ impl Chain {
     }
 
     /// The same for a login: a directory that the row leaves the password to is asked as well. That it does not answer
-    /// is told by [`Found::check`], for whoever proves it in another way has no need of it.
+    /// is told by [`Found::check`] and [`Found::known_elsewhere`].
     ///
     /// # Errors
     ///
@@ -277,7 +277,35 @@ fn lost(directory: &config::Directory, directories: &[config::Directory]) -> Opt
     Some(Misfit::new(directory, format!("fields.password_from: {named} {why}")))
 }
 
-impl Found<'_> {
+impl<'c> Found<'c> {
+    /// The directory that knows the account, or else the last one that was asked; `None`: no directory serves the
+    /// name.
+    pub const fn directory(&self) -> Option<&'c Directory> {
+        self.asked
+    }
+
+    /// Whether the main password may be used for a service: both the directory of the account and the one that its
+    /// password is left to have a say in it.
+    pub fn allows_primary(&self, service: &str) -> bool {
+        let verifier = self.verifier.as_ref().and_then(|verifier| verifier.as_ref().ok());
+        let mut asked = self.asked.into_iter().chain(verifier.map(|verifier| verifier.directory));
+        asked.all(|directory| directory.primary_password_services().allow(service))
+    }
+
+    /// Whether the directory that the row leaves the password to knows the user; `true` where there is none. Who is
+    /// gone from there has no password any more, of whatever kind.
+    ///
+    /// # Errors
+    ///
+    /// It did not answer.
+    pub fn known_elsewhere(&self) -> Result<bool, Unavailable> {
+        match &self.verifier {
+            None => Ok(true),
+            Some(Ok(verifier)) => Ok(verifier.account.is_some()),
+            Some(Err(unavailable)) => Err(unavailable.clone()),
+        }
+    }
+
     /// What to tell of a name that leads to several accounts, where there is no word for that.
     pub fn ambiguous(&self) -> Unavailable {
         Unavailable::new(self.asked.map_or("-", |asked| asked.name()), "the name leads to several accounts")

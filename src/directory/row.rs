@@ -26,7 +26,7 @@ use crate::{
 };
 
 mod draft;
-mod moment;
+pub(super) mod moment;
 mod place;
 
 /// What one directory answered about one user. Keeps the order; of two values for one name the later one counts.

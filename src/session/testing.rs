@@ -67,6 +67,7 @@ pub(super) fn engine() -> Engine {
         name: name.into(),
         domains: Vec::new(),
         fields: Vec::new(),
+        primary_password_services: None,
         kind: config::Kind::PasswdFile { file, default_scheme: None },
         master,
         place: None,

@@ -28,6 +28,7 @@ fn engine(lines: Option<&[u8]>) -> Engine {
         name: "people".into(),
         domains: Vec::new(),
         fields: Vec::new(),
+        primary_password_services: None,
         kind: config::Kind::PasswdFile { file, default_scheme: None },
         master: None,
         place: None,
