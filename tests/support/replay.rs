@@ -159,7 +159,12 @@ fn hear_sometime(
         .map_while(|step| match &step.what {
             What::HearSometime(line) => Some((line, true)),
             What::DovecotSometime(line) => Some((line, from_dovecot)),
-            _ => None,
+            What::Say { .. }
+            | What::Hear { .. }
+            | What::Dovecot(_)
+            | What::Recorded(_)
+            | What::Close
+            | What::Closed => None,
         })
         .collect();
     let count = lines.len();
