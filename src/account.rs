@@ -195,8 +195,7 @@ impl Services {
     /// Only `lmtp = no` says that it is not, to LMTP and Dovecot's delivery agent. A list of services is one of logins:
     /// who may use IMAP alone gets mail all the same.
     pub fn deliver(&self, service: &str) -> bool {
-        let service = canonical(service);
-        service != LMTP || !self.never.iter().any(|name| name == LMTP)
+        !is_delivery(service) || !self.never.iter().any(|name| name == LMTP)
     }
 
     /// Whether `service`, as a peer spells it, may be used.
@@ -208,6 +207,11 @@ impl Services {
 }
 
 const LMTP: &str = "lmtp";
+
+/// Whether a service, as a peer spells it, takes mail in and logs nobody in.
+pub fn is_delivery(service: &str) -> bool {
+    canonical(service) == LMTP
+}
 
 /// One name for the spellings of one service: Dovecot says `sieve` or `managesieve`, submission is SMTP to a user, its
 /// delivery agent does what LMTP does, and who writes `IMAP` means `imap`.

@@ -22,8 +22,8 @@ pub struct Server {
     pub runtime_dir: PathBuf,
     /// `default_domain`: appended to a login name without `@`. Lower case, NFC. `None`: bare names stay bare.
     pub default_domain: Option<String>,
-    /// `proxy_self`: addresses of the mail servers that ask here, each once. A `proxy_maybe` that leads to one of them is
-    /// no proxying. Default: none, so that only the address counts at which the remote came in.
+    /// `proxy_self`: addresses of the mail servers that ask here, each once. A `proxy_maybe` that leads to one of them
+    /// is no proxying. Default: none, so that only the address counts at which the remote came in.
     pub proxy_self: Vec<IpAddr>,
 }
 

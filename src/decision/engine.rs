@@ -15,7 +15,7 @@ use super::{
     rules,
 };
 use crate::{
-    account::{Account, State},
+    account::{Account, State, is_delivery},
     app_password::{AppPasswords, Moment, Use},
     directory::{Chain, Inquiry, Unavailable},
     observe,
@@ -115,7 +115,7 @@ impl Engine {
     }
 
     /// Looks up what a login of a user would be told, without a credential: whether it would go on elsewhere. Who could
-    /// not log in is not there.
+    /// not log in is not there, except for what takes mail in: theirs goes where that of others goes.
     pub async fn preview(
         &self,
         name: &[u8],
@@ -124,7 +124,7 @@ impl Engine {
         now: SystemTime,
     ) -> Result<Option<Arc<Account>>, Unavailable> {
         match self.lookup(name, service).await? {
-            Some(account) if account.state.at(now) == State::Active => {
+            Some(account) if is_delivery(service) || account.state.at(now) == State::Active => {
                 self.router.route(account, hop).await.map(Some)
             }
             Some(_) | None => Ok(None),
@@ -150,9 +150,9 @@ impl Engine {
         }
     }
 
-    /// A master user is somebody in a directory of master users. Their password, and their rules, come first; nothing is
-    /// looked up of the other user for somebody who is not who they say they are. What is found out is never kept for
-    /// another user.
+    /// A master user is somebody in a directory of master users. Their password, and their rules, come first; nothing
+    /// is looked up of the other user for somebody who is not who they say they are. What is found out is never kept
+    /// for another user.
     async fn verify_master(
         &self,
         master: &Username,

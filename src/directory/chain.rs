@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::{Directory, Inquiry, Known, LISTED_AHEAD, Misfit, Unavailable};
 use crate::{
     account::{Account, Elsewhere, Password, State},
-    config,
+    config::{self, Part},
     password::{Broken, Decoy, Stored, Unusable},
     username::Username,
 };
@@ -88,6 +88,7 @@ impl Chain {
                 Err(misfit) => misfits.push(misfit),
             }
         }
+        misfits.extend(directories.iter().filter_map(|directory| lost(directory, directories)));
         if !misfits.is_empty() {
             return Err(misfits);
         }
@@ -261,6 +262,19 @@ impl Chain {
     pub async fn reload(&self) {
         join_all(self.directories.iter().map(Directory::reload)).await;
     }
+}
+
+/// What is wrong with a `password_from` that is the same for all users.
+fn lost(directory: &config::Directory, directories: &[config::Directory]) -> Option<Misfit> {
+    let (_, template) = directory.fields.iter().find(|(name, _)| name == "password_from")?;
+    let [Part::Literal(named)] = template.parts() else { return None };
+    let why = match directories.iter().find(|other| *other.name == **named) {
+        None => "is the name of no directory",
+        Some(other) if other.name == directory.name => "is the directory itself",
+        Some(other) if other.master.is_some() => "is a directory of master users",
+        Some(_) => return None,
+    };
+    Some(Misfit::new(directory, format!("fields.password_from: {named} {why}")))
 }
 
 impl<'c> Found<'c> {
