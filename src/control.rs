@@ -296,6 +296,7 @@ mod tests {
             fields: Vec::new(),
             kind: config::Kind::Static { password, users: None },
             master: None,
+            rehash: None,
             place: None,
         };
         let pool = Pool::with_queue(1, 1 << 26, 1);

@@ -6,6 +6,7 @@
 mod engine;
 mod identity;
 mod proof;
+mod rehash;
 mod route;
 mod rules;
 mod salts;

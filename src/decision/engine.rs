@@ -6,17 +6,20 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use gatepost_protocol::secret::Secret;
+
 use super::{
     Attempt, By, Decision, Hop, Refusal, SaltKey, Target, TempFail, Verified,
     identity::{self, Identity, Separator},
     proof::{self, Proven},
+    rehash::{Job, Renewal},
     route::Router,
     rules,
 };
 use crate::{
     account::{Account, State},
-    directory::{Chain, Check, Inquiry, Unavailable},
-    mechanism::Sought,
+    directory::{Chain, Check, Found, Inquiry, Unavailable},
+    mechanism::{Credential, Sought},
     observe,
     password::{Pool, Terms, Unverified},
     username::{InvalidName, Username},
@@ -30,6 +33,7 @@ pub struct Engine {
     limits: Limits,
     default_domain: Option<Box<str>>,
     salts: Option<SaltKey>,
+    pub(super) renewal: Renewal,
     separator: Separator,
     router: Router,
 }
@@ -52,7 +56,17 @@ impl Engine {
     pub fn new(chain: Chain, pool: Arc<Pool>, limits: Limits, default_domain: Option<&str>) -> Self {
         let default_domain = default_domain.map(Into::into);
         let salts = SaltKey::ephemeral().ok();
-        Self { chain, pool, limits, default_domain, salts, separator: None, router: Router::default() }
+        let renewal = Renewal::default();
+        Self {
+            chain,
+            pool,
+            limits,
+            default_domain,
+            salts,
+            renewal,
+            separator: None,
+            router: Router::default(),
+        }
     }
 
     /// The same, with a key for made-up salts that outlives the process.
@@ -166,8 +180,9 @@ impl Engine {
                 let found = self.chain.login(&inquiry).await.map_err(TempFail::Directory)?;
                 let proven = proof::prove(&self.pool, &found, &attempt.claim.credential).await?;
                 rules::usable(found.state_elsewhere(), now)?;
-                let account = found.account.ok_or(Refusal::UserUnknown)?;
+                let account = found.account.clone().ok_or(Refusal::UserUnknown)?;
                 rules::admit(&account, attempt, now)?;
+                self.renew(&found, &proven.by, &attempt.claim.credential);
                 self.verified(account, proven, attempt).await
             }
             Identity::Master { master, target } => {
@@ -215,6 +230,21 @@ impl Engine {
         let account = found.account.ok_or(Refusal::TargetRefused(Target::Unknown))?;
         rules::admit_master(&account, attempt, now)?;
         self.verified(account, Proven { by: By::Master(master), answer }, attempt).await
+    }
+
+    /// Has the hash replaced that a password was just verified with, if the operator wants it stronger.
+    fn renew(&self, found: &Found<'_>, by: &By, credential: &Credential) {
+        if let (By::Password, Some(password)) = (by, credential.password())
+            && let Some((directory, account, outdated)) = found.outdated()
+        {
+            let job = Job {
+                directory: directory.clone(),
+                user: account.user.clone(),
+                outdated: Arc::clone(outdated),
+                password: Secret::new(password.expose().to_vec()),
+            };
+            self.renewal.offer(&self.pool, job);
+        }
     }
 
     async fn verified(

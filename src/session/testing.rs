@@ -81,6 +81,7 @@ pub(super) fn engine_over(lines: &str) -> Engine {
         fields: Vec::new(),
         kind: config::Kind::PasswdFile { file, default_scheme: None },
         master: None,
+        rehash: None,
         place: None,
     };
     let chain = Chain::open(&[people], None).unwrap();

@@ -30,6 +30,7 @@ fn engine(lines: Option<&[u8]>) -> Engine {
         fields: Vec::new(),
         kind: config::Kind::PasswdFile { file, default_scheme: None },
         master: None,
+        rehash: None,
         place: None,
     };
     let chain = Chain::open(&[people], None).unwrap();
