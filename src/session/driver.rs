@@ -127,6 +127,7 @@ async fn answer(engine: Arc<Engine>, question: auth::Question, arrived: Instant)
         auth::Question::Judge { handle, attempt } => {
             let judged = bounded(&engine, engine.decide(&attempt, SystemTime::now())).await;
             let decision = judged.unwrap_or_else(|why| Decision::Refuse(Refusal::TempFail(why)));
+            engine.note_use(&attempt, &decision);
             observe::decided(&attempt, &decision, arrived.elapsed());
             Answer::Decided { handle, attempt, decision }
         }

@@ -1,5 +1,5 @@
 use crate::{
-    House, Table,
+    House, Table, of, searching,
     support::{Place, Slapd, Tree, slapd::SUFFIX},
 };
 
@@ -7,7 +7,7 @@ use crate::{
 fn a_good_login_is_one_search_and_one_bind_and_a_wrong_password_is_one_bind() {
     let place = Place::new(&Tree::bookworm());
     let slapd = Slapd::start(&place);
-    let house = House::open(&place, &Table::of(&place, &slapd).fields(&place));
+    let house = House::open(&place, &of(&place, &slapd).fields(&place));
     house.admits("alice@example.org", "alice-secret");
 
     let alice = "BIND dn=\"uid=alice,";
@@ -35,7 +35,7 @@ fn people_log_in_by_ldaps_starttls_and_plain_connections_of_this_machine() {
         (format!("ldap://{}", slapd.ldap()), "starttls = true"),
         (format!("ldap://{}", slapd.ldap()), ""),
     ] {
-        let table = Table::new(&[url], &authority)
+        let table = searching(&[url], &authority)
             .with_raw(more)
             .with("base_dn", format_args!("ou=people,{SUFFIX}"))
             .with("user_filter", "(&(objectClass=inetOrgPerson)(|(mail={user})(uid={local})))");
@@ -55,7 +55,7 @@ fn people_log_in_by_ldaps_starttls_and_plain_connections_of_this_machine() {
 fn a_stored_hash_is_compared_here() {
     let place = Place::new(&Tree::bookworm());
     let slapd = Slapd::start(&place);
-    let table = Table::of(&place, &slapd).with("password", "userPassword").with("default_scheme", "PLAIN");
+    let table = of(&place, &slapd).with("password", "userPassword").with("default_scheme", "PLAIN");
     let house = House::open(&place, &table.fields(&place));
     house.admits("bob@example.org", "builder");
     house.admits("alice@example.org", "alice-secret");
@@ -68,7 +68,7 @@ fn an_entry_is_found_by_its_name() {
     let place = Place::new(&Tree::bookworm());
     let slapd = Slapd::start(&place);
     let urls = [format!("ldaps://{}", slapd.ldaps())];
-    let table = Table::new(&urls, &place.outside("authority.pem"));
+    let table = searching(&urls, &place.outside("authority.pem"));
     let house = House::open(
         &place,
         &table.with("user_dn", format_args!("uid={{local}},ou=people,{SUFFIX}")).fields(&place),
@@ -103,7 +103,7 @@ fn without_a_service_account_a_name_is_bound_and_nothing_is_searched() {
 fn who_is_not_in_the_group_does_not_exist() {
     let place = Place::new(&Tree::bookworm());
     let slapd = Slapd::start(&place);
-    let table = Table::of(&place, &slapd).with("require_group", format_args!("cn=mail,ou=groups,{SUFFIX}"));
+    let table = of(&place, &slapd).with("require_group", format_args!("cn=mail,ou=groups,{SUFFIX}"));
     let house = House::open(&place, &table.fields(&place));
     house.admits("alice@example.org", "alice-secret");
     house.refuses("carol@example.org", "carol-secret");
@@ -116,7 +116,7 @@ fn who_is_not_in_the_group_does_not_exist() {
 fn what_a_password_policy_says_is_told() {
     let place = Place::new(&Tree::bookworm());
     let slapd = Slapd::start(&place);
-    let house = House::open(&place, &Table::of(&place, &slapd).fields(&place));
+    let house = House::open(&place, &of(&place, &slapd).fields(&place));
     house.refuses_as("expired@example.org", "expired-secret", "EXPIRED");
     house.refuses("expired@example.org", "wrong");
     house.refuses_as("reset@example.org", "reset-secret", "EXPIRED");
@@ -135,7 +135,7 @@ fn what_a_password_policy_says_is_told() {
 fn a_name_of_two_entries_is_nobodys() {
     let place = Place::new(&Tree::bookworm());
     let slapd = Slapd::start(&place);
-    let table = Table::new(&[format!("ldaps://{}", slapd.ldaps())], &place.outside("authority.pem"))
+    let table = searching(&[format!("ldaps://{}", slapd.ldaps())], &place.outside("authority.pem"))
         .with("base_dn", SUFFIX)
         .with("user_filter", "(mail={user})");
     let house = House::open(&place, &table.fields(&place));

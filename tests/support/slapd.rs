@@ -101,6 +101,12 @@ impl<'a> Slapd<'a> {
         self.tool(&["ldapadd"], ldif);
     }
 
+    /// Adds many entries at once, while it is stopped.
+    pub fn load(&self, ldif: &str) {
+        let config = self.place.inside(&format!("{}/slapd.conf", self.name()));
+        run(self.place.tree().command("slapadd").args(["-q", "-f", &config, "-b", SUFFIX]), ldif);
+    }
+
     /// Applies changes in LDIF; those of what only the server itself should change are `forced`.
     pub fn modify(&self, ldif: &str, forced: bool) {
         self.tool(if forced { &["ldapmodify", "-e", "relax"] } else { &["ldapmodify"] }, ldif);
@@ -146,6 +152,7 @@ rootpw {admin_password}
 directory {data}
 maxsize 1073741824
 dbnosync
+limits dn.exact={service} size=500 size.prtotal=unlimited
 index objectClass,uid,mail eq
 overlay memberof
 overlay ppolicy

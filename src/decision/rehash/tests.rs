@@ -33,6 +33,7 @@ impl Fixture {
             name: "local".into(),
             domains: Vec::new(),
             fields: Vec::new(),
+            primary_password_services: None,
             kind: config::Kind::Sqlite { file: home.path().join("users.db") },
             master: None,
             rehash,

@@ -45,6 +45,8 @@ struct State {
     why: Option<String>,
     /// When a connection was found to be dead without a word. Those that are older are likely dead as well.
     fell_silent: Option<Instant>,
+    /// Whether nothing was heard of it since.
+    suspect: bool,
     /// When it may be tried again after it has refused the service account.
     refused_until: Option<Instant>,
 }
@@ -73,27 +75,26 @@ impl Servers {
         Self { directory, servers, tls, starttls, account, connect_timeout }
     }
 
-    /// Connects to the first server that can be reached: one that answers as far as is known, and where there is none,
-    /// one that may answer again.
+    /// Connects to the first server that can be reached: one that answers as far as is known; where there is none, one
+    /// that has left a connection dead, which says little about the next one; in the end one that may answer again.
     ///
     /// # Errors
     ///
     /// Why the last one that was tried could not be reached, or all of them the last time.
     pub(super) async fn connect(&self, purpose: For) -> Result<Link, String> {
         let mut why = None;
-        for (number, server) in self.servers.iter().enumerate() {
-            if server.breaker.is_closed() {
-                match self.open(number, server, purpose).await {
-                    Ok(link) => return Ok(link),
-                    Err(failed) => why = Some(failed),
-                }
-            }
-        }
-        for (number, server) in self.servers.iter().enumerate() {
-            if self.may_try(server) {
-                match self.open(number, server, purpose).await {
-                    Ok(link) => return Ok(link),
-                    Err(failed) => why = Some(failed),
+        let steps: [fn(&Self, &Server) -> bool; 3] = [
+            |_, server| server.is_trusted(),
+            |_, server| server.breaker.is_closed() && !server.is_trusted(),
+            Self::may_try,
+        ];
+        for fits in steps {
+            for (number, server) in self.servers.iter().enumerate() {
+                if fits(self, server) {
+                    match self.open(number, server, purpose).await {
+                        Ok(link) => return Ok(link),
+                        Err(failed) => why = Some(failed),
+                    }
                 }
             }
         }
@@ -104,7 +105,7 @@ impl Servers {
     /// Tries those that did not answer, each on its own, so that logins need not.
     pub(super) async fn try_again(&self) {
         for (number, server) in self.servers.iter().enumerate() {
-            if !server.breaker.is_closed() && self.may_try(server) {
+            if !server.is_trusted() && self.may_try(server) {
                 // What it came to, the log has.
                 let _ = self.open(number, server, For::Searches).await;
             }
@@ -114,7 +115,7 @@ impl Servers {
     /// Whether `link` should not be used any more, although it may work: a server that is preferred to its own answers
     /// again, or its server has dropped connections of its age.
     pub(super) fn is_outdated(&self, link: &Link) -> bool {
-        let preferred = self.servers.iter().take(link.server).any(|server| server.breaker.is_closed());
+        let preferred = self.servers.iter().take(link.server).any(Server::is_trusted);
         let fell_silent = self.servers.get(link.server).and_then(|server| server.lock().fell_silent);
         preferred || fell_silent.is_some_and(|when| link.born <= when)
     }
@@ -122,7 +123,8 @@ impl Servers {
     /// Notes that `link` was found to be dead.
     pub(super) fn fell_silent(&self, link: &Link) {
         if let Some(server) = self.servers.get(link.server) {
-            server.lock().fell_silent = Some(Instant::now());
+            let mut state = server.lock();
+            (state.fell_silent, state.suspect) = (Some(Instant::now()), true);
         }
     }
 
@@ -150,7 +152,7 @@ impl Servers {
                     info!(directory = %self.directory, server = %server.url, "the server answers again");
                 }
                 let mut state = server.lock();
-                (state.why, state.refused_until) = (None, None);
+                (state.why, state.refused_until, state.suspect) = (None, None, false);
                 drop(state);
                 Ok(link)
             }
@@ -175,6 +177,11 @@ impl Servers {
 }
 
 impl Server {
+    /// Whether it answers, as far as is known.
+    fn is_trusted(&self) -> bool {
+        self.breaker.is_closed() && !self.lock().suspect
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
