@@ -304,7 +304,8 @@ impl Directory {
                 Err(Examined::Unavailable(why)) => Ok(Some(self.unavailable(why))),
                 Err(Examined::Misfit(what)) => Err(Misfit::at(&self.0.name, self.0.place.clone(), what)),
             },
-            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
+            Kind::Ldap(ldap) => Ok(ldap.examine().await.err().map(|why| self.unavailable(why))),
+            Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
                 Ok(self.list().recv().await.and_then(Result::err))
             }
         }

@@ -26,7 +26,7 @@ fn a_good_login_is_one_search_and_one_bind_and_a_wrong_password_is_one_bind() {
 }
 
 #[test]
-fn people_log_in_by_ldaps_starttls_and_plain_connections_of_this_machine() {
+fn people_log_in_by_ldaps_and_starttls_and_without_within_this_machine() {
     let place = Place::new(&Tree::bookworm());
     let slapd = Slapd::start(&place);
     let authority = place.outside("authority.pem");
@@ -34,6 +34,7 @@ fn people_log_in_by_ldaps_starttls_and_plain_connections_of_this_machine() {
         (format!("ldaps://{}", slapd.ldaps()), ""),
         (format!("ldap://{}", slapd.ldap()), "starttls = true"),
         (format!("ldap://{}", slapd.ldap()), ""),
+        (slapd.ldapi(), ""),
     ] {
         let table = searching(&[url], &authority)
             .with_raw(more)

@@ -98,7 +98,8 @@ impl Servers {
                 }
             }
         }
-        let known = || self.servers.iter().find_map(|server| server.lock().why.clone());
+        let known = |server: &Server| server.lock().why.as_ref().map(|why| format!("{}: {why}", server.url));
+        let known = || self.servers.iter().find_map(known);
         Err(why.or_else(known).unwrap_or_else(|| "no server can be reached".to_owned()))
     }
 
@@ -122,6 +123,7 @@ impl Servers {
 
     /// Notes that `link` was found to be dead.
     pub(super) fn fell_silent(&self, link: &Link) {
+        link.retire();
         if let Some(server) = self.servers.get(link.server) {
             let mut state = server.lock();
             (state.fell_silent, state.suspect) = (Some(Instant::now()), true);
@@ -157,12 +159,11 @@ impl Servers {
                 Ok(link)
             }
             Err(NoLink { why, refused }) => {
-                let why = format!("{}: {why}", server.url);
                 if refused {
                     server.lock().refused_until = Some(Instant::now() + REFUSED_REST);
                 }
                 self.failed(server, &why);
-                Err(why)
+                Err(format!("{}: {why}", server.url))
             }
         }
     }
