@@ -158,15 +158,20 @@ impl Account {
 
     /// Whether a request from `remote` satisfies `allow_nets`.
     pub fn admits(&self, remote: Option<IpAddr>) -> bool {
-        let Some(nets) = &self.allow_nets else { return true };
-        // An IPv4 client behind a dual-stack listener shows up as ::ffff:a.b.c.d.
-        let remote = remote.map(|address| address.to_canonical());
-        nets.iter().any(|net| match (net, remote) {
-            (Net::Range(range), Some(address)) => range.contains(&address),
-            (Net::Local, None) => true,
-            (Net::Range(_), None) | (Net::Local, Some(_)) => false,
-        })
+        admits(self.allow_nets.as_deref(), remote)
     }
+}
+
+/// Whether a request from `remote` satisfies `nets`; `None` admits every one.
+pub fn admits(nets: Option<&[Net]>, remote: Option<IpAddr>) -> bool {
+    let Some(nets) = nets else { return true };
+    // An IPv4 client behind a dual-stack listener shows up as ::ffff:a.b.c.d.
+    let remote = remote.map(|address| address.to_canonical());
+    nets.iter().any(|net| match (net, remote) {
+        (Net::Range(range), Some(address)) => range.contains(&address),
+        (Net::Local, None) => true,
+        (Net::Range(_), None) | (Net::Local, Some(_)) => false,
+    })
 }
 
 impl Services {
@@ -190,8 +195,7 @@ impl Services {
     /// Only `lmtp = no` says that it is not, to LMTP and Dovecot's delivery agent. A list of services is one of logins:
     /// who may use IMAP alone gets mail all the same.
     pub fn deliver(&self, service: &str) -> bool {
-        let service = canonical(service);
-        service != LMTP || !self.never.iter().any(|name| name == LMTP)
+        !is_delivery(service) || !self.never.iter().any(|name| name == LMTP)
     }
 
     /// Whether `service`, as a peer spells it, may be used.
@@ -203,6 +207,11 @@ impl Services {
 }
 
 const LMTP: &str = "lmtp";
+
+/// Whether a service, as a peer spells it, takes mail in and logs nobody in.
+pub fn is_delivery(service: &str) -> bool {
+    canonical(service) == LMTP
+}
 
 /// One name for the spellings of one service: Dovecot says `sieve` or `managesieve`, submission is SMTP to a user, its
 /// delivery agent does what LMTP does, and who writes `IMAP` means `imap`.

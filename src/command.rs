@@ -2,6 +2,7 @@
 //! with its exit code; passwords come from a prompt or standard input, never from an argument, where every process
 //! on the machine could read them.
 
+mod app_password;
 mod ask;
 mod bench;
 mod check;
@@ -55,6 +56,9 @@ pub enum Command {
     /// Keep the users of the embedded store
     #[command(subcommand)]
     User(user::User),
+    /// Keep app passwords: a password for one program each, for users of any directory
+    #[command(subcommand)]
+    AppPassword(app_password::AppPassword),
     /// Measure how fast a server answers logins, gatepost or Dovecot's own, and whether it answers rightly
     Bench(bench::Bench),
 }
@@ -111,6 +115,7 @@ impl Cli {
             Command::Auth(Auth::Test(test)) => test.run(&self.common),
             Command::Lookup(lookup) => lookup.run(&self.common),
             Command::User(user) => return user.run(&self.common),
+            Command::AppPassword(app_password) => return app_password.run(&self.common),
             Command::Bench(bench) => bench.run(),
         };
         answer.print(self.common.json)

@@ -32,7 +32,7 @@ use zeroize::Zeroize as _;
 
 use crate::{
     account::Account,
-    decision::{Attempt, Decision, Engine, Hop},
+    decision::{AppPassword, Attempt, Decision, Engine, Hop},
     mechanism::{Claim, Credential, Mechanism},
 };
 
@@ -87,6 +87,9 @@ pub struct Response {
     /// The directory that knows the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
+    /// The id of the app password that was given, where it is a right one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_password: Option<String>,
     /// Why not, for the operator. A peer is told less.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -113,6 +116,7 @@ impl Response {
             outcome: outcome.to_owned(),
             user: None,
             directory: None,
+            app_password: None,
             reason: None,
             passdb: Vec::new(),
             userdb: Vec::new(),
@@ -162,10 +166,18 @@ pub async fn answer(engine: &Engine, request: Request, password: Option<Secret>)
                 hop: Hop::default(),
             };
             let decision = engine.decide(&attempt, SystemTime::now()).await;
+            let id = |which: Option<&AppPassword>| which.map(|which| which.id.to_string());
             let response = Response::of(decision.outcome());
             match &decision {
-                Decision::Accept(verified) => response.with(verified.account()),
-                Decision::Refuse(refusal) => Response { reason: Some(refusal.to_string()), ..response },
+                Decision::Accept(verified) => Response {
+                    app_password: id(verified.by().app_password()),
+                    ..response.with(verified.account())
+                },
+                Decision::Refuse(refusal) => Response {
+                    reason: Some(refusal.to_string()),
+                    app_password: id(refusal.app_password()),
+                    ..response
+                },
             }
         }
         Request::Lookup { user, service } => match engine.lookup(user.as_bytes(), &service).await {
@@ -294,6 +306,7 @@ mod tests {
             name: "people".into(),
             domains: Vec::new(),
             fields: Vec::new(),
+            primary_password_services: None,
             kind: config::Kind::Static { password, users: None },
             master: None,
             place: None,

@@ -1,6 +1,12 @@
 //! The daemon: puts the rooms together, and takes them apart in order.
 
-use std::{fs, io, os::unix::fs::DirBuilderExt as _, path::Path, sync::Arc, time::Instant};
+use std::{
+    fs, io,
+    os::unix::fs::DirBuilderExt as _,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use arc_swap::ArcSwap;
 use nix::sys::resource::{Resource, getrlimit};
@@ -8,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    app_password::AppPasswords,
     config::{Config, Loaded, Problems, Protocol},
     control,
     decision::{Engine, Limits},
@@ -37,8 +44,13 @@ pub enum Failure {
     Io(&'static str, io::Error),
 }
 
+/// How long the end waits for the last uses of app passwords to be written.
+const LAST_WRITE: Duration = Duration::from_secs(2);
+
 /// What a reload replaces.
 struct Replaceable {
+    /// Those of the state directory that the daemon was started with; they stay.
+    app_passwords: AppPasswords,
     engines: Arc<driver::Engines>,
     offer: ArcSwap<Offer>,
     /// Ends the watches of the directories that were replaced.
@@ -81,6 +93,7 @@ where
         listen(listener, &shared, &current, &slots, &tasks, &stop);
     }
     listen_for_commands(&config.server.runtime_dir, &current, &tasks, &stop);
+    tokio::spawn(current.app_passwords.clone().keep_records());
     tokio::spawn(systemd::watchdog());
     systemd::ready(&format!("{count} sockets"));
     tracing::info!(sockets = count, took_ms = started.elapsed().as_millis(), "ready");
@@ -110,14 +123,19 @@ where
     if tokio::time::timeout(driver::DRAIN, tasks.wait()).await.is_err() {
         tracing::warn!(connections = tasks.len(), "connections that did not end in time are cut");
     }
+    if tokio::time::timeout(LAST_WRITE, current.app_passwords.flush()).await.is_err() {
+        tracing::warn!("the last uses of app passwords were not written in time");
+    }
     Ok(())
 }
 
 impl Replaceable {
     async fn new(config: &Config) -> Result<Self, Failure> {
-        let engine = Arc::new(examined(config).await?);
+        let app_passwords = AppPasswords::at(&config.server.state_dir);
+        let engine = Arc::new(examined(config, &app_passwords).await?);
         let watch = watch(&engine);
         Ok(Self {
+            app_passwords,
             engines: Arc::new(ArcSwap::new(engine)),
             offer: ArcSwap::from_pointee(offer(config)),
             watches: ArcSwap::from_pointee(watch),
@@ -125,7 +143,7 @@ impl Replaceable {
     }
 
     async fn replace(&self, config: &Config) -> Result<(), Failure> {
-        let engine = Arc::new(examined(config).await?);
+        let engine = Arc::new(examined(config, &self.app_passwords).await?);
         let watch = watch(&engine);
         self.engines.store(engine);
         self.offer.store(Arc::new(offer(config)));
@@ -136,18 +154,23 @@ impl Replaceable {
 
 /// Makes an engine of a configuration. Directories that cannot be reached now are no error.
 pub fn engine(config: &Config) -> Result<Engine, Failure> {
+    engine_with(config, AppPasswords::at(&config.server.state_dir))
+}
+
+fn engine_with(config: &Config, app_passwords: AppPasswords) -> Result<Engine, Failure> {
     let domain = config.server.default_domain.as_deref();
     let chain = Chain::open(&config.directories, domain).map_err(Failure::Misfits)?;
     let hashing = &config.hashing;
     let pool = Pool::with_queue(hashing.threads, hashing.memory, hashing.queue);
     let engine = Engine::new(chain, Arc::new(pool), Limits::default(), domain);
+    let engine = engine.with_app_passwords(app_passwords);
     let separator = config.sasl.master_user_separator;
     Ok(engine.with_separator(separator).with_proxy_self(config.server.proxy_self.clone()))
 }
 
 /// The same, after a look at what the directories say to their queries.
-async fn examined(config: &Config) -> Result<Engine, Failure> {
-    let engine = engine(config)?;
+async fn examined(config: &Config, app_passwords: &AppPasswords) -> Result<Engine, Failure> {
+    let engine = engine_with(config, app_passwords.clone())?;
     match engine.chain().examine().await {
         Ok(_) => Ok(engine),
         Err(misfits) => Err(Failure::Misfits(misfits)),

@@ -3,6 +3,7 @@
 //! A decision is a value with its reason. There is one place where an acceptance is made ([`Engine::decide`]) and
 //! it needs a verified password to do so; there is one place, per protocol, where a refusal becomes words.
 
+mod app_password;
 mod engine;
 mod identity;
 mod proof;
@@ -19,6 +20,7 @@ pub use self::{
 };
 use crate::{
     account::Account,
+    app_password::{Barred, Id},
     directory::{Unavailable, Uncheckable},
     mechanism::{Claim, Mechanism},
     password::{Unusable, Unverified},
@@ -75,13 +77,30 @@ pub struct Verified {
 pub enum By {
     /// Its password.
     Password,
+    /// An app password of theirs.
+    AppPassword(Box<AppPassword>),
     /// The password of this master user, who may act as its owner.
     Master(Username),
+}
+
+/// Which app password it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AppPassword {
+    /// Its id: gatepost's own, or the key of a row of another program.
+    pub id: Box<str>,
+    /// What its owner calls it.
+    pub label: Box<str>,
+    /// Set for gatepost's own: the last use is noted under it.
+    pub own: Option<Id>,
 }
 
 /// Why not. The difference between an outage and a wrong password is kept up to the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
+    /// It has the form of an app password and is none of this user's.
+    AppPasswordMismatch,
+    /// An app password of the user is right, and lets nobody in here and now.
+    AppPasswordBarred(Box<AppPassword>, Barred),
     /// They may not act as the one they want to act as.
     AuthzDenied,
     /// No account can have this name.
@@ -94,6 +113,11 @@ pub enum Refusal {
     PassExpired,
     /// Not the password of this account.
     PasswordMismatch,
+    /// The main password may not be used for this service, whether this is the one or not.
+    PrimaryPasswordDenied {
+        /// What was to be used.
+        service: Box<str>,
+    },
     /// The account may not use this service.
     ServiceDenied,
     /// A master user is who they say they are, and may not act as the one they want to act as.
@@ -172,7 +196,7 @@ impl Verified {
     pub const fn master(&self) -> Option<&Username> {
         match &self.by {
             By::Master(master) => Some(master),
-            By::Password => None,
+            By::Password | By::AppPassword(_) => None,
         }
     }
 
@@ -187,16 +211,29 @@ impl Verified {
     }
 }
 
+impl By {
+    /// The app password, if it was one.
+    pub fn app_password(&self) -> Option<&AppPassword> {
+        match self {
+            Self::Password | Self::Master(_) => None,
+            Self::AppPassword(which) => Some(which),
+        }
+    }
+}
+
 impl Refusal {
     /// What Dovecot may learn. An unknown user and a wrong password look alike, and must.
     pub const fn fail_code(&self) -> Option<FailCode> {
         match self {
             Self::AuthzDenied | Self::TargetRefused(_) => Some(FailCode::AuthzFail),
             Self::PassExpired => Some(FailCode::PassExpired),
-            Self::InvalidName(_)
+            Self::AppPasswordMismatch
+            | Self::AppPasswordBarred(..)
+            | Self::InvalidName(_)
             | Self::MechanismBreach
             | Self::NetworkDenied
             | Self::PasswordMismatch
+            | Self::PrimaryPasswordDenied { .. }
             | Self::ServiceDenied
             | Self::UserAmbiguous
             | Self::UserLocked
@@ -206,15 +243,22 @@ impl Refusal {
         }
     }
 
+    /// The app password that was right, and let nobody in.
+    pub fn app_password(&self) -> Option<&AppPassword> {
+        if let Self::AppPasswordBarred(which, _) = self { Some(which) } else { None }
+    }
+
     /// The outcome in one word, for logs and `--json`.
     pub const fn outcome(&self) -> &'static str {
         match self {
+            Self::AppPasswordMismatch | Self::PasswordMismatch => "rejected",
+            Self::AppPasswordBarred(..) => "app_password_denied",
             Self::AuthzDenied => "authz_denied",
             Self::InvalidName(_) => "invalid_name",
             Self::MechanismBreach => "mechanism_breach",
             Self::NetworkDenied => "network_denied",
             Self::PassExpired => "expired",
-            Self::PasswordMismatch => "rejected",
+            Self::PrimaryPasswordDenied { .. } => "primary_password_denied",
             Self::ServiceDenied => "service_denied",
             Self::TargetRefused(_) => "target_refused",
             Self::TempFail(_) => "unavailable",
@@ -244,12 +288,22 @@ impl Decision {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::AppPasswordMismatch => {
+                f.write_str("no app password of this user; no directory was asked about it")
+            }
+            Self::AppPasswordBarred(_, why) => write!(f, "the app password {why}"),
             Self::AuthzDenied => f.write_str("may not act as the requested user"),
             Self::InvalidName(why) => write!(f, "not a login name: {why}"),
             Self::MechanismBreach => f.write_str("the response does not follow its mechanism"),
             Self::NetworkDenied => f.write_str("allow_nets does not hold the remote address"),
             Self::PassExpired => f.write_str("the password has expired"),
             Self::PasswordMismatch => f.write_str("wrong password"),
+            Self::PrimaryPasswordDenied { service } => {
+                // Whatever else a peer calls a service is in a field of its own, where it cannot pass for another one.
+                let plain = !service.is_empty() && service.bytes().all(|byte| byte.is_ascii_alphanumeric());
+                let service = if plain { service } else { "this service" };
+                write!(f, "the main password may not be used for {service}: use an app password")
+            }
             Self::ServiceDenied => f.write_str("the account may not use this service"),
             Self::TargetRefused(why) => write!(f, "the master user may not act as this user: {why}"),
             Self::TempFail(why) => write!(f, "temporary failure: {why}"),
@@ -291,13 +345,33 @@ impl fmt::Display for TempFail {
 
 #[cfg(test)]
 mod tests {
-    use super::{Refusal, Target, TempFail};
+    use super::{AppPassword, Barred, Refusal, Target, TempFail};
     use crate::username::InvalidName;
+
+    fn phone() -> AppPassword {
+        AppPassword { id: "4k7mx2".into(), label: "Old \"phone\"\n".into(), own: None }
+    }
+
+    #[test]
+    fn nothing_that_somebody_else_wrote_is_part_of_a_reason() {
+        let refusal = Refusal::AppPasswordBarred(Box::new(phone()), Barred::Expired);
+        assert_eq!(refusal.to_string(), "the app password has expired");
+        for (service, shown) in
+            [("smtp", "smtp"), ("smtp outcome=verified", "this service"), ("", "this service")]
+        {
+            let refusal = Refusal::PrimaryPasswordDenied { service: service.into() };
+            let expected = format!("the main password may not be used for {shown}: use an app password");
+            assert_eq!(refusal.to_string(), expected);
+        }
+    }
 
     #[test]
     fn unknown_user_and_wrong_password_read_the_same() {
         let alike = [
             Refusal::PasswordMismatch,
+            Refusal::AppPasswordMismatch,
+            Refusal::AppPasswordBarred(Box::new(phone()), Barred::Service),
+            Refusal::PrimaryPasswordDenied { service: "smtp".into() },
             Refusal::UserUnknown,
             Refusal::InvalidName(InvalidName::Character),
             Refusal::MechanismBreach,

@@ -28,7 +28,7 @@ use self::{
     static_::Static,
 };
 use crate::{
-    account::Account,
+    account::{Account, Services},
     config,
     password::{Broken, Decoy, Scheme},
     username::Username,
@@ -47,6 +47,7 @@ mod sql;
 pub mod sqlite;
 mod static_;
 
+pub(crate) use self::row::moment::parse as parse_moment;
 pub use self::{
     chain::{Chain, Check, Found, Uncheckable},
     misfit::Misfit,
@@ -107,6 +108,7 @@ struct Inner {
     /// Set: it knows master users, and is asked about nobody else.
     master: Option<config::Master>,
     decoy: Arc<Decoy>,
+    primary: Services,
     kind: Kind,
     /// Where it was configured.
     place: Option<config::Place>,
@@ -175,9 +177,11 @@ impl Directory {
                 Kind::Static(fixed.map_err(|unusable| misfit(format!("password: {unusable}")))?)
             }
         };
+        let primary = config.primary_password_services.as_deref();
+        let primary = primary.map(|services| Services::only(&services.join(" "))).unwrap_or_default();
         let (name, place) = (Arc::clone(&config.name), config.place.clone());
         let master = config.master.clone();
-        Ok(Self(Arc::new(Inner { name, domains, master, decoy, kind, place })))
+        Ok(Self(Arc::new(Inner { name, domains, master, decoy, primary, kind, place })))
     }
 
     /// Its name in the configuration, and in logs.
@@ -203,6 +207,11 @@ impl Directory {
     /// What to verify in place of a password, when it knows none.
     pub fn decoy(&self) -> &Decoy {
         &self.0.decoy
+    }
+
+    /// For which services the main password may be used: its `primary_password_services`.
+    pub fn primary_password_services(&self) -> &Services {
+        &self.0.primary
     }
 
     /// Asks for one user.

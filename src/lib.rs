@@ -20,12 +20,14 @@
 //! | [`decision`] | an attempt → a decision with its reason | which protocol asked |
 //! | [`directory`] | a user → an account, nobody, or no answer | mechanisms, wire |
 //! | [`password`] | a stored password and a given one → whether they match, at a bounded price | users |
+//! | [`app_password`] | a password for one program → its row, with what it is good for | directories, who is let in |
 //!
 //! [`daemon`] puts them together, [`config`] tells it how, [`command`] is the command line, [`control`] lets commands
 //! talk to a running daemon, and [`observe`] is what the operator sees.
 #![cfg_attr(test, allow(clippy::wildcard_enum_match_arm, reason = "a test matches the variant it is about"))]
 
 pub mod account;
+pub mod app_password;
 pub mod bench;
 pub mod command;
 pub mod config;

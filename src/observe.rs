@@ -11,7 +11,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::{
     account::Account,
-    decision::{Attempt, Decision, Refusal, TempFail, Verified},
+    decision::{AppPassword, Attempt, Decision, Refusal, TempFail, Verified},
     directory::Unavailable,
     username::Username,
 };
@@ -31,10 +31,14 @@ pub fn decided(attempt: &Attempt, decision: &Decision, took: Duration) {
     let (service, remote, session) = (&*attempt.service, Shown(&attempt.remote), attempt.session.as_deref());
     let outcome = decision.outcome();
     match decision {
-        Decision::Accept(verified) => info!(
-            %outcome, user = verified.user().as_str(), master = verified.master().map(Username::as_str),
-            directory = %verified.account().directory, service, %remote, session, mechanism, took_us, "auth decided",
-        ),
+        Decision::Accept(verified) => {
+            let (app_password, label) = app_password(verified.by().app_password());
+            info!(
+                %outcome, user = verified.user().as_str(), master = verified.master().map(Username::as_str),
+                directory = %verified.account().directory, app_password, label,
+                service, %remote, session, mechanism, took_us, "auth decided",
+            );
+        }
         Decision::Refuse(Refusal::TempFail(TempFail::Directory(unavailable))) => error!(
             %outcome, user, directory = %unavailable.directory, reason = %unavailable,
             service, %remote, session, mechanism, took_us, "auth decided",
@@ -43,10 +47,13 @@ pub fn decided(attempt: &Attempt, decision: &Decision, took: Duration) {
             %outcome, user, reason = %refusal,
             service, %remote, session, mechanism, took_us, "auth decided",
         ),
-        Decision::Refuse(refusal) => info!(
-            %outcome, user, reason = %refusal,
-            service, %remote, session, mechanism, took_us, "auth decided",
-        ),
+        Decision::Refuse(refusal) => {
+            let (app_password, label) = app_password(refusal.app_password());
+            info!(
+                %outcome, user, reason = %refusal, app_password, label,
+                service, %remote, session, mechanism, took_us, "auth decided",
+            );
+        }
     }
 }
 
@@ -66,6 +73,11 @@ pub fn master_login(
     };
     let reason = reason.map(tracing::field::display);
     info!(%outcome, master, user, reason, service, %remote, session, mechanism, "master login");
+}
+
+/// Its id and its label.
+fn app_password(which: Option<&AppPassword>) -> (Option<&str>, Option<&str>) {
+    (which.map(|which| &*which.id), which.map(|which| &*which.label))
 }
 
 /// The event of a lookup without a credential. LMTP makes one a recipient, so it is for debugging, unless it failed.

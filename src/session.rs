@@ -3,7 +3,7 @@
 //! [`auth`] and [`master`] are state machines without I/O: a line and the time in, bytes and questions out. The
 //! daemon, the tests and the fuzz targets drive the same code. [`driver`] is what moves bytes between them and a
 //! socket, asks the [`crate::decision::Engine`] and wakes them when time has passed; [`rehearsal`] does the same
-//! without a socket and without waiting.
+//! without a socket and without waiting. What peers expect beyond the grammar is in [`rules`].
 
 mod answers;
 pub mod auth;
@@ -13,6 +13,7 @@ mod inbox;
 pub mod mask;
 pub mod master;
 pub mod rehearsal;
+pub mod rules;
 pub mod shared;
 pub mod table;
 #[cfg(test)]

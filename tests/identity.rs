@@ -1,5 +1,5 @@
-//! Who somebody is, and what becomes of that in real Dovecot 2.3 and 2.4: master users, other names, limits of mailboxes,
-//! mail that is not taken in, logins that go on elsewhere.
+//! Who somebody is, and what becomes of that in real Dovecot 2.3 and 2.4: master users, other names, limits of
+//! mailboxes, mail that is not taken in, logins that go on elsewhere.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,7 +15,7 @@ mod support;
 use std::fs;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
-use support::{Dovecot, Gatepost, Imap, Listener, Place, Tree, wait_until};
+use support::{Dovecot, Gatepost, Imap, Listener, Place, Slapd, Tree, slapd, wait_until};
 
 /// A line of a passwd-file: somebody of the mail user, whose home is a directory of that name.
 fn line(place: &Place, name: &str, home: &str, extra: &str) -> String {
@@ -269,6 +269,36 @@ fn a_login_goes_on_to_the_server_that_has_the_mail_and_no_further() {
 }
 
 #[test]
+fn mail_goes_on_to_the_server_that_has_the_mailbox() {
+    for (front, back) in [(Tree::bookworm(), Tree::trixie()), (Tree::trixie(), Tree::bookworm())] {
+        let (front, back) = (Place::new(&front), Place::new(&back));
+        let start = |place, lines: &str| {
+            let people = directory(place, "people", lines, "");
+            Gatepost::start_over(place, &Listener::dovecot(place), &people)
+        };
+        let away = format!("proxy host={} port=10024", back.address());
+        let here =
+            line(&front, "bert", "bert", "") + &line(&front, "off", "off", &format!("{away} active=no"));
+        let _one = start(&front, &(line(&front, "anna", "anna", &away) + &here));
+        let _two = start(&back, &["anna", "off"].map(|name| line(&back, name, name, "")).concat());
+        let proxy = "lmtp_proxy = yes\n";
+        let one = Dovecot::start_with(&front, &snippet(&front, proxy, proxy));
+        let _two = Dovecot::start(&back);
+        for (name, code) in [("anna", 250), ("bert", 250), ("nobody", 550), ("off", 250)] {
+            let reply = one.lmtp().send("sender@example.test", &format!("{name}@example.test"), "hello");
+            assert_eq!(reply.code, code, "{name}: {}", reply.text);
+        }
+        let arrived = |place: &Place, name: &str| place.outside(&format!("mail/{name}/Maildir/new")).exists();
+        assert!(arrived(&back, "anna") && !arrived(&front, "anna"));
+        assert!(arrived(&front, "bert") && !arrived(&back, "bert"));
+        assert!(
+            arrived(&back, "off") && !arrived(&front, "off"),
+            "that nobody logs in does not concern mail"
+        );
+    }
+}
+
+#[test]
 fn a_password_may_be_in_another_directory_than_the_mailbox() {
     for tree in Tree::all() {
         let place = Place::new(&tree);
@@ -296,4 +326,61 @@ fn a_password_may_be_in_another_directory_than_the_mailbox() {
         assert!(imap.command("SELECT INBOX").starts_with("OK"));
         assert!(place.outside("mail/alice/Maildir").exists());
     }
+}
+
+/// Mailboxes in a file, passwords in a directory server: what each of them says counts, and nothing else.
+#[test]
+fn a_directory_server_may_check_the_passwords_of_another_directorys_users() {
+    let place = Place::new(&Tree::bookworm());
+    let mut slapd = Slapd::start(&place);
+    let of = |name: &str, more: &str| {
+        let extra = format!("password_from=staff password_user={name}@example.org {more}");
+        line(&place, name, name, &extra)
+    };
+    let lines = of("alice", "") + &of("expired", "") + &of("bob", "active=no") + &of("nobody", "");
+    let (bind_dn, bind_password) = slapd::SERVICE;
+    let staff = format!(
+        "[[directory]]\nname = \"staff\"\ntype = \"ldap\"\nurls = [\"ldaps://{}\"]\nca_file = {:?}\n\
+         bind_dn = \"{bind_dn}\"\nbind_password = \"{bind_password}\"\nbase_dn = \"ou=people,{}\"\n\
+         user_filter = \"(&(objectClass=inetOrgPerson)(mail={{user}}))\"\ndomains = [\"example.org\"]\n\
+         timeout = \"2s\"\n[directory.fields]\nhome = \"/nowhere\"\n",
+        slapd.ldaps(),
+        place.outside("authority.pem"),
+        slapd::SUFFIX,
+    );
+    let directories = directory(&place, "people", &lines, "domains = [\"example.test\"]\n") + &staff;
+    let _gatepost = Gatepost::start_over(&place, &Listener::dovecot(&place), &directories);
+    let dovecot = Dovecot::start(&place);
+    let log_in = |name: &str, password: &str| dovecot.imap().login(&format!("{name}@example.test"), password);
+
+    let answer = log_in("alice", "alice-secret");
+    assert!(answer.starts_with("OK"), "{answer}");
+    let binds = || slapd.asked(" BIND dn=\"uid=alice,");
+    let before = binds();
+    // What stands in the file is nobody's password, and a wrong one is tried once.
+    let answer = log_in("alice", "alice");
+    assert!(answer.starts_with("NO [AUTHENTICATIONFAILED]"), "{answer}");
+    wait_until("the bind is in the log of slapd", || binds() > before);
+    for (name, password, expected) in [
+        ("expired", "expired-secret", "NO [EXPIRED]"),
+        ("bob", "builder", "NO [AUTHENTICATIONFAILED]"),
+        ("nobody", "nobody", "NO [AUTHENTICATIONFAILED]"),
+        ("nobody", "nobody-secret", "NO [AUTHENTICATIONFAILED]"),
+    ] {
+        let answer = log_in(name, password);
+        assert!(answer.starts_with(expected), "{name}: {answer}");
+    }
+    let mut imap = dovecot.imap();
+    assert!(imap.login("alice@example.test", "alice-secret").starts_with("OK"));
+    assert!(imap.command("SELECT INBOX").starts_with("OK"));
+    assert!(place.outside("mail/alice/Maildir").exists(), "the mailbox is where the file says");
+
+    slapd.stop();
+    let answer = log_in("alice", "alice-secret");
+    assert!(answer.starts_with("NO [UNAVAILABLE]"), "{answer}");
+    let reply = dovecot.lmtp().send("sender@example.test", "alice@example.test", "hello");
+    assert_eq!(reply.code, 250, "mail needs no password: {}", reply.text);
+    slapd.start_again();
+    wait_until("the directory server is back", || log_in("alice", "alice-secret").starts_with("OK"));
+    assert_eq!(log_in("alice", "alice"), log_in("nobody", "alice"));
 }

@@ -61,32 +61,37 @@ fn ask(common: &Common, request: Request, password: Option<Secret>) -> Answer {
         Ok(loaded) => loaded,
         Err(problems) => return Answer::problems(&problems),
     };
-    let response = small_runtime().map_err(|error| Failure::Io("the runtime", error)).and_then(|runtime| {
-        runtime.block_on(async {
-            let socket = loaded.config.server.runtime_dir.join(control::SOCKET);
-            match control::ask(&socket, &request, password.as_ref()).await {
-                Ok(response) => Ok(response),
-                Err(error) if nobody_listens(&error) => {
-                    let engine = daemon::engine(&loaded.config)?;
-                    Ok(control::answer(&engine, request, password).await)
-                }
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                    let user = "only root and the user that the daemon runs as may ask it";
-                    Err(Failure::Io(
-                        "the daemon",
-                        io::Error::other(format!("{}: {error}: {user}", socket.display())),
-                    ))
-                }
-                Err(error) => {
-                    Err(Failure::Io("the daemon", io::Error::other(format!("{}: {error}", socket.display()))))
-                }
-            }
-        })
-    });
-    match response {
+    match answer_of(&loaded.config, request, password) {
         Ok(response) => say(&response),
         Err(failure) => Answer::failure(&failure),
     }
+}
+
+/// What the running daemon answers, or the directories themselves where none runs.
+pub(super) fn answer_of(
+    config: &Config,
+    request: Request,
+    password: Option<Secret>,
+) -> Result<Response, Failure> {
+    let runtime = small_runtime().map_err(|error| Failure::Io("the runtime", error))?;
+    runtime.block_on(async {
+        let socket = config.server.runtime_dir.join(control::SOCKET);
+        match control::ask(&socket, &request, password.as_ref()).await {
+            Ok(response) => Ok(response),
+            Err(error) if nobody_listens(&error) => {
+                let engine = daemon::engine(config)?;
+                Ok(control::answer(&engine, request, password).await)
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let user = "only root and the user that the daemon runs as may ask it";
+                let error = io::Error::other(format!("{}: {error}: {user}", socket.display()));
+                Err(Failure::Io("the daemon", error))
+            }
+            Err(error) => {
+                Err(Failure::Io("the daemon", io::Error::other(format!("{}: {error}", socket.display()))))
+            }
+        }
+    })
 }
 
 /// No daemon runs: then the directories are asked directly.
@@ -106,6 +111,9 @@ fn say(response: &Response) -> Answer {
     }
     if let Some(directory) = &response.directory {
         let _ = write!(text, ", by directory {directory}");
+    }
+    if let Some(id) = &response.app_password {
+        let _ = write!(text, ", with app password {}", id.escape_debug());
     }
     if let Some(reason) = &response.reason {
         let _ = write!(text, ": {reason}");

@@ -6,6 +6,8 @@ use gatepost_protocol::secret::Secret;
 use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
+use crate::app_password;
+
 /// Longest password that is read, in bytes.
 const LONGEST: usize = 8192;
 
@@ -52,6 +54,9 @@ fn fit(password: Secret) -> Result<Secret, NotRead> {
     }
     if password.expose().contains(&0) {
         return Err(NotRead::Unfit("a password with a NUL in it cannot be sent by every client"));
+    }
+    if app_password::recognise(password.expose()).is_some() {
+        return Err(NotRead::Unfit("it looks like an app password, and would be taken for one"));
     }
     Ok(password)
 }
@@ -163,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_password_that_lets_nobody_in_is_not_stored() {
-        for unfit in [b"".as_slice(), b"a\0b"] {
+        for unfit in [b"".as_slice(), b"a\0b", b"gpap-0000-0000-0000-0000-0000-0000-0000"] {
             let secret = gatepost_protocol::secret::Secret::new(unfit.to_vec());
             assert!(matches!(fit(secret), Err(NotRead::Unfit(_))));
         }

@@ -2,6 +2,8 @@
 //!
 //! Changes are written to its file, and the daemon sees them with its next lookup: there is nothing to reload.
 
+use std::path::Path;
+
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -12,6 +14,7 @@ use super::{
     password,
 };
 use crate::{
+    app_password::{self, Records},
     config::Config,
     daemon::Failure,
     directory::sqlite::{AddError, NewUser, Trouble},
@@ -32,7 +35,7 @@ pub enum User {
     Show(Show),
     /// Give a user a new password; it is asked for, or read from standard input
     Passwd(Passwd),
-    /// Delete a user. The mail stays
+    /// Delete a user with their app passwords. The mail stays
     Delete(Delete),
 }
 
@@ -118,7 +121,7 @@ impl User {
             Self::List(_) => return list(&target, common.json, Output::of_this_process()),
             Self::Show(Show { user, .. }) => show(&target, &user)?,
             Self::Passwd(Passwd { user, .. }) => passwd(&target, &user)?,
-            Self::Delete(Delete { user, .. }) => delete(&target, &user)?,
+            Self::Delete(Delete { user, .. }) => delete(&target, &config.server.state_dir, &user)?,
         };
         Ok(answer.print(common.json))
     }
@@ -216,10 +219,28 @@ fn passwd(target: &Target<'_>, user: &str) -> Result<Answer, Answer> {
     }
 }
 
-fn delete(target: &Target<'_>, user: &str) -> Result<Answer, Answer> {
+/// Deletes a user with their app passwords: whoever gets the name next is somebody else.
+fn delete(target: &Target<'_>, state_dir: &Path, user: &str) -> Result<Answer, Answer> {
     let user = target.name(user)?;
-    match target.existing()?.delete(&user) {
-        Ok(true) => Ok(target.done("deleted", &user)),
+    let mut users = target.existing()?;
+    if !users.has(&user).map_err(|trouble| target.trouble(&trouble))? {
+        return Err(target.unknown(&user));
+    }
+    let file = state_dir.join(app_password::FILE);
+    let revoked = match Records::open(&file, false) {
+        Ok(mut records) => records.revoke_all(&user),
+        Err(trouble) if trouble.is_missing() => Ok(0),
+        Err(trouble) => Err(trouble),
+    };
+    let revoked = revoked.map_err(|trouble| unavailable(format!("{}: {trouble}", file.display())))?;
+    match users.delete(&user) {
+        Ok(true) => {
+            let mut done = target.done("deleted", &user);
+            if let Some(said) = done.json.as_object_mut() {
+                said.insert("app_passwords".to_owned(), json!(revoked));
+            }
+            Ok(done)
+        }
         Ok(false) => Err(target.unknown(&user)),
         Err(trouble) => Err(target.trouble(&trouble)),
     }

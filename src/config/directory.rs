@@ -31,6 +31,8 @@ pub struct Directory {
     /// `[directory.fields]`: what the peer gets besides, in the order of the file. Names without `=`, TAB and
     /// LF.
     pub fields: Vec<(String, Template)>,
+    /// `primary_password_services`: where the main password may be used. `None`: everywhere; empty: nowhere.
+    pub primary_password_services: Option<Vec<String>>,
     /// `type`, with what belongs to it alone.
     pub kind: Kind,
     /// `master`, `targets`: it knows master users, who log in as others with their own password, and nobody else.
@@ -128,6 +130,7 @@ pub(super) fn embedded(server: &Server) -> Directory {
         name: Arc::from("local"),
         domains: Vec::new(),
         fields: Vec::new(),
+        primary_password_services: None,
         kind: Kind::Sqlite { file: server.state_dir.join(USERS_DB) },
         master: None,
         place: None,
@@ -147,6 +150,9 @@ fn directory(
     reader.need("type", "write what it is, as in type = \"sqlite\"");
     let domains = domains(&mut reader);
     let fields = reader.table("fields").free(field_name, |text| field(text, kind));
+    let primary_password_services = reader.list("primary_password_services", service);
+    let primary_password_services =
+        primary_password_services.map(|services| services.into_iter().map(|(service, _)| service).collect());
     let master = master(&mut reader);
     let place = reader.spot().map(Spot::place);
     // Without a type nobody knows which keys belong here.
@@ -183,7 +189,7 @@ fn directory(
         }
     };
     reader.finish();
-    Some(Directory { name: name?, domains, fields, kind: kind?, master, place })
+    Some(Directory { name: name?, domains, fields, primary_password_services, kind: kind?, master, place })
 }
 
 fn domains(reader: &mut Reader<'_>) -> Vec<DomainPattern> {
@@ -228,6 +234,16 @@ fn user(text: &str) -> Result<String, Wrong> {
         return Ok(text.to_owned());
     }
     Err(Wrong::new(format!("{} is no login name", quoted(text)), "write such as \"anna@example.org\""))
+}
+
+/// The name of a service. It may be one that only a login server of the operator's own uses.
+fn service(text: &str) -> Result<String, Wrong> {
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if (1..=64).contains(&text.len()) && text.bytes().all(fits) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    let remedy = "write one name each, such as \"imap\", \"pop3\", \"smtp\" or \"sieve\"";
+    Err(Wrong::new(format!("{} is no name of a service", quoted(text)), remedy))
 }
 
 /// On the wire a field is `name=value` between TABs.

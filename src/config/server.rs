@@ -13,7 +13,8 @@ use super::{
 /// `[server]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// `state_dir`: what must survive a restart, such as the embedded database. Absolute.
+    /// `state_dir`: what must survive a restart, such as the embedded database and the app
+    /// passwords. Absolute.
     /// Default: systemd's, `/var/lib/gatepost`, or the XDG one.
     pub state_dir: PathBuf,
     /// `runtime_dir`: sockets. Absolute, at most 99 bytes. Default: systemd's, `/run/gatepost`, or the XDG
@@ -21,8 +22,8 @@ pub struct Server {
     pub runtime_dir: PathBuf,
     /// `default_domain`: appended to a login name without `@`. Lower case, NFC. `None`: bare names stay bare.
     pub default_domain: Option<String>,
-    /// `proxy_self`: addresses of the mail servers that ask here, each once. A `proxy_maybe` that leads to one of them is
-    /// no proxying. Default: none, so that only the address counts at which the remote came in.
+    /// `proxy_self`: addresses of the mail servers that ask here, each once. A `proxy_maybe` that leads to one of them
+    /// is no proxying. Default: none, so that only the address counts at which the remote came in.
     pub proxy_self: Vec<IpAddr>,
 }
 

@@ -313,3 +313,18 @@ fn an_unreadable_directory_is_no_empty_one() {
     assert_eq!(heads.len(), 1);
     assert!(heads[0].starts_with("conf.d: cannot be read: "), "{heads:?}");
 }
+
+#[test]
+fn the_main_password_may_be_used_everywhere_unless_a_list_says_where() {
+    let of = |line: &str| {
+        let text = format!("[[directory]]\nname = 'a'\ntype = 'sqlite'\n{line}\n");
+        let config = Config::from_texts(&[(Path::new("a.toml"), &text)], &around()).unwrap();
+        config.directories.into_iter().next().unwrap().primary_password_services
+    };
+    assert_eq!(of(""), None);
+    assert_eq!(of("primary_password_services = []"), Some(Vec::new()));
+    assert_eq!(
+        of("primary_password_services = ['IMAP', 'my-dav']"),
+        Some(vec!["imap".into(), "my-dav".into()])
+    );
+}

@@ -8,13 +8,15 @@ use std::{
 
 use super::{
     Attempt, By, Decision, Hop, Refusal, Target, TempFail, Verified,
+    app_password::Here,
     identity::{self, Identity, Separator},
-    proof,
+    proof::Prover,
     route::Router,
     rules,
 };
 use crate::{
-    account::{Account, State},
+    account::{Account, State, is_delivery},
+    app_password::{AppPasswords, Moment, Use},
     directory::{Chain, Inquiry, Unavailable},
     observe,
     password::Pool,
@@ -26,6 +28,7 @@ use crate::{
 pub struct Engine {
     chain: Chain,
     pool: Arc<Pool>,
+    app_passwords: AppPasswords,
     limits: Limits,
     default_domain: Option<Box<str>>,
     separator: Separator,
@@ -48,8 +51,21 @@ impl Default for Limits {
 impl Engine {
     /// An engine over `chain`; bare names are completed with `default_domain`.
     pub fn new(chain: Chain, pool: Arc<Pool>, limits: Limits, default_domain: Option<&str>) -> Self {
-        let default_domain = default_domain.map(Into::into);
-        Self { chain, pool, limits, default_domain, separator: None, router: Router::default() }
+        Self {
+            chain,
+            pool,
+            app_passwords: AppPasswords::none(),
+            limits,
+            default_domain: default_domain.map(Into::into),
+            separator: None,
+            router: Router::default(),
+        }
+    }
+
+    /// The same with gatepost's own app passwords.
+    #[must_use]
+    pub fn with_app_passwords(self, app_passwords: AppPasswords) -> Self {
+        Self { app_passwords, ..self }
     }
 
     /// The same with names of master users behind this sign: `user*master`.
@@ -99,7 +115,7 @@ impl Engine {
     }
 
     /// Looks up what a login of a user would be told, without a credential: whether it would go on elsewhere. Who could
-    /// not log in is not there.
+    /// not log in is not there, except for what takes mail in: theirs goes where that of others goes.
     pub async fn preview(
         &self,
         name: &[u8],
@@ -108,7 +124,7 @@ impl Engine {
         now: SystemTime,
     ) -> Result<Option<Arc<Account>>, Unavailable> {
         match self.lookup(name, service).await? {
-            Some(account) if account.state.at(now) == State::Active => {
+            Some(account) if is_delivery(service) || account.state.at(now) == State::Active => {
                 self.router.route(account, hop).await.map(Some)
             }
             Some(_) | None => Ok(None),
@@ -120,7 +136,7 @@ impl Engine {
             Identity::Own(user) => {
                 let inquiry = Inquiry { user: &user, service: &attempt.service };
                 let found = self.chain.login(&inquiry).await.map_err(TempFail::Directory)?;
-                let by = proof::prove(&self.pool, &found, &attempt.claim.credential).await?;
+                let by = self.prover(attempt, now, false).prove(&found, &attempt.claim.credential).await?;
                 rules::usable(found.state_elsewhere(), now)?;
                 let account = found.account.ok_or(Refusal::UserUnknown)?;
                 rules::admit(&account, attempt, now)?;
@@ -134,9 +150,9 @@ impl Engine {
         }
     }
 
-    /// A master user is somebody in a directory of master users. Their password, and their rules, come first; nothing is
-    /// looked up of the other user for somebody who is not who they say they are. What is found out is never kept for
-    /// another user.
+    /// A master user is somebody in a directory of master users. Their password, and their rules, come first; nothing
+    /// is looked up of the other user for somebody who is not who they say they are. What is found out is never kept
+    /// for another user.
     async fn verify_master(
         &self,
         master: &Username,
@@ -150,7 +166,7 @@ impl Engine {
         let service = &*attempt.service;
         let masters =
             self.chain.master(&Inquiry { user: master, service }).await.map_err(TempFail::Directory)?;
-        proof::prove_master(&self.pool, &masters, &attempt.claim.credential).await?;
+        self.prover(attempt, now, true).prove(&masters, &attempt.claim.credential).await?;
         rules::usable(masters.state_elsewhere(), now)?;
         let account = masters.account.as_ref().ok_or(Refusal::UserUnknown)?;
         rules::admit(account, attempt, now)?;
@@ -178,6 +194,22 @@ impl Engine {
         let typed = identity::typed(&attempt.claim, self.separator);
         let original = (typed != account.user.as_str().as_bytes()).then(|| typed.into());
         Ok(Verified { account, by, original })
+    }
+
+    /// `on_behalf`: of somebody who wants to act as somebody else.
+    fn prover<'a>(&'a self, attempt: &'a Attempt, now: SystemTime, on_behalf: bool) -> Prover<'a> {
+        let here = Here { service: &attempt.service, remote: attempt.remote, now: now.into(), on_behalf };
+        Prover { pool: &self.pool, app_passwords: &self.app_passwords, here }
+    }
+
+    /// Notes what a login was made with, where that is kept: the last use of an app password. A login that is only tried
+    /// out is none.
+    pub fn note_use(&self, attempt: &Attempt, decision: &Decision) {
+        let Decision::Accept(verified) = decision else { return };
+        if let Some(id) = verified.by().app_password().and_then(|which| which.own) {
+            let used = Use::new(Moment::now(), &attempt.service, attempt.remote);
+            self.app_passwords.used(id, used);
+        }
     }
 
     fn normalise(&self, name: &[u8]) -> Result<Username, InvalidName> {

@@ -1,72 +1,216 @@
 //! Whether what was offered as proof is one. The only place where a password meets a directory's answer.
+//!
+//! A password that has the form of gatepost's app passwords is judged as such and as nothing else. Every other one may be
+//! the main password or an app password that another program keeps ([`app_password::listed`]), and what is asked
+//! first is what costs least:
+//!
+//! - The directory has a hash of the main password: that is compared first, because it is here already, and most
+//!   logins are made with it. Only who fails costs another query, and a hash for each app password.
+//! - The directory checks the main password itself: the app passwords come first, because a right one is to cost no
+//!   bind, and a wrong bind may lock the account.
+//! - The main password may not be used for the service: the app passwords come first. A hash is compared all the same,
+//!   for the log; a directory is not asked, because the phone that still has the main password would lock the account.
 
 use gatepost_protocol::secret::Secret;
 
-use super::{By, Refusal, TempFail};
+use super::{
+    By, Refusal, TempFail,
+    app_password::{self, Here, Tried},
+};
 use crate::{
-    directory::{Bound, Check, Found},
+    account::Account,
+    app_password::{AppPasswords, recognise},
+    directory::{Bound, Check, Found, Inquiry, Record, Unavailable, Uncheckable},
     mechanism::Credential,
-    password::Pool,
+    password::{Pool, Stored},
 };
 
-/// Checks a credential against what was found.
-///
-/// # Errors
-///
-/// It proves nothing, or nobody could tell. Whether the user is unknown is for the caller to see: until then an unknown
-/// user costs what a wrong password costs.
-pub(super) async fn prove(pool: &Pool, found: &Found<'_>, credential: &Credential) -> Result<By, Refusal> {
-    let Credential::Password(password) = credential;
-    let verdict = by_password(pool, found, password).await;
-    named(found, verdict)
+/// What a credential is checked against: what a directory answered, and the directory.
+pub(super) trait Source {
+    /// The account; `None`: nobody has the name, or several have.
+    fn account(&self) -> Option<&Account>;
+
+    /// Whether several have.
+    fn several(&self) -> bool;
+
+    /// Whether the main password may be used for a service.
+    fn allows_primary(&self, service: &str) -> bool;
+
+    /// How to check the main password.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be.
+    fn main(&self) -> Result<Main, Uncheckable>;
+
+    /// Has the directory check it. It is not empty and has no NUL.
+    ///
+    /// # Errors
+    ///
+    /// Neither yes nor no.
+    async fn bind(&self, password: &Secret) -> Result<Bound, Unavailable>;
+
+    /// Whether the directory that the password is left to knows the user, if it is left to one.
+    ///
+    /// # Errors
+    ///
+    /// Neither yes nor no.
+    fn known_elsewhere(&self) -> Result<bool, Unavailable>;
+
+    /// The app passwords of the account that another program keeps.
+    ///
+    /// # Errors
+    ///
+    /// Whenever it may have others.
+    async fn app_passwords(&self, service: &str) -> Result<Vec<Record>, Unavailable>;
 }
 
-/// The same for a master user, who has nothing but their own password: whoever finds one of another kind, made for one
-/// program, must not find it good for everybody's mail.
-///
-/// # Errors
-///
-/// As for others.
-pub(super) async fn prove_master(
-    pool: &Pool,
-    found: &Found<'_>,
-    credential: &Credential,
-) -> Result<(), Refusal> {
-    let Credential::Password(password) = credential;
-    let verdict = by_password(pool, found, password).await;
-    named(found, verdict).map(drop)
+/// How to check a main password.
+#[derive(Debug)]
+pub(super) enum Main {
+    /// Compare it with this one, which may be a decoy.
+    Stored(Stored),
+    /// Ask the directory.
+    Bind,
+    /// Not at all.
+    Nothing,
 }
 
-/// The verdict where there is somebody whom it is about.
-fn named(found: &Found<'_>, verdict: Result<By, Refusal>) -> Result<By, Refusal> {
-    match verdict {
-        Err(refusal) if refusal.is_temporary() => Err(refusal),
-        Ok(_) | Err(_) if found.several => Err(Refusal::UserAmbiguous),
-        Ok(_) | Err(_) if found.account.is_none() => Err(Refusal::UserUnknown),
-        verdict => verdict,
+impl Source for Found<'_> {
+    fn account(&self) -> Option<&Account> {
+        self.account.as_deref()
+    }
+
+    fn several(&self) -> bool {
+        self.several
+    }
+
+    fn allows_primary(&self, service: &str) -> bool {
+        Found::allows_primary(self, service)
+    }
+
+    fn main(&self) -> Result<Main, Uncheckable> {
+        Ok(match self.check()? {
+            Check::Stored(stored) => Main::Stored(stored),
+            Check::Bind(..) => Main::Bind,
+            Check::Nothing => Main::Nothing,
+        })
+    }
+
+    async fn bind(&self, password: &Secret) -> Result<Bound, Unavailable> {
+        match self.check() {
+            Ok(Check::Bind(directory, entry)) => directory.bind(entry, password).await,
+            Ok(Check::Stored(_) | Check::Nothing) | Err(_) => Ok(Bound::Rejected),
+        }
+    }
+
+    fn known_elsewhere(&self) -> Result<bool, Unavailable> {
+        Found::known_elsewhere(self)
+    }
+
+    async fn app_passwords(&self, service: &str) -> Result<Vec<Record>, Unavailable> {
+        let (Some(directory), Some(account)) = (self.directory(), &self.account) else {
+            return Ok(Vec::new());
+        };
+        directory.app_passwords(&Inquiry { user: &account.user, service }).await
     }
 }
 
-async fn by_password(pool: &Pool, found: &Found<'_>, password: &Secret) -> Result<By, Refusal> {
-    // An empty password proves nothing (RFC 4513 5.1.2), and a NUL would let a C library see less than was sent.
-    // Neither can be right. Where passwords are compared here, both cost what a wrong password costs; no directory
-    // is asked about them.
-    let possible = !password.is_empty() && !password.expose().contains(&0);
-    match found.check().map_err(TempFail::from)? {
-        Check::Stored(stored) => {
-            let matches = pool.verify(&stored, password).await.map_err(TempFail::Hashing)?;
-            if matches && possible { Ok(By::Password) } else { Err(Refusal::PasswordMismatch) }
+/// What a credential is checked with.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Prover<'a> {
+    pub(super) pool: &'a Pool,
+    pub(super) app_passwords: &'a AppPasswords,
+    pub(super) here: Here<'a>,
+}
+
+impl Prover<'_> {
+    /// Checks a credential against what was found.
+    ///
+    /// # Errors
+    ///
+    /// It proves nothing, or nobody could tell. Whether the user is unknown is for the caller to see: until then an
+    /// unknown user costs what a wrong password costs.
+    pub(super) async fn prove(&self, found: &impl Source, credential: &Credential) -> Result<By, Refusal> {
+        let Credential::Password(password) = credential;
+        let verdict = match recognise(password.expose()) {
+            Some(seen) => app_password::own(self.app_passwords, found.account(), &seen, self.here).await,
+            None => self.by_password(found, password).await,
+        };
+        match verdict {
+            Err(refusal) if refusal.is_temporary() => Err(refusal),
+            Ok(_) | Err(_) if found.several() => Err(Refusal::UserAmbiguous),
+            Ok(_) | Err(_) if found.account().is_none() => Err(Refusal::UserUnknown),
+            // The main password has been checked there.
+            Ok(By::AppPassword(_)) if !found.known_elsewhere().map_err(TempFail::Directory)? => {
+                Err(Refusal::UserDisabled)
+            }
+            verdict => verdict,
         }
-        Check::Bind(..) if !possible => Err(Refusal::PasswordMismatch),
-        Check::Bind(directory, entry) => {
-            match directory.bind(entry, password).await.map_err(TempFail::Directory)? {
-                Bound::Verified => Ok(By::Password),
-                Bound::Rejected => Err(Refusal::PasswordMismatch),
-                Bound::Locked => Err(Refusal::UserLocked),
-                Bound::Disabled => Err(Refusal::UserDisabled),
-                Bound::Expired => Err(Refusal::PassExpired),
+    }
+
+    async fn by_password(&self, found: &impl Source, password: &Secret) -> Result<By, Refusal> {
+        // An empty password proves nothing (RFC 4513 5.1.2), and a NUL would let a C library see less than was sent.
+        // Neither can be right. Where passwords are compared here, both cost what a wrong password costs; no directory
+        // is asked about them.
+        let possible = !password.is_empty() && !password.expose().contains(&0);
+        let allowed = found.allows_primary(self.here.service);
+        let main = found.main();
+        let main_first = allowed && matches!(main, Ok(Main::Stored(_)));
+        let mut unclear = None;
+        if possible && !main_first {
+            match app_password::listed(self.pool, found, password, self.here).await {
+                Tried::Admitted(by) => return Ok(by),
+                Tried::Barred(refusal) => return Err(refusal),
+                Tried::Mismatch => {}
+                Tried::Unclear(why) => unclear = Some(why),
             }
         }
-        Check::Nothing => Err(Refusal::PasswordMismatch),
+        let denied = || Refusal::PrimaryPasswordDenied { service: self.here.service.into() };
+        let main = match main {
+            Err(uncheckable) => Err(TempFail::from(uncheckable).into()),
+            Ok(Main::Stored(stored)) => {
+                let matches = self.pool.verify(&stored, password).await.map_err(TempFail::Hashing)?;
+                match (matches && possible, allowed) {
+                    (true, true) => Ok(By::Password),
+                    (true, false) => return Err(denied()),
+                    (false, _) => Err(Refusal::PasswordMismatch),
+                }
+            }
+            Ok(Main::Bind) if !possible => Err(Refusal::PasswordMismatch),
+            Ok(Main::Bind) if !allowed => Err(denied()),
+            Ok(Main::Bind) => bind(found, password).await,
+            Ok(Main::Nothing) => Err(Refusal::PasswordMismatch),
+        };
+        if possible && main_first && main == Err(Refusal::PasswordMismatch) {
+            match app_password::listed(self.pool, found, password, self.here).await {
+                Tried::Admitted(by) => return Ok(by),
+                Tried::Barred(refusal) => return Err(refusal),
+                Tried::Mismatch => {}
+                Tried::Unclear(why) => unclear = Some(why),
+            }
+        }
+        match (main, unclear) {
+            // These say nothing about the password, which may be the app password that cannot be read.
+            (
+                Err(Refusal::PasswordMismatch | Refusal::PrimaryPasswordDenied { .. } | Refusal::UserLocked),
+                Some(why),
+            ) => Err(why.into()),
+            (main, _) => main,
+        }
     }
 }
+
+/// Asks the directory.
+async fn bind(found: &impl Source, password: &Secret) -> Result<By, Refusal> {
+    match found.bind(password).await.map_err(TempFail::Directory)? {
+        Bound::Verified => Ok(By::Password),
+        Bound::Rejected => Err(Refusal::PasswordMismatch),
+        Bound::Locked => Err(Refusal::UserLocked),
+        Bound::Disabled => Err(Refusal::UserDisabled),
+        Bound::Expired => Err(Refusal::PassExpired),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use std::{
 };
 
 use gatepost_protocol::dovecot::FieldsBuf;
+use tokio::sync::Semaphore;
 
 use super::Hop;
 use crate::{account::Account, directory::Unavailable};
@@ -25,6 +26,12 @@ const FRESH: Duration = Duration::from_secs(30);
 /// How long they are used where nobody answers: servers move seldom, and name servers fail.
 const STALE: Duration = Duration::from_secs(3600);
 
+/// How long it is not asked again after it had no answer.
+const FAILED: Duration = Duration::from_secs(1);
+
+/// How many names it is asked for at once.
+const ASKING: usize = 16;
+
 /// How many names are remembered.
 const NAMES: usize = 1024;
 
@@ -32,22 +39,35 @@ const NAMES: usize = 1024;
 const DROPPED: [&[u8]; 6] = [b"proxy", b"proxy_maybe", b"host", b"hostip", b"port", b"destuser"];
 
 /// Knows which servers are this one, and where others are.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Router {
     /// Addresses of the servers that ask, besides the one that the remote came in at.
     own: Vec<IpAddr>,
-    names: Mutex<HashMap<Box<str>, Known>>,
+    names: Mutex<HashMap<Box<str>, Arc<tokio::sync::Mutex<Known>>>>,
+    asking: Semaphore,
 }
 
-#[derive(Debug)]
+/// What is known of a name.
+#[derive(Debug, Default)]
 struct Known {
-    at: Instant,
-    addresses: Arc<[IpAddr]>,
+    /// When the system was asked last.
+    asked: Option<Instant>,
+    /// When it said the addresses.
+    found: Option<Instant>,
+    /// Whether it had no answer when it was asked last.
+    failed: bool,
+    addresses: Option<Arc<[IpAddr]>>,
+}
+
+impl Default for Router {
+    fn default() -> Self {
+        Self { own: Vec::new(), names: Mutex::default(), asking: Semaphore::new(ASKING) }
+    }
 }
 
 impl Router {
     pub(super) fn new(own: Vec<IpAddr>) -> Self {
-        Self { own, names: Mutex::default() }
+        Self { own, ..Self::default() }
     }
 
     /// The account as the login process is to be told of it: the same, unless it goes on elsewhere.
@@ -71,8 +91,10 @@ impl Router {
             (Some(host), _) if host.parse::<IpAddr>().is_ok() => host.parse().into_iter().collect(),
             (Some(_), Some(hostip)) => hostip.parse().into_iter().collect(),
             (Some(host), None) => {
-                let addresses =
-                    self.addresses(host).await.map_err(|why| Unavailable::new(&account.directory, why))?;
+                let addresses = self
+                    .addresses(host, Instant::now())
+                    .await
+                    .map_err(|why| Unavailable::new(&account.directory, why))?;
                 found = addresses.first().copied();
                 addresses
             }
@@ -110,46 +132,74 @@ impl Router {
     }
 
     /// The addresses of a name, from memory or from the system.
-    async fn addresses(&self, host: &str) -> Result<Arc<[IpAddr]>, &'static str> {
-        let now = Instant::now();
-        let known = |limit: Duration| {
-            let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = names.get(host).filter(|known| now.saturating_duration_since(known.at) < limit)?;
-            Some(Arc::clone(&known.addresses))
-        };
-        if let Some(addresses) = known(FRESH) {
-            return Ok(addresses);
-        }
-        match tokio::time::timeout(PATIENCE, tokio::net::lookup_host((host, 0))).await {
-            Ok(Ok(found)) => {
-                let addresses: Arc<[IpAddr]> = found.map(|address| address.ip().to_canonical()).collect();
-                if addresses.is_empty() {
-                    return Err("the host to proxy to has no address");
-                }
-                self.remember(host, &addresses, now);
-                Ok(addresses)
+    async fn addresses(&self, host: &str, now: Instant) -> Result<Arc<[IpAddr]>, &'static str> {
+        let name = self.name(host, now).ok_or("too many hosts to proxy to")?;
+        // One login asks, the others of the same name wait for its answer.
+        match tokio::time::timeout(PATIENCE, name.lock()).await {
+            Ok(mut known) => {
+                known.refresh(host, &self.asking, now).await;
+                known.addresses.clone().ok_or("the address of the host to proxy to was not found")
             }
-            Ok(Err(_)) => known(STALE).ok_or("the address of the host to proxy to was not found"),
-            Err(_) => known(STALE).ok_or("the address of the host to proxy to was not found in time"),
+            Err(_) => Err("the address of the host to proxy to was not found in time"),
         }
     }
 
-    fn remember(&self, host: &str, addresses: &Arc<[IpAddr]>, now: Instant) {
+    /// What is known of a name. `None`: too many are.
+    fn name(&self, host: &str, now: Instant) -> Option<Arc<tokio::sync::Mutex<Known>>> {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        if names.len() >= NAMES {
-            names.retain(|_, known| now.saturating_duration_since(known.at) < FRESH);
+        if let Some(name) = names.get(host) {
+            return Some(Arc::clone(name));
         }
-        if names.len() < NAMES {
-            names.insert(host.into(), Known { at: now, addresses: Arc::clone(addresses) });
+        if names.len() >= NAMES {
+            // Those that somebody waits for stay.
+            names.retain(|_, name| name.try_lock().map_or(true, |known| known.is_fresh(now)));
+        }
+        if names.len() >= NAMES {
+            return None;
+        }
+        Some(Arc::clone(names.entry(host.into()).or_default()))
+    }
+}
+
+impl Known {
+    /// Whether it is used without asking again.
+    fn is_fresh(&self, now: Instant) -> bool {
+        let limit = if self.failed { FAILED } else { FRESH };
+        self.asked.is_some_and(|asked| now.saturating_duration_since(asked) < limit)
+    }
+
+    /// Asks the system, if it is time to. What it does not say now stays as it was for a while.
+    async fn refresh(&mut self, host: &str, asking: &Semaphore, now: Instant) {
+        if self.is_fresh(now) {
+            return;
+        }
+        let found = tokio::time::timeout(PATIENCE, async {
+            // Each occupies a thread until the system gives up, however soon that is done here.
+            let _place = asking.acquire().await.ok()?;
+            let found = tokio::net::lookup_host((host, 0)).await.ok()?;
+            let addresses: Arc<[IpAddr]> = found.map(|address| address.ip().to_canonical()).collect();
+            Some(addresses).filter(|addresses| !addresses.is_empty())
+        });
+        let found = found.await.ok().flatten();
+        self.asked = Some(now);
+        self.failed = found.is_none();
+        if found.is_some() {
+            (self.found, self.addresses) = (Some(now), found);
+        } else if self.found.is_none_or(|found| now.saturating_duration_since(found) >= STALE) {
+            self.addresses = None;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::{
+        net::IpAddr,
+        sync::Arc,
+        time::{Duration, Instant},
+    };
 
-    use super::{Hop, Router};
+    use super::{Hop, Known, NAMES, Router};
     use crate::{
         account::{Account, Password, Services, State},
         username::Username,
@@ -231,5 +281,39 @@ mod tests {
         assert_eq!(router.names.lock().unwrap().len(), 1);
         let lost = routed(&router, "proxy host=mail.invalid", "192.0.2.1", Some(143)).await;
         assert!(lost.unwrap_err().contains("was not found"));
+        let known = router.name("mail.invalid", Instant::now()).unwrap();
+        assert!(known.try_lock().unwrap().failed, "and is not asked for again at once");
+    }
+
+    #[tokio::test]
+    async fn addresses_outlive_a_silence_of_the_name_server_for_a_while() {
+        let router = Router::default();
+        let addresses: Arc<[IpAddr]> = ["192.0.2.9".parse().unwrap()].into();
+        let then = Instant::now();
+        let known = Known {
+            asked: Some(then),
+            found: Some(then),
+            failed: false,
+            addresses: Some(Arc::clone(&addresses)),
+        };
+        *router.name("gone.invalid", then).unwrap().lock().await = known;
+        for (seconds, expected) in [(0, true), (29, true), (31, true), (3599, true), (3605, false)] {
+            let now = then + Duration::from_secs(seconds);
+            let found = router.addresses("gone.invalid", now).await;
+            assert_eq!(found.ok(), expected.then(|| Arc::clone(&addresses)), "after {seconds} s");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_names_that_are_remembered_have_a_limit() {
+        let router = Router::default();
+        let now = Instant::now();
+        let held = router.name("held", now).unwrap();
+        let _held = held.lock().await;
+        for number in 0..3 * NAMES {
+            assert!(router.name(&format!("host{number}"), now).is_some());
+        }
+        assert!(router.names.lock().unwrap().len() <= NAMES);
+        assert!(router.names.lock().unwrap().contains_key("held"), "somebody waits for it");
     }
 }

@@ -34,10 +34,13 @@ pub(super) fn admit_master(account: &Account, attempt: &Attempt, now: SystemTime
         Refusal::PassExpired => Refusal::TargetRefused(Target::Expired),
         Refusal::ServiceDenied => Refusal::TargetRefused(Target::Service),
         Refusal::NetworkDenied => Refusal::TargetRefused(Target::Network),
-        Refusal::AuthzDenied
+        Refusal::AppPasswordMismatch
+        | Refusal::AppPasswordBarred(..)
+        | Refusal::AuthzDenied
         | Refusal::InvalidName(_)
         | Refusal::MechanismBreach
         | Refusal::PasswordMismatch
+        | Refusal::PrimaryPasswordDenied { .. }
         | Refusal::TargetRefused(_)
         | Refusal::TempFail(_)
         | Refusal::UserAmbiguous

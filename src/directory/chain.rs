@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::{Directory, Inquiry, Known, LISTED_AHEAD, Misfit, Unavailable};
 use crate::{
     account::{Account, Elsewhere, Password, State},
-    config,
+    config::{self, Part},
     password::{Broken, Decoy, Stored, Unusable},
     username::Username,
 };
@@ -88,6 +88,7 @@ impl Chain {
                 Err(misfit) => misfits.push(misfit),
             }
         }
+        misfits.extend(directories.iter().filter_map(|directory| lost(directory, directories)));
         if !misfits.is_empty() {
             return Err(misfits);
         }
@@ -120,7 +121,7 @@ impl Chain {
     }
 
     /// The same for a login: a directory that the row leaves the password to is asked as well. That it does not answer
-    /// is told by [`Found::check`], for whoever proves it in another way has no need of it.
+    /// is told by [`Found::check`] and [`Found::known_elsewhere`].
     ///
     /// # Errors
     ///
@@ -263,7 +264,48 @@ impl Chain {
     }
 }
 
-impl Found<'_> {
+/// What is wrong with a `password_from` that is the same for all users.
+fn lost(directory: &config::Directory, directories: &[config::Directory]) -> Option<Misfit> {
+    let (_, template) = directory.fields.iter().find(|(name, _)| name == "password_from")?;
+    let [Part::Literal(named)] = template.parts() else { return None };
+    let why = match directories.iter().find(|other| *other.name == **named) {
+        None => "is the name of no directory",
+        Some(other) if other.name == directory.name => "is the directory itself",
+        Some(other) if other.master.is_some() => "is a directory of master users",
+        Some(_) => return None,
+    };
+    Some(Misfit::new(directory, format!("fields.password_from: {named} {why}")))
+}
+
+impl<'c> Found<'c> {
+    /// The directory that knows the account, or else the last one that was asked; `None`: no directory serves the
+    /// name.
+    pub const fn directory(&self) -> Option<&'c Directory> {
+        self.asked
+    }
+
+    /// Whether the main password may be used for a service: both the directory of the account and the one that its
+    /// password is left to have a say in it.
+    pub fn allows_primary(&self, service: &str) -> bool {
+        let verifier = self.verifier.as_ref().and_then(|verifier| verifier.as_ref().ok());
+        let mut asked = self.asked.into_iter().chain(verifier.map(|verifier| verifier.directory));
+        asked.all(|directory| directory.primary_password_services().allow(service))
+    }
+
+    /// Whether the directory that the row leaves the password to knows the user; `true` where there is none. Who is
+    /// gone from there has no password any more, of whatever kind.
+    ///
+    /// # Errors
+    ///
+    /// It did not answer.
+    pub fn known_elsewhere(&self) -> Result<bool, Unavailable> {
+        match &self.verifier {
+            None => Ok(true),
+            Some(Ok(verifier)) => Ok(verifier.account.is_some()),
+            Some(Err(unavailable)) => Err(unavailable.clone()),
+        }
+    }
+
     /// What to tell of a name that leads to several accounts, where there is no word for that.
     pub fn ambiguous(&self) -> Unavailable {
         Unavailable::new(self.asked.map_or("-", |asked| asked.name()), "the name leads to several accounts")

@@ -273,14 +273,21 @@ fn usual(users: &HashMap<Username, Entry>) -> Option<&Stored> {
 }
 
 impl Content {
-    /// All names, in no order. Those of bad lines too: the users exist.
+    /// All names, in no order. Those of bad lines too: the users exist. Other names of somebody who is named anyway are
+    /// left out: what is done for everybody is done once for each.
     ///
     /// # Errors
     ///
     /// Why nothing is known.
     pub(super) fn names(&self) -> Result<impl Iterator<Item = &Username>, &str> {
         match self {
-            Self::Users(users) => Ok(users.keys()),
+            Self::Users(users) => {
+                let another = |name: &Username, entry: &Entry| match entry {
+                    Entry::Known(account) => account.user != *name && users.contains_key(&account.user),
+                    Entry::Bad(..) => false,
+                };
+                Ok(users.iter().filter(move |(name, entry)| !another(name, entry)).map(|(name, _)| name))
+            }
             Self::Gone(why) => Err(why),
         }
     }

@@ -19,12 +19,12 @@ struct Column {
 
 impl Record {
     /// A row with room for this many columns.
-    pub(super) fn with_capacity(columns: usize) -> Self {
+    pub(crate) fn with_capacity(columns: usize) -> Self {
         Self(Vec::with_capacity(columns))
     }
 
     /// Adds a column; `None` is NULL.
-    pub(super) fn push(&mut self, name: &str, value: Option<Vec<u8>>) {
+    pub(crate) fn push(&mut self, name: &str, value: Option<Vec<u8>>) {
         let folded = name.bytes().any(|byte| byte.is_ascii_uppercase());
         let folded = folded.then(|| Arc::from(name.to_ascii_lowercase()));
         self.0.push(Column { name: Arc::from(name), folded, value: value.map(Zeroizing::new) });

@@ -26,7 +26,7 @@ use crate::{
 };
 
 mod draft;
-mod moment;
+pub(super) mod moment;
 mod place;
 
 /// What one directory answered about one user. Keeps the order; of two values for one name the later one counts.
@@ -193,8 +193,8 @@ impl Recipe {
         }
     }
 
-    /// The name under which the account is known from here on: the template `user`, the row's `user`, or, where they say
-    /// nothing, as asked.
+    /// The name under which the account is known from here on: the template `user`, the row's `user`, or, where they
+    /// say nothing, as asked.
     fn canonical(&self, asked: &Username, row: &Row<'_>) -> Result<Username, BadRow> {
         let mut text = None;
         for (name, template) in self.fields.iter().filter(|(name, _)| name == "user") {

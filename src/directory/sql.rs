@@ -24,6 +24,7 @@ use super::{
     row::{BadRow, Recipe, Row},
 };
 use crate::{
+    app_password::Listed,
     config::{
         Dialect, Query,
         sql::{self as config, Source},
@@ -188,6 +189,10 @@ impl Sql {
             })?;
             if names && !columns.iter().any(|column| column == "user") {
                 return Err(Examined::Misfit(format!("{key}: {NO_USER}")));
+            }
+            if key == "app_password_query" {
+                let judged = Listed::judge(columns.iter().map(String::as_str));
+                judged.map_err(|bad| Examined::Misfit(format!("{key}: {bad}")))?;
             }
             if key == "user_query" {
                 self.judge(&columns).map_err(|bad| Examined::Misfit(format!("{key}: {bad}")))?;

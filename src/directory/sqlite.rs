@@ -32,6 +32,7 @@ mod reader;
 mod schema;
 mod users;
 
+pub(crate) use self::schema::Design;
 pub use self::{
     schema::Trouble,
     users::{AddError, Details, NewUser, Users},

@@ -308,3 +308,22 @@ async fn a_row_may_leave_the_password_to_another_directory() {
     }
     assert!(check("down").await.unwrap_err().starts_with("directory dead is unavailable"));
 }
+
+#[test]
+fn a_password_that_is_left_to_nobody_is_told_before_the_start() {
+    for (named, why) in [
+        ("stuff", "stuff is the name of no directory"),
+        ("people", "people is the directory itself"),
+        ("admins", "admins is a directory of master users"),
+    ] {
+        let from = format!("[directory.fields]\npassword_from = '{named}'\n");
+        let text =
+            directory("people", "'a@x.test'", &from) + &directory("admins", "'a@x.test'", "master = true\n");
+        let misfits = Chain::open(&configs(&text), None).unwrap_err();
+        let told: Vec<String> = misfits.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 1);
+        assert!(told[0].ends_with(&format!("directory people: fields.password_from: {why}")), "{told:?}");
+    }
+    let from = "[directory.fields]\npassword_from = 'staff'\n";
+    chain(&(directory("people", "'a@x.test'", from) + &directory("staff", "'a@x.test'", "")));
+}

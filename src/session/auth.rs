@@ -1,6 +1,6 @@
 //! One connection of the auth-client protocol: login sockets, `auth-client`, Postfix and Exim.
 //!
-//! Rules R1 to R13 are those of postfix-protocols section 0; the rest is dovecot-protocols section 2.
+//! R1 to R13 and D1 to D7 are rules of [`super::rules`].
 
 mod requests;
 

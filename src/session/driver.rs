@@ -128,6 +128,7 @@ async fn decide(engine: Arc<Engine>, question: auth::Question, arrived: Instant)
         Ok(Err(_panic)) => Decision::Refuse(Refusal::TempFail(TempFail::Panicked)),
         Err(_elapsed) => Decision::Refuse(Refusal::TempFail(TempFail::Deadline)),
     };
+    engine.note_use(&attempt, &decision);
     observe::decided(&attempt, &decision, arrived.elapsed());
     Decided { handle, attempt, decision }
 }

@@ -1,6 +1,6 @@
 //! One connection of the auth-master protocol: mail processes that finish a login, LMTP and doveadm.
 //!
-//! Reference: dovecot-protocols section 3. Replies stay below 8192 bytes, or the peer hangs up.
+//! M1 to M8 of [`super::rules`].
 
 use std::{sync::Arc, time::Instant};
 

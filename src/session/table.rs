@@ -3,7 +3,7 @@
 //! After `OK` on a login socket the login process hands the connection over to a mail process, and that one asks,
 //! on a master socket, for what belongs to the login (`REQUEST`). The ticket it shows is the login process's pid,
 //! its request id and the cookie of its connection. Each is honoured once.
-//! Reference: dovecot-protocols, 2.4 and 3.2.
+//! D5 and M2 of [`super::rules`].
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},

@@ -47,6 +47,8 @@ pub(super) fn engine() -> Engine {
         &format!("wordy:5002:5002::/srv/wordy::nologin reason={wordy}"),
         "prox:5003:5003::/srv/prox::proxy host=192.0.2.7 port=143",
         "pinned:5003:5003::/srv/pinned::proxy host=192.0.2.7 pass=other",
+        "maybe:5003:5003::/srv/maybe::proxy_maybe host=192.0.2.7 port=143",
+        "ahead:5003:5003::/srv/ahead::forward_mine=own",
         "disabled:5004:5004::/srv/disabled::active=no",
         "expired:5005:5005::/srv/expired::expired=yes",
         "home:5006:5006::/srv/home::allow_nets=192.0.2.0/24",
@@ -59,15 +61,20 @@ pub(super) fn engine() -> Engine {
         format!("{name}@example.org:{{PLAIN}}{name}:{rest}\n")
     };
     fs::write(&file, people.iter().map(line).collect::<String>()).unwrap();
-    let people = config::Directory {
-        name: "people".into(),
+    let masters = dir.path().join("masters");
+    fs::write(&masters, "root@example.org:{PLAIN}root::::::\n").unwrap();
+    let directory = |name: &str, file, master| config::Directory {
+        name: name.into(),
         domains: Vec::new(),
         fields: Vec::new(),
+        primary_password_services: None,
         kind: config::Kind::PasswdFile { file, default_scheme: None },
-        master: None,
+        master,
         place: None,
     };
-    let chain = Chain::open(&[people], None).unwrap();
+    let directories =
+        [directory("people", file, None), directory("masters", masters, Some(config::Master::default()))];
+    let chain = Chain::open(&directories, None).unwrap();
     Engine::new(chain, Arc::new(Pool::with_queue(1, 1 << 26, 1)), Limits::default(), None)
 }
 

@@ -1,7 +1,7 @@
 //! Auth tokens: what an IMAP process shows when it logs in somewhere else on behalf of its user (`imap-urlauth`).
 //!
 //! `auth_token` is the lower-case hex of HMAC-SHA1 with the user name as the key over session pid, session id,
-//! service and a secret of 32 bytes that outlives restarts. Reference: dovecot-protocols 3.2.
+//! service and a secret of 32 bytes that outlives restarts: M6 of [`super::rules`].
 
 use std::{
     fs,

@@ -1,4 +1,5 @@
-//! Where a decision becomes the words of the auth-client protocol. The only place.
+//! Where a decision becomes the words of the auth-client protocol. The only place. R5 to R9 and D4 to D7 of
+//! [`super::rules`].
 
 use bytes::BytesMut;
 use gatepost_protocol::dovecot::{FailCode, Fields, FieldsBuf, RequestId, params::Params, reply};

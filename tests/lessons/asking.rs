@@ -35,6 +35,12 @@ pub fn daemon(config: &str, users: &str) -> Alone {
     Alone::new(&format!("{LISTENERS}{config}"), users)
 }
 
+/// The same with a separator before the names of master users.
+pub fn separated(config: &str, users: &str) -> Alone {
+    let separator = "failure_delay = \"0s\"\nmaster_user_separator = \"*\"";
+    Alone::new(&format!("{LISTENERS}{config}").replace("failure_delay = \"0s\"", separator), users)
+}
+
 /// An auth-client connection.
 pub struct Auth {
     pub lines: Lines,

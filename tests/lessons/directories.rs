@@ -34,6 +34,35 @@ fn directories_that_are_alike_but_for_the_name_stay_two() {
     }
 }
 
+/// With the two taken for one, every user was a master user, or none was kept from anything.
+#[test]
+fn a_directory_of_master_users_and_one_of_users_may_have_one_file() {
+    let twin = |name: &str, more: &str| {
+        format!("[[directory]]\nname = '{name}'\ntype = 'passwd-file'\nfile = '@DIR@/users'\n{more}")
+    };
+    let users = "alice@users.test:{PLAIN}wonder::::::\nroot@masters.test:{PLAIN}master::::::\n";
+    for masters_first in [true, false] {
+        let (users_domain, masters_domain) =
+            ("domains = ['users.test']\n", "domains = ['masters.test']\nmaster = true\n");
+        let (one, two) = (twin("users", users_domain), twin("masters", masters_domain));
+        let config = if masters_first { two + &one } else { one + &two };
+        let gatepost = crate::asking::separated(&config, users).started();
+        let mut auth = Auth::connect(&gatepost);
+        assert!(
+            auth.plain("alice@users.test*root@masters.test", "master")
+                .starts_with("OK\tuser=alice@users.test\t")
+        );
+        assert_eq!(auth.plain("alice@users.test", "wonder"), "OK\tuser=alice@users.test");
+        for (name, password) in [
+            ("root@masters.test*alice@users.test", "wonder"),
+            ("alice@users.test*alice@masters.test", "wonder"),
+            ("root@masters.test", "master"),
+        ] {
+            assert_eq!(auth.plain(name, password), format!("FAIL\tuser={name}"));
+        }
+    }
+}
+
 /// A wrong password in one directory is no reason to ask the next one, nor is an outage: whoever has the name there is
 /// somebody else.
 #[test]

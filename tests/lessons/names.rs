@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 
-use crate::asking::{Auth, Master, PEOPLE, daemon, plain};
+use crate::asking::{Auth, Master, PEOPLE, daemon, plain, separated};
 
 /// One account has one name, however it is typed, or a limit on failures counts one spelling while the directory knows
 /// another, and a name that is free in one spelling belongs to somebody in the next.
@@ -136,6 +136,73 @@ fn nobody_logs_in_as_somebody_else() {
     for name in ["alice*bob", "bob*alice", "alice%bob", "alice/bob", "alice\\bob"] {
         assert_eq!(act("", name, "builder"), format!("FAIL\tuser={name}"));
     }
+}
+
+/// Where there are master users: they alone, by their own password, and only as whom they may be. What anybody else learns
+/// from trying is what a wrong password tells.
+#[test]
+fn a_separator_makes_somebody_else_of_master_users_alone() {
+    let directory = |name: &str, more: &str| {
+        format!("[[directory]]\nname = '{name}'\ntype = 'passwd-file'\nfile = '@DIR@/{name}'\n{more}")
+    };
+    let masters = "master = true\ntargets = ['example.org', 'bob@example.net']\n";
+    let config = format!("{}{}", directory("users", ""), directory("masters", masters));
+    let people = "alice@example.org:{PLAIN}wonder::::::\nbob@example.net:{PLAIN}builder::::::\n\
+                  carol@example.net:{PLAIN}carol::::::\nboss@example.org:{PLAIN}b::::::user=carol@example.net\n";
+    let gatepost = separated(&config, people);
+    // The same name and password as somebody has.
+    let masters = "root@example.org:{PLAIN}master::::::\nalice@example.org:{PLAIN}wonder2::::::\n";
+    std::fs::write(gatepost.path("masters"), masters).unwrap();
+    let gatepost = gatepost.started();
+    let mut auth = Auth::connect(&gatepost);
+    let by = |user: &str, typed: &str, master: &str| {
+        format!("OK\tuser={user}\toriginal_user={typed}\tauth_user={master}")
+    };
+    let root = "root@example.org";
+    for (name, user, typed) in [
+        ("alice@example.org*root@example.org", "alice@example.org", "root@example.org"),
+        ("Alice@EXAMPLE.org*Root@example.org", "alice@example.org", "Root@example.org"),
+        ("bob@example.net*root@example.org", "bob@example.net", "root@example.org"),
+    ] {
+        assert_eq!(auth.plain(name, "master"), by(user, typed, root), "{name}");
+        assert_eq!(auth.login(name, "master"), by(user, typed, root), "{name}");
+    }
+    let may_not = |name: &str| format!("FAIL\tuser={name}\tcode=authz_fail");
+    for name in [
+        "carol@example.net*root@example.org",
+        "boss@example.org*root@example.org",
+        "x@example.org*root@example.org",
+    ] {
+        assert_eq!(auth.plain(name, "master"), may_not(name));
+    }
+    let wrong = |name: &str| format!("FAIL\tuser={name}");
+    for (name, password) in [
+        ("alice@example.org*root@example.org", "wonder"),
+        ("alice@example.org*bob@example.net", "builder"),
+        ("carol@example.net*root@example.org", "wrong"),
+        ("alice@example.org*nobody@example.org", "master"),
+        ("root@example.org", "master"),
+        ("root@example.org*root@example.org", "master"),
+        ("alice@example.org", "wonder2"),
+        ("alice@example.org*alice@example.org", "wonder2"),
+        ("*root@example.org", "master"),
+        ("alice@example.org*", "wonder"),
+        ("alice@example.org*", ""),
+        ("*", "master"),
+        ("alice@example.org*bob@example.net*root@example.org", "master"),
+        ("alice@example.org*root@example.org*root@example.org", "master"),
+        ("alice@example.org**root@example.org", "master"),
+        ("alice@example.org*root@example.org", ""),
+    ] {
+        assert_eq!(auth.plain(name, password), wrong(name), "{password:?}");
+    }
+    // Oneself is nobody else.
+    let alice = "alice@example.org";
+    assert_eq!(auth.plain("alice@example.org*alice@example.org", "wonder"), format!("OK\tuser={alice}"));
+    let master = by("bob@example.net", alice, alice);
+    assert_eq!(auth.plain("bob@example.net*alice@example.org", "wonder2"), master);
+    // A master user is nobody to deliver mail to.
+    assert_eq!(Master::connect(&gatepost).user(root), "NOTFOUND");
 }
 
 /// A certificate without the field that was to hold the name let the client say the name itself. No mechanism here takes

@@ -11,6 +11,14 @@ pub(crate) enum Database<'a> {
     Sqlite(&'a Place),
 }
 
+/// What a server was asked to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Statements {
+    pub(crate) executed: u64,
+    pub(crate) prepared: u64,
+    pub(crate) others: u64,
+}
+
 /// The kinds by their names in the configuration.
 pub(crate) const KINDS: [&str; 3] = ["mysql", "postgres", "sqlite"];
 
@@ -105,6 +113,86 @@ impl<'a> Database<'a> {
             Self::MariaDb(server) => server.ca_file(),
             Self::Postgres(server) => server.ca_file(),
             Self::Sqlite(_) => panic!("nobody vouches for a file"),
+        }
+    }
+
+    pub(crate) fn stop(&mut self) {
+        match self {
+            Self::MariaDb(server) => server.stop(),
+            Self::Postgres(server) => server.stop(),
+            Self::Sqlite(_) => panic!("a file does not stop"),
+        }
+    }
+
+    pub(crate) fn start_again(&mut self) {
+        match self {
+            Self::MariaDb(server) => server.start_again(),
+            Self::Postgres(server) => server.start_again(),
+            Self::Sqlite(_) => panic!("a file does not start"),
+        }
+    }
+
+    /// Ends all connections of the service user from the server's side. How many there were.
+    pub(crate) fn end_connections(&self) -> usize {
+        match self {
+            Self::MariaDb(server) => server.end_connections(),
+            Self::Postgres(server) => server.end_connections(),
+            Self::Sqlite(_) => panic!("a file has no connections"),
+        }
+    }
+
+    pub(crate) fn set_service_password(&self, password: &str) {
+        let change = match self {
+            Self::MariaDb(_) => format!("ALTER USER gatepost@'%' IDENTIFIED BY '{password}'"),
+            Self::Postgres(_) => format!("ALTER USER gatepost PASSWORD '{password}'"),
+            Self::Sqlite(_) => panic!("a file has no users"),
+        };
+        self.sql(&change);
+    }
+
+    /// How many questions the server is sleeping over.
+    pub(crate) fn sleepers(&self) -> usize {
+        let ask = match self {
+            Self::MariaDb(_) => {
+                "SELECT count(*) FROM information_schema.processlist WHERE user = 'gatepost' AND state = 'User sleep'"
+            }
+            Self::Postgres(_) => {
+                "SELECT count(*) FROM pg_stat_activity WHERE usename = 'gatepost' AND wait_event = 'PgSleep'"
+            }
+            Self::Sqlite(_) => panic!("a file does not sleep"),
+        };
+        self.sql(ask).trim().parse().unwrap()
+    }
+
+    /// From now on, for new connections.
+    pub(crate) fn count_statements(&self) {
+        if let Self::Postgres(_) = self {
+            self.sql("ALTER ROLE gatepost SET log_min_duration_statement = 0");
+        }
+    }
+
+    /// What the service user has had done so far.
+    pub(crate) fn statements(&self) -> Statements {
+        match self {
+            Self::MariaDb(server) => {
+                let (executed, prepared) =
+                    (server.status("Com_stmt_execute"), server.status("Com_stmt_prepare"));
+                let others = ["Com_set_option", "Com_begin", "Com_admin_commands", "Com_change_db"];
+                let others = others.iter().map(|name| server.status(name)).sum();
+                Statements { executed, prepared, others }
+            }
+            Self::Postgres(server) => {
+                let log = server.log();
+                let of = |what: &str| {
+                    log.lines().filter(|line| line.contains("duration: ") && line.contains(what)).count()
+                };
+                let (executed, prepared) = (of(" execute "), of(" parse "));
+                let all = of("");
+                // Parsing, binding and executing are told one by one.
+                let others = all - executed - prepared - of(" bind ");
+                Statements { executed: executed as u64, prepared: prepared as u64, others: others as u64 }
+            }
+            Self::Sqlite(_) => panic!("a file does not count"),
         }
     }
 

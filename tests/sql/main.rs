@@ -11,8 +11,17 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../lessons/asking.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with tests/lessons")]
+mod asking;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod check;
 mod database;
+mod hooks;
+mod injection;
+mod listing;
 mod login;
+mod outage;
+mod trips;

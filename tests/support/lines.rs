@@ -64,6 +64,13 @@ impl Lines {
         }
     }
 
+    /// Hears a line of very many, which the dialogue does not keep.
+    pub fn hear_only(&mut self) -> String {
+        let line = self.hear();
+        self.dialogue.pop();
+        line
+    }
+
     /// Hears nothing more than the end of the connection.
     pub fn closed(&mut self) {
         match self.heard.recv_timeout(DEADLINE) {

@@ -32,7 +32,7 @@ impl<'a> MariaDb<'a> {
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
         chown(&key, Some(uid), Some(gid)).unwrap();
         let inside = place.inside("maria");
-        let log = fs::File::create(place.outside("mariadb-install.log")).unwrap();
+        let log = fs::File::create(place.outside("mariadb-install.txt")).unwrap();
         let installed = tree
             .command("mariadb-install-db")
             .args([
@@ -46,7 +46,7 @@ impl<'a> MariaDb<'a> {
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .status();
-        assert!(installed.unwrap().success(), "{}", place.read("mariadb-install.log"));
+        assert!(installed.unwrap().success(), "{}", place.read("mariadb-install.txt"));
         let mut server = Self { place, process: None };
         server.start_again();
         server.sql(

@@ -45,7 +45,7 @@ pub use dovecot_auth::DovecotAuth;
 pub use exim::Exim;
 pub use gatepost::Gatepost;
 pub use house::{House, Table};
-pub use imap::Imap;
+pub use imap::{Imap, plain};
 pub use lines::Lines;
 pub use listener::Listener;
 pub use mariadb::MariaDb;

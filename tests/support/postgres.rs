@@ -33,7 +33,7 @@ impl<'a> Postgres<'a> {
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
         chown(&key, Some(uid), Some(gid)).unwrap();
         let mut server = Self { place, process: None };
-        let log = fs::File::create(place.outside("postgres-install.log")).unwrap();
+        let log = fs::File::create(place.outside("postgres-install.txt")).unwrap();
         let data = place.inside("pg/data");
         let made = server
             .command(&format!("{BIN}/initdb"))
@@ -43,7 +43,7 @@ impl<'a> Postgres<'a> {
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .status();
-        assert!(made.unwrap().success(), "{}", place.read("postgres-install.log"));
+        assert!(made.unwrap().success(), "{}", place.read("postgres-install.txt"));
         server.admit("host");
         server.start_again();
         server.sql("postgres", "CREATE USER gatepost PASSWORD 'service'");
@@ -115,6 +115,10 @@ impl<'a> Postgres<'a> {
     /// Runs statements as its administrator and returns what they print, with TABs between columns.
     pub fn sql(&self, database: &str, statements: &str) -> String {
         super::process::fed(&mut self.psql(database), statements)
+    }
+
+    pub fn log(&self) -> String {
+        self.place.read("postgres.log")
     }
 
     /// Ends all connections of the service user from the server's side. How many there were.

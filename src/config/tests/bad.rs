@@ -262,6 +262,19 @@ const BAD: &[(&str, &str, &[&str])] = &[
         ],
     ),
     (
+        SQLITE,
+        "primary_password_services = ['imap', 'imap smtp', '']\n",
+        &[
+            "4:38: directory.primary_password_services: \"imap smtp\" is no name of a service",
+            "4:51: directory.primary_password_services: \"\" is no name of a service",
+        ],
+    ),
+    (
+        SQLITE,
+        "primary_password_services = 'imap'\n",
+        &["4:29: directory.primary_password_services: a list is wanted here, not a string"],
+    ),
+    (
         STATIC,
         "users = ['', 'a b', 'a@b']\n",
         &["4:10: directory.users: \"\" is no login name", "4:14: directory.users: \"a b\" is no login name"],

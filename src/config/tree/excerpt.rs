@@ -40,6 +40,7 @@ const SHOWN: &[&str] = &[
     "name",
     "nested_groups",
     "path",
+    "primary_password_services",
     "protocol",
     "proxy_self",
     "queue",

@@ -28,6 +28,7 @@ fn engine(lines: Option<&[u8]>) -> Engine {
         name: "people".into(),
         domains: Vec::new(),
         fields: Vec::new(),
+        primary_password_services: None,
         kind: config::Kind::PasswdFile { file, default_scheme: None },
         master: None,
         place: None,
@@ -262,8 +263,11 @@ fn an_account_runs_out_at_its_second_for_logins_and_not_for_mail() {
     assert_eq!(outcome(b"late", at(999)), "verified");
     assert_eq!(outcome(b"late", at(1000)), "expired");
     assert_eq!(outcome(b"wrong", at(1000)), "rejected", "only who knows the password learns of it");
-    let preview = |now| engine.preview(b"late", "lmtp", &Hop::default(), now).now_or_never().unwrap();
-    assert!(preview(at(999)).unwrap().is_some() && preview(at(1000)).unwrap().is_none());
+    let preview = |service, now| {
+        engine.preview(b"late", service, &Hop::default(), now).now_or_never().unwrap().unwrap().is_some()
+    };
+    assert!(preview("imap", at(999)) && !preview("imap", at(1000)));
+    assert!(preview("lmtp", at(1000)), "mail goes where it went before");
     assert!(engine.lookup(b"late", "lmtp").now_or_never().unwrap().unwrap().is_some());
 }
 

@@ -115,6 +115,11 @@ fn another_name_of_somebody_has_their_mailbox_and_its_own_password() {
     assert_eq!(userdb("self@example.org"), "uid=5001\tgid=5001\thome=/m/self");
     assert_eq!(account("old@example.org").state, State::Disabled, "no way around what is switched off");
     assert_eq!(file.ask("worse@example.org"), "unavailable");
+    let content = file.file().snapshot();
+    let mut listed: Vec<&str> = content.names().unwrap().map(|user| user.as_str()).collect();
+    listed.sort_unstable();
+    let once = ["alice", "bad", "lost", "off", "self", "worse"].map(|user| format!("{user}@example.org"));
+    assert_eq!(listed, once, "everybody once");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use std::time::UNIX_EPOCH;
 /// - `20260101000000Z`: LDAP's generalised time, to the second
 ///
 /// Fractions of a second count for nothing. `None` for anything else.
-pub(super) fn parse(text: &str) -> Option<i64> {
+pub(crate) fn parse(text: &str) -> Option<i64> {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if let Some(digits) = text.strip_suffix('Z').filter(|digits| digits.len() == 14 && is_number(digits)) {
         let part = |from: usize, to: usize| digits.get(from..to);

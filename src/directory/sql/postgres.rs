@@ -9,7 +9,7 @@ use futures_util::{TryStreamExt as _, pin_mut};
 use rustls::ClientConfig;
 use tokio::{sync::mpsc, task::AbortHandle, time::timeout};
 use tokio_postgres::{
-    CancelToken, Client, Config, Error, NoTls, Row as Line, Statement,
+    CancelToken, Client, Column, Config, Error, NoTls, Row as Line, Statement,
     config::SslMode,
     error::SqlState,
     types::{ToSql, Type},
@@ -150,6 +150,9 @@ impl Database for Postgres {
         let statement = link.statement(query).await;
         link.busy = false;
         let statement = statement?;
+        if let Some(column) = statement.columns().iter().find(|column| !value::prints(column.type_())) {
+            return Err(unprinted(column));
+        }
         Ok(statement.columns().iter().map(|column| column.name().to_ascii_lowercase()).collect())
     }
 }
@@ -229,15 +232,15 @@ fn parameter<'a>(bound: &'a Bound<'_>) -> &'a (dyn ToSql + Sync) {
 fn record(line: &Line) -> Result<Record, Fault> {
     let mut record = Record::with_capacity(line.len());
     for (at, column) in line.columns().iter().enumerate() {
-        let value: Option<Text> = line.try_get(at).map_err(|_| {
-            let (name, kind) = (column.name(), column.type_().name());
-            Fault::Wrong(format!(
-                "the column {name} is of type {kind}, which has no plain text: write {name}::text"
-            ))
-        })?;
+        let value: Option<Text> = line.try_get(at).map_err(|_| unprinted(column))?;
         record.push(column.name(), value.map(|Text(text)| text));
     }
     Ok(record)
+}
+
+fn unprinted(column: &Column) -> Fault {
+    let (name, kind) = (column.name(), column.type_().name());
+    Fault::Wrong(format!("the column {name} is of type {kind}, which has no plain text: write {name}::text"))
 }
 
 /// What an error while asking means.

@@ -22,6 +22,11 @@ const READ: &str = "SELECT u.password, u.active, u.uid, u.gid, u.home, f.name, f
 
 const PAGE: &str = "SELECT name FROM users WHERE name > ?1 ORDER BY name LIMIT ?2";
 
+/// Without other names of somebody who is among them.
+const OWNERS: &str = "SELECT name FROM users u WHERE name > ?1 AND NOT EXISTS
+     (SELECT 1 FROM user_fields f JOIN users o ON o.name = lower(f.value) AND o.name <> u.name
+      WHERE f.user = u.name AND f.name = 'user') ORDER BY name LIMIT ?2";
+
 impl Entry {
     /// Reads the user of this name.
     pub(super) fn read(db: &Connection, name: &Username) -> rusqlite::Result<Option<Self>> {
@@ -74,7 +79,16 @@ fn text(value: Option<&[u8]>) -> Value<'_> {
 
 /// The next names in their order: at most `most` after `after`.
 pub(super) fn page(db: &Connection, after: &str, most: u16) -> rusqlite::Result<Vec<String>> {
-    let mut statement = db.prepare_cached(PAGE)?;
+    names(db, PAGE, after, most)
+}
+
+/// The same for those who do something for everybody: who has several names is there once.
+pub(super) fn owners(db: &Connection, after: &str, most: u16) -> rusqlite::Result<Vec<String>> {
+    names(db, OWNERS, after, most)
+}
+
+fn names(db: &Connection, query: &str, after: &str, most: u16) -> rusqlite::Result<Vec<String>> {
+    let mut statement = db.prepare_cached(query)?;
     let names = statement.query_map(params![after, most], |line| line.get(0))?;
     names.collect()
 }

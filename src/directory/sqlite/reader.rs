@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tracing::error;
 
 use super::{
-    entry::{Entry, page},
+    entry::{Entry, owners},
     schema::{Trouble, open_to_read},
 };
 use crate::{
@@ -63,7 +63,7 @@ impl Reader {
             // Nobody waits for it any more: the queue is behind.
             Job::Lookup(_, reply) if reply.is_closed() => {}
             Job::Lookup(user, reply) => drop(reply.send(self.lookup(&user))),
-            Job::Page(after, reply) => drop(reply.send(self.read(|db| page(db, &after, PAGE)))),
+            Job::Page(after, reply) => drop(reply.send(self.read(|db| owners(db, &after, PAGE)))),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The embedded schema, its versions, and the ways to open its file.
+//! The embedded schema, its versions, and the ways to open a file of gatepost's own.
 
 use std::{
     fmt,
@@ -14,7 +14,18 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::config::SERVICE;
 
-/// What each version adds to the one before it. Appended to, never edited: the files of all versions are out there.
+/// What is kept in a database of gatepost's own, and how it came to be.
+pub(crate) struct Design {
+    /// `PRAGMA application_id`: whose file it is.
+    pub(crate) application: i32,
+    /// What each version adds to the one before it. Appended to, never edited: the files of all versions are out there.
+    pub(crate) migrations: &'static [&'static str],
+}
+
+/// The user database.
+const USERS: Design = Design { application: APPLICATION, migrations: MIGRATIONS };
+
+/// See [`Design::migrations`].
 const MIGRATIONS: &[&str] = &[
     // Names are in normal form, so no collation folds them again. A row of another table that belongs to a user goes
     // with the user.
@@ -36,7 +47,8 @@ const MIGRATIONS: &[&str] = &[
      ) STRICT, WITHOUT ROWID;",
 ];
 
-/// The version that this program reads and writes: `PRAGMA user_version`.
+/// The version that this program reads and writes.
+#[cfg(test)]
 const CURRENT: usize = MIGRATIONS.len();
 
 /// `PRAGMA application_id`, "gtps": whose file it is.
@@ -61,6 +73,8 @@ pub enum Trouble {
     Newer {
         /// Its version.
         found: i64,
+        /// The last one that this program knows.
+        known: usize,
     },
     /// The file system says no.
     Io(io::Error),
@@ -68,58 +82,116 @@ pub enum Trouble {
     Sqlite(rusqlite::Error),
 }
 
-/// Opens an existing file for reading, through a connection that cannot write.
-///
-/// # Errors
-///
-/// An empty database is an error and no directory without users: it may be all that is left of a full one.
+/// Opens an existing user database for reading.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, Trouble> {
-    let mut db = open(path, READ_PATIENCE)?;
-    match version(&db)? {
-        None => return Err(Trouble::Empty),
-        Some(CURRENT) => {}
-        Some(_) => migrate(&mut db)?,
-    }
-    db.pragma_update(None, "query_only", true)?;
-    Ok(db)
+    USERS.open_to_read(path)
 }
 
-/// Opens an existing file for writing, and brings it to the current version.
+/// Opens an existing user database for writing.
 pub(super) fn open_to_write(path: &Path) -> Result<Connection, Trouble> {
-    let mut db = open(path, WRITE_PATIENCE)?;
-    // Says whose it is before anything is written to it.
-    version(&db)?;
-    // Readers are not held up by writers, nor the other way round.
-    db.pragma_update(None, "journal_mode", "WAL")?;
-    // Each commit is on the disk when it returns. NORMAL may lose the last ones with the power: an account that was
-    // deleted would be back. Writes are an administrator's, so nobody waits for them.
-    db.pragma_update(None, "synchronous", "FULL")?;
-    db.pragma_update(None, "foreign_keys", true)?;
-    // Old passwords are overwritten, not just forgotten.
-    db.pragma_update(None, "secure_delete", true)?;
-    migrate(&mut db)?;
-    Ok(db)
+    USERS.open_to_write(path)
 }
 
-/// As [`open_to_write`]; makes the file, 0600, and the directory it is in, 0700, where they are not there.
-///
-/// What root makes belongs to the owner of the directory: the daemon is to read what `sudo gatepost user add` wrote.
-/// A directory that root makes belongs to whom the one above it belongs to, or to the user of the shipped service.
+/// Opens a user database for writing, or makes it.
 pub(super) fn create(path: &Path) -> Result<Connection, Trouble> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    make_directory(directory)?;
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-        Ok(file) => {
-            let owner = std::fs::metadata(directory)?;
-            let own = file.metadata()?;
-            if own.uid() == 0 && owner.uid() != 0 {
-                std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
-            }
+    USERS.create(path)
+}
+
+impl Design {
+    /// Opens an existing file for reading, through a connection that cannot write.
+    ///
+    /// # Errors
+    ///
+    /// An empty database is an error and not one without rows: it may be all that is left of a full one.
+    pub(crate) fn open_to_read(&self, path: &Path) -> Result<Connection, Trouble> {
+        let mut db = open(path, READ_PATIENCE)?;
+        match self.version(&db)? {
+            None => return Err(Trouble::Empty),
+            Some(version) if version == self.current() => {}
+            Some(_) => self.migrate(&mut db)?,
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-        Err(error) => return Err(error.into()),
+        db.pragma_update(None, "query_only", true)?;
+        Ok(db)
     }
-    open_to_write(path)
+
+    /// Opens an existing file for writing, and brings it to the current version.
+    pub(crate) fn open_to_write(&self, path: &Path) -> Result<Connection, Trouble> {
+        let mut db = open(path, WRITE_PATIENCE)?;
+        // Says whose it is before anything is written to it.
+        self.version(&db)?;
+        // Readers are not held up by writers, nor the other way round.
+        db.pragma_update(None, "journal_mode", "WAL")?;
+        // Each commit is on the disk when it returns. NORMAL may lose the last ones with the power: an account that
+        // was deleted would be back. Writes are an administrator's, so nobody waits for them.
+        db.pragma_update(None, "synchronous", "FULL")?;
+        db.pragma_update(None, "foreign_keys", true)?;
+        // Old passwords are overwritten, not just forgotten.
+        db.pragma_update(None, "secure_delete", true)?;
+        self.migrate(&mut db)?;
+        Ok(db)
+    }
+
+    /// As [`Self::open_to_write`]; makes the file, 0600, and the directory it is in, 0700, where they are not there.
+    ///
+    /// What root makes belongs to the owner of the directory: the daemon is to read what `sudo gatepost user add`
+    /// wrote. A directory that root makes belongs to whom the one above it belongs to, or to the user of the shipped
+    /// service.
+    pub(crate) fn create(&self, path: &Path) -> Result<Connection, Trouble> {
+        let directory =
+            path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        make_directory(directory)?;
+        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Ok(file) => {
+                let owner = std::fs::metadata(directory)?;
+                let own = file.metadata()?;
+                if own.uid() == 0 && owner.uid() != 0 {
+                    std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.open_to_write(path)
+    }
+
+    /// The version that this program reads and writes: `PRAGMA user_version`.
+    const fn current(&self) -> usize {
+        self.migrations.len()
+    }
+
+    /// The version of a file of this design; `None` for a database without anything in it.
+    fn version(&self, db: &Connection) -> Result<Option<usize>, Trouble> {
+        // One statement sees one state of the file, whoever else is just making tables.
+        let state = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+            FROM pragma_application_id, pragma_user_version";
+        let (application, found, things): (i64, i64, i64) =
+            db.query_row(state, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        if application == i64::from(self.application) {
+            return match usize::try_from(found) {
+                Ok(0) | Err(_) => Err(Trouble::Foreign),
+                Ok(version) if version <= self.current() => Ok(Some(version)),
+                Ok(_) => Err(Trouble::Newer { found, known: self.current() }),
+            };
+        }
+        if (application, found, things) == (0, 0, 0) { Ok(None) } else { Err(Trouble::Foreign) }
+    }
+
+    /// Brings a file to the current version, all of it or nothing.
+    fn migrate(&self, db: &mut Connection) -> Result<(), Trouble> {
+        if self.version(db)? == Some(self.current()) {
+            return Ok(());
+        }
+        let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Asked again: another process may have been faster.
+        let done = self.version(&change)?.unwrap_or(0);
+        for migration in self.migrations.iter().skip(done) {
+            change.execute_batch(migration)?;
+        }
+        change.pragma_update(None, "application_id", self.application)?;
+        change.pragma_update(None, "user_version", i64::try_from(self.current()).unwrap_or(i64::MAX))?;
+        change.commit()?;
+        Ok(())
+    }
 }
 
 /// Makes a directory that is its owner's alone, in others that may be passed through.
@@ -170,40 +242,6 @@ fn open(path: &Path, patience: Duration) -> Result<Connection, Trouble> {
     Ok(db)
 }
 
-/// The version of a file of ours; `None` for a database without anything in it.
-fn version(db: &Connection) -> Result<Option<usize>, Trouble> {
-    // One statement sees one state of the file, whoever else is just making tables.
-    let state = "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
-        FROM pragma_application_id, pragma_user_version";
-    let (application, found, things): (i64, i64, i64) =
-        db.query_row(state, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    if application == i64::from(APPLICATION) {
-        return match usize::try_from(found) {
-            Ok(version @ 1..=CURRENT) => Ok(Some(version)),
-            Ok(0) | Err(_) => Err(Trouble::Foreign),
-            Ok(_) => Err(Trouble::Newer { found }),
-        };
-    }
-    if (application, found, things) == (0, 0, 0) { Ok(None) } else { Err(Trouble::Foreign) }
-}
-
-/// Brings a file to the current version, all of it or nothing.
-fn migrate(db: &mut Connection) -> Result<(), Trouble> {
-    if version(db)? == Some(CURRENT) {
-        return Ok(());
-    }
-    let change = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    // Asked again: another process may have been faster.
-    let done = version(&change)?.unwrap_or(0);
-    for migration in MIGRATIONS.iter().skip(done) {
-        change.execute_batch(migration)?;
-    }
-    change.pragma_update(None, "application_id", APPLICATION)?;
-    change.pragma_update(None, "user_version", i64::try_from(CURRENT).unwrap_or(i64::MAX))?;
-    change.commit()?;
-    Ok(())
-}
-
 impl From<rusqlite::Error> for Trouble {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
@@ -222,9 +260,9 @@ impl fmt::Display for Trouble {
             Self::Missing => f.write_str("there is no such file; `gatepost user add` makes it"),
             Self::Empty => f.write_str("the database is empty; `gatepost user add` makes its tables"),
             Self::Foreign => f.write_str("this is not a user database of gatepost"),
-            Self::Newer { found } => write!(
+            Self::Newer { found, known } => write!(
                 f,
-                "the database is of version {found}, written by a later gatepost; this one knows up to {CURRENT}"
+                "the database is of version {found}, written by a later gatepost; this one knows up to {known}"
             ),
             Self::Io(error) => error.fmt(f),
             Self::Sqlite(error) => error.fmt(f),
@@ -241,14 +279,17 @@ mod tests {
     use tempfile::TempDir;
 
     use super::{
-        APPLICATION, CURRENT, Connection, Gid, Trouble, Uid, create, heir, open_to_read, open_to_write,
-        version,
+        APPLICATION, CURRENT, Connection, Gid, Trouble, USERS, Uid, create, heir, open_to_read, open_to_write,
     };
 
     fn place() -> (TempDir, PathBuf) {
         let home = TempDir::new().unwrap();
         let path = home.path().join("state/users.db");
         (home, path)
+    }
+
+    fn version(db: &Connection) -> Result<Option<usize>, Trouble> {
+        USERS.version(db)
     }
 
     fn mode(path: &std::path::Path) -> u32 {
@@ -309,7 +350,7 @@ mod tests {
         fs::create_dir(path.parent().unwrap()).unwrap();
         let newer = format!("PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {}", CURRENT + 1);
         let foreign = Trouble::Foreign.to_string();
-        let later = Trouble::Newer { found: i64::try_from(CURRENT).unwrap() + 1 }.to_string();
+        let later = Trouble::Newer { found: i64::try_from(CURRENT).unwrap() + 1, known: CURRENT }.to_string();
         let table = [
             ("CREATE TABLE users (login TEXT)", &foreign),
             ("PRAGMA user_version = 1", &foreign),

@@ -114,7 +114,10 @@ async fn another_name_of_somebody_has_their_mailbox_and_its_own_password() {
     let directory = fixture.directory();
     let sales = || async { found(the_account(directory.lookup(&inquiry(&name("sales@example.org"))).await)) };
     assert_eq!(sales().await, "alice@example.org home=/m/sales\tx=y Active", "as long as there is no other");
+    assert_eq!(names(directory.list()).await, [Ok("sales@example.org".to_owned())]);
     users.add(&name("alice@example.org"), &home("/m/alice", &[("active", "no")])).unwrap();
+    assert_eq!(names(directory.list()).await, [Ok("alice@example.org".to_owned())], "once, with two names");
+    assert_eq!(users.page("", 10).unwrap().len(), 2, "whoever keeps them sees both");
     assert_eq!(sales().await, "alice@example.org home=/m/alice Disabled");
     let elsewhere = users.add(&name("x@example.org"), &home("/x", &[("user", "root@other.test")]));
     assert!(matches!(elsewhere, Err(AddError::Bad(_))), "a domain that is not its own");

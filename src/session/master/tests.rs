@@ -17,7 +17,7 @@ use crate::{
         Close,
         auth::{self, RESPONSE_TIMEOUT},
         shared::Shared,
-        testing::{COOKIE, Desk, engine, id, login, shared, text},
+        testing::{COOKIE, Desk, base64, engine, id, login, shared, text},
     },
     username::Username,
 };
@@ -314,8 +314,7 @@ fn user_and_pass_find_who_is_there() {
         ("PASS", "bob@example.org", "PASS\t3\tuser=bob@example.org\n"),
         ("PASS", "prox@example.org", "PASS\t3\tuser=prox@example.org\tproxy\thost=192.0.2.7\tport=143\n"),
         ("PASS", "closed@example.org", "PASS\t3\tuser=closed@example.org\tnologin\treason=Closed\n"),
-        ("PASS", "disabled@example.org", "NOTFOUND\t3\n"),
-        ("PASS", "expired@example.org", "NOTFOUND\t3\n"),
+        ("PASS", "disabled@example.org", "PASS\t3\tuser=disabled@example.org\n"),
         ("PASS", "stranger@example.org", "NOTFOUND\t3\n"),
     ];
     for role in [Role::Master, Role::Userdb] {
@@ -324,6 +323,53 @@ fn user_and_pass_find_who_is_there() {
             assert_eq!(master.say(&format!("{word}\t3\t{name}\tservice=lmtp")), expected, "{word} {name:?}");
         }
     }
+}
+
+#[test]
+fn who_could_not_log_in_is_not_found_by_what_would_log_them_in() {
+    let (shared, engine) = (shared(), engine());
+    let mut master = Master::ready(Role::Master, nobody_special(), &shared, &engine);
+    for (service, expected) in [
+        ("imap", "NOTFOUND\t3\n"),
+        ("doveadm", "NOTFOUND\t3\n"),
+        ("lmtp", "PASS\t3\tuser=expired@example.org\n"),
+    ] {
+        let line = format!("PASS\t3\texpired@example.org\tservice={service}");
+        assert_eq!(master.say(&line), expected, "{service}");
+    }
+    for (params, expected) in [
+        ("", "\tproxy\thost=192.0.2.7\tport=143"),
+        ("\tlip=192.0.2.7\tlport=143", ""),
+        ("\tlip=192.0.2.7\tlport=24", "\tproxy\thost=192.0.2.7\tport=143"),
+    ] {
+        let line = format!("PASS\t3\tmaybe@example.org\tservice=imap{params}");
+        assert_eq!(master.say(&line), format!("PASS\t3\tuser=maybe@example.org{expected}\n"), "{params:?}");
+    }
+}
+
+#[test]
+fn a_login_by_a_master_user_is_handed_out_with_both_names() {
+    let (shared, engine) = (shared(), engine());
+    let mut desk = Desk::ready(auth::Role::Login, 2, &shared, &engine);
+    desk.say(&login(1, "ALICE", "alice"));
+    let mut master = Master::ready(Role::Master, nobody_special(), &shared, &engine);
+    let alice = ALICE.trim_end();
+    assert_eq!(master.say(REQUEST), format!("{alice}\tauth_user=ALICE@example.org\n"));
+
+    let response = base64(b"alice@example.org\0Root@example.org\0root");
+    let said = desk.say(&format!("AUTH\t1\tPLAIN\tservice=imap\tresp={response}\n"));
+    let names = "original_user=Root@example.org\tauth_user=root@example.org";
+    assert_eq!(said, format!("OK\t1\tuser=alice@example.org\t{names}\n"));
+    let (before, mech) = alice.rsplit_once('\t').unwrap();
+    let expected = format!("{before}\tmaster_user=root@example.org\t{mech}\tauth_user=root@example.org\n");
+    assert_eq!(master.say(REQUEST), expected);
+
+    // On to the next hop, which has master users of its own.
+    let response = base64(b"prox@example.org\0root@example.org\0root");
+    let said = desk.say(&format!("AUTH\t1\tPLAIN\tservice=imap\tresp={response}\n"));
+    let to = "proxy\thost=192.0.2.7\tport=143";
+    let by = "original_user=root@example.org\tauth_user=root@example.org\tpass=root\tmaster=root@example.org";
+    assert_eq!(said, format!("OK\t1\tuser=prox@example.org\t{to}\t{by}\n"));
 }
 
 #[test]

@@ -28,6 +28,44 @@ const EPOCH_DAYS: i64 = 10_957;
 
 const DAY_US: i64 = 86_400_000_000;
 
+/// Whether values of this type have a plain text.
+pub(super) fn prints(kind: &Type) -> bool {
+    match kind.kind() {
+        Kind::Enum(_) => true,
+        Kind::Domain(of) | Kind::Array(of) => prints(of),
+        Kind::Simple | Kind::Pseudo | Kind::Range(_) | Kind::Multirange(_) | Kind::Composite(_) | _ => {
+            PRINTED.contains(kind) || kind.name() == "citext"
+        }
+    }
+}
+
+const PRINTED: [Type; 24] = [
+    Type::BOOL,
+    Type::INT2,
+    Type::INT4,
+    Type::INT8,
+    Type::OID,
+    Type::FLOAT4,
+    Type::FLOAT8,
+    Type::NUMERIC,
+    Type::DATE,
+    Type::TIME,
+    Type::TIMESTAMP,
+    Type::TIMESTAMPTZ,
+    Type::UUID,
+    Type::INET,
+    Type::CIDR,
+    Type::JSONB,
+    Type::TEXT,
+    Type::VARCHAR,
+    Type::BPCHAR,
+    Type::NAME,
+    Type::CHAR,
+    Type::JSON,
+    Type::XML,
+    Type::BYTEA,
+];
+
 fn text(kind: &Type, raw: &[u8]) -> Option<Vec<u8>> {
     match kind.kind() {
         Kind::Enum(_) => return Some(raw.to_vec()),
@@ -57,7 +95,6 @@ fn text(kind: &Type, raw: &[u8]) -> Option<Vec<u8>> {
         | Type::BPCHAR
         | Type::NAME
         | Type::CHAR
-        | Type::UNKNOWN
         | Type::JSON
         | Type::XML
         | Type::BYTEA => return Some(raw.to_vec()),
@@ -200,7 +237,7 @@ fn inet(raw: &[u8]) -> Option<String> {
 mod tests {
     use tokio_postgres::types::Type;
 
-    use super::text;
+    use super::{prints, text};
 
     fn printed(kind: &Type, raw: &[u8]) -> Option<String> {
         text(kind, raw).map(|bytes| String::from_utf8(bytes).unwrap())
@@ -232,7 +269,9 @@ mod tests {
         ];
         for (kind, raw, expected) in table {
             assert_eq!(printed(kind, raw).as_deref(), *expected, "{kind} {raw:?}");
+            assert!(expected.is_none() || prints(kind), "{kind}");
         }
+        assert!(prints(&Type::INET_ARRAY) && !prints(&Type::INTERVAL) && !prints(&Type::INTERVAL_ARRAY));
     }
 
     #[test]

@@ -216,3 +216,67 @@ fn who_may_not_log_in_is_refused_to_a_client_that_knows_no_nologin() {
         }
     }
 }
+
+#[test]
+fn what_a_trusted_proxy_passed_on_goes_to_the_next_hop() {
+    let (shared, engine) = (shared(), engine());
+    let long = "x".repeat(2100);
+    for (name, forward, expected) in [
+        ("alice", "foo=b=ar\u{1}tx=y", "\tforward_foo=b=ar\tforward_x=y"),
+        ("alice", "flag\u{1}tx=", "\tforward_flag\tforward_x="),
+        ("alice", "", ""),
+        ("alice", &long, ""),
+        // Twice escaped: a TAB and a line end of a value stay in it.
+        ("alice", "x=a\u{1}1tb\u{1}1nc", "\tforward_x=a\u{1}tb\u{1}nc"),
+        ("alice", "x\u{1}1ty=z", "\tforward_x\u{1}ty=z"),
+        ("prox", "x=y", "\tforward_x=y\tproxy\thost=192.0.2.7\tport=143\tpass=prox"),
+        ("closed", "x=y", "\tforward_x=y\tnologin\treason=Closed"),
+        ("ahead", "mine=theirs\u{1}tx=y", "\tforward_x=y\tforward_mine=own"),
+    ] {
+        let mut desk = Desk::ready(Role::Login, 2, &shared, &engine);
+        let response = plain(name, name);
+        let said =
+            desk.say(&format!("AUTH\t1\tPLAIN\tservice=imap\tforward_fields={forward}\tresp={response}\n"));
+        assert_eq!(said, format!("OK\t1\tuser={name}@example.org{expected}\n"), "{forward:?}");
+    }
+    let mut desk = Desk::ready(Role::Client, 0, &shared, &engine);
+    let response = plain("alice", "alice");
+    let said = desk.say(&format!("AUTH\t1\tPLAIN\tservice=smtp\tforward_fields=x=y\tresp={response}\n"));
+    assert_eq!(said, OK, "R8");
+}
+
+#[test]
+fn the_name_as_it_was_typed_goes_to_the_log_of_who_can_read_it() {
+    let (shared, engine) = (shared(), engine());
+    for (role, minor, expected) in [
+        (Role::Login, 2, "OK\t1\tuser=alice@example.org\toriginal_user=ALICE@example.org\n"),
+        (Role::Client, 2, "OK\t1\tuser=alice@example.org\toriginal_user=ALICE@example.org\n"),
+        (Role::Client, 1, OK),
+        (Role::Client, 0, OK),
+    ] {
+        let mut desk = Desk::ready(role, minor, &shared, &engine);
+        assert_eq!(desk.say(&login(1, "ALICE", "alice")), expected, "{role:?} {minor}");
+    }
+}
+
+#[test]
+fn where_a_proxy_leads_depends_on_where_the_remote_came_in() {
+    let (shared, engine) = (shared(), engine());
+    let response = plain("maybe", "maybe");
+    let to = "host=192.0.2.7\tport=143";
+    for (params, expected) in [
+        ("lip=192.0.2.7\tlport=143", String::new()),
+        ("lip=192.0.2.8\tlport=143", format!("\tproxy\t{to}\tpass=maybe")),
+        ("lip=192.0.2.7\tlport=993", format!("\tproxy\t{to}\tpass=maybe")),
+        // The addresses before the proxy that the remote came through are not this machine's.
+        ("lip=192.0.2.7\tlport=143\treal_lip=192.0.2.8", format!("\tproxy\t{to}\tpass=maybe")),
+        ("lip=198.51.100.1\tlport=143\treal_lip=192.0.2.7", String::new()),
+        ("lport=143", format!("\tproxy\t{to}\tpass=maybe")),
+    ] {
+        let mut desk = Desk::ready(Role::Login, 2, &shared, &engine);
+        let said = desk.say(&format!("AUTH\t1\tPLAIN\tservice=imap\t{params}\tresp={response}\n"));
+        assert_eq!(said, format!("OK\t1\tuser=maybe@example.org{expected}\n"), "{params:?}");
+        assert_eq!(shared.table.len(), usize::from(expected.is_empty()), "{params:?}");
+        drop(desk);
+    }
+}

@@ -1,0 +1,133 @@
+//! Whether what was offered is an app password.
+
+use std::{cmp::Reverse, net::IpAddr};
+
+use gatepost_protocol::secret::Secret;
+use subtle::ConstantTimeEq as _;
+
+use super::{AppPassword, By, Refusal, TempFail, proof::Source};
+use crate::{
+    account::Account,
+    app_password::{self, AppPasswords, Barred, Listed, MOST_LISTED, Moment, Scope, Seen},
+    directory::{Record, Unavailable},
+    password::{Pool, Scheme},
+};
+
+/// The circumstances that an app password may be bound to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Here<'a> {
+    pub(super) service: &'a str,
+    pub(super) remote: Option<IpAddr>,
+    pub(super) now: Moment,
+    /// Whether somebody wants to act as somebody else, for which an app password is no proof.
+    pub(super) on_behalf: bool,
+}
+
+/// What trying the listed ones came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Tried {
+    /// One of them is right and lets in.
+    Admitted(By),
+    /// One of them is right, and does not.
+    Barred(Refusal),
+    /// It is none of them.
+    Mismatch,
+    /// It is none of those that can be read.
+    Unclear(TempFail),
+}
+
+/// Judges what has the form of gatepost's own app passwords. Whatever comes of it, no directory is asked about it.
+///
+/// An id that does not exist, one of another user and a wrong secret take the same way: one look at the table, one
+/// digest, one comparison. So does a user whom nobody knows.
+pub(super) async fn own(
+    passwords: &AppPasswords,
+    account: Option<&Account>,
+    seen: &Seen,
+    here: Here<'_>,
+) -> Result<By, Refusal> {
+    let Seen::Whole(typed) = seen else { return Err(Refusal::AppPasswordMismatch) };
+    let kept = passwords.find(typed.id()).await.map_err(TempFail::Directory)?;
+    let stored = kept.as_ref().map_or([0; 32], |kept| kept.digest);
+    let matches = bool::from(typed.digest().ct_eq(&stored));
+    let theirs = |user: &str| account.is_some_and(|account| account.user.as_str() == user);
+    let kept = kept.filter(|kept| matches && theirs(&kept.user)).ok_or(Refusal::AppPasswordMismatch)?;
+    let which = AppPassword {
+        id: typed.id().as_str().into(),
+        label: kept.label.as_str().into(),
+        own: Some(typed.id()),
+    };
+    let scope = kept.scope.map_err(|why| {
+        let why = format!("the row of {}: {why}", which.id);
+        TempFail::Directory(Unavailable::new(app_password::FILE, why))
+    })?;
+    admitted(here.admit(&scope), which)
+}
+
+impl Here<'_> {
+    fn admit(&self, scope: &Scope) -> Result<(), Barred> {
+        if self.on_behalf {
+            return Err(Barred::OnBehalf);
+        }
+        scope.admit(self.service, self.remote, self.now)
+    }
+}
+
+/// Asks the directory of an account for its app passwords, and tries them.
+pub(super) async fn listed(pool: &Pool, found: &impl Source, password: &Secret, here: Here<'_>) -> Tried {
+    let Some(account) = found.account() else { return Tried::Mismatch };
+    match found.app_passwords(here.service).await {
+        Ok(rows) => each(pool, account, &rows, password, here).await,
+        Err(unavailable) => Tried::Unclear(TempFail::Directory(unavailable)),
+    }
+}
+
+/// Tries one row after the other, those first that would let in. The others are tried as well: an app password that is
+/// right but not for this service is not to be asked of a directory that might lock the account for it, and the
+/// operator is to know why it is refused.
+///
+/// At most [`MOST_LISTED`]. One that cannot be read may be the one that was meant, so that nobody can say that a password
+/// is none of them.
+async fn each(pool: &Pool, account: &Account, rows: &[Record], password: &Secret, here: Here<'_>) -> Tried {
+    let mut unclear = None;
+    let mut unavailable = |why: String| {
+        unclear.get_or_insert(TempFail::Directory(Unavailable::new(&account.directory, why)));
+    };
+    if rows.len() > MOST_LISTED {
+        unavailable(format!("a user has more than {MOST_LISTED} app passwords, and no more are tried"));
+    }
+    let mut listed = Vec::with_capacity(rows.len().min(MOST_LISTED));
+    for row in rows.iter().take(MOST_LISTED) {
+        match Listed::read(row.columns(), Scheme::Crypt) {
+            // Only a database's idea of what is equal has brought this one here.
+            Ok(one) if one.user != account.user.as_str() => {}
+            Ok(one) => listed.push((here.admit(&one.scope), one)),
+            Err(bad) => unavailable(bad.to_string()),
+        }
+    }
+    listed.sort_by_key(|(admitted, _)| Reverse(admitted.is_ok()));
+    for (admit, one) in listed {
+        let Some(stored) = &one.password else { continue };
+        match pool.verify(stored, password).await {
+            Ok(false) => {}
+            Ok(true) => {
+                let which = AppPassword { id: one.id.into(), label: one.label.into(), own: None };
+                return admitted(admit, which).map_or_else(Tried::Barred, Tried::Admitted);
+            }
+            // With the pool full, the others would fare no better.
+            Err(unverified) => return Tried::Unclear(TempFail::Hashing(unverified)),
+        }
+    }
+    unclear.map_or(Tried::Mismatch, Tried::Unclear)
+}
+
+fn admitted(admit: Result<(), Barred>, which: AppPassword) -> Result<By, Refusal> {
+    let which = Box::new(which);
+    match admit {
+        Ok(()) => Ok(By::AppPassword(which)),
+        Err(barred) => Err(Refusal::AppPasswordBarred(which, barred)),
+    }
+}
+
+#[cfg(test)]
+mod tests;
