@@ -331,7 +331,8 @@ impl Directory {
         names
     }
 
-    /// Looks after a file that can change, for as long as the daemon runs. Others are done at once.
+    /// Looks after a file that can change, or servers that may not answer, for as long as the daemon runs. Others are done
+    /// at once.
     pub async fn watch(self) {
         match &self.0.kind {
             Kind::PasswdFile(_) => passwd_file::watch(self.clone()).await,

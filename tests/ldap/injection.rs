@@ -107,6 +107,30 @@ fn no_name_finds_anybody_but_whom_it_names() {
 }
 
 #[test]
+fn spellings_that_ldap_takes_for_one_are_one_account() {
+    let place = Place::new(&Tree::bookworm());
+    let slapd = Slapd::start(&place);
+    let base = format!("ou=people,{SUFFIX}");
+    let urls = [format!("ldaps://{}", slapd.ldaps())];
+    let table = searching(&urls, &place.outside("authority.pem"))
+        .with("base_dn", &base)
+        .with("user_filter", "(uid={local})");
+    let fields = "[directory.fields]\nuser = \"{mail}\"\nhome = \"/mail/{local}\"\n";
+    let gatepost = asking::daemon(&format!("{}{fields}", table.0), "").started();
+    let mut auth = Auth::connect(&gatepost);
+    let mut master = Master::connect(&gatepost);
+    for spelling in ["alice", "ALICE", "alice@elsewhere.test", "\u{ff41}lice", "\u{ff21}\u{ff2c}ice"] {
+        let reply = auth.plain(spelling, "alice-secret");
+        assert!(reply.starts_with("OK\tuser=alice@example.org"), "{spelling}: {reply}");
+        let reply = master.user(spelling);
+        assert!(
+            reply.starts_with("USER\talice@example.org\t") && reply.contains("home=/mail/alice"),
+            "{reply}"
+        );
+    }
+}
+
+#[test]
 fn no_password_is_right_but_the_right_one() {
     let place = Place::new(&Tree::bookworm());
     let slapd = Slapd::start(&place);
