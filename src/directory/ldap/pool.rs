@@ -88,7 +88,7 @@ impl Searchers {
     /// Whether another connection may do better; nobody uses this one then.
     fn is_lost(&self, link: &Link, failure: &Failure) -> bool {
         match failure {
-            Failure::Lost(_) => link.retire(),
+            Failure::Lost(_) => self.servers.lost(link),
             Failure::Silent => self.servers.fell_silent(link),
             Failure::TooSlow | Failure::Unasked(_) => return false,
         }
@@ -133,7 +133,10 @@ impl Binders {
                         self.give(link);
                         return Ok(answered);
                     }
-                    Err(Failure::Lost(_)) if again => again = false,
+                    Err(Failure::Lost(_)) if again => {
+                        self.servers.lost(&link);
+                        again = false;
+                    }
                     Err(failure @ Failure::Unasked(_)) => {
                         self.give(link);
                         return Err(failure.to_string());

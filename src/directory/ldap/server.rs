@@ -43,9 +43,9 @@ pub(super) struct Server {
 struct State {
     /// Why there was no connection the last time.
     why: Option<String>,
-    /// When a connection was found to be dead without a word. Those that are older are likely dead as well.
-    fell_silent: Option<Instant>,
-    /// Whether nothing was heard of it since.
+    /// When a connection was lost. Those that are older are likely of no use either.
+    lost: Option<Instant>,
+    /// Whether it was lost without a word, and nothing was heard of the server since.
     suspect: bool,
     /// When it may be tried again after it has refused the service account.
     refused_until: Option<Instant>,
@@ -117,16 +117,23 @@ impl Servers {
     /// again, or its server has dropped connections of its age.
     pub(super) fn is_outdated(&self, link: &Link) -> bool {
         let preferred = self.servers.iter().take(link.server).any(Server::is_trusted);
-        let fell_silent = self.servers.get(link.server).and_then(|server| server.lock().fell_silent);
-        preferred || fell_silent.is_some_and(|when| link.born <= when)
+        let lost = self.servers.get(link.server).and_then(|server| server.lock().lost);
+        preferred || lost.is_some_and(|when| link.born <= when)
+    }
+
+    /// Notes that `link` has ended.
+    pub(super) fn lost(&self, link: &Link) {
+        link.retire();
+        if let Some(server) = self.servers.get(link.server) {
+            server.lock().lost = Some(Instant::now());
+        }
     }
 
     /// Notes that `link` was found to be dead.
     pub(super) fn fell_silent(&self, link: &Link) {
-        link.retire();
+        self.lost(link);
         if let Some(server) = self.servers.get(link.server) {
-            let mut state = server.lock();
-            (state.fell_silent, state.suspect) = (Some(Instant::now()), true);
+            server.lock().suspect = true;
         }
     }
 

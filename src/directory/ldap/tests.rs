@@ -251,6 +251,15 @@ async fn a_bind_is_asked_again_only_where_the_connection_has_ended() {
     assert_eq!(binding.bind("cn=alice", &password).await, Ok(Bound::Verified));
     assert_eq!(server.connections(), 2);
 
+    // Two connections that are there and end as soon as they are used, as behind a firewall that has forgotten them.
+    let server =
+        Server::start(|asked| (asked.connection > 1 || asked.id == 1).then(|| result(asked, 0))).await;
+    let binding = directory(&[&server], "");
+    let both = tokio::join!(binding.bind("cn=alice", &password), binding.bind("cn=bob", &password));
+    assert_eq!((both, server.connections()), ((Ok(Bound::Verified), Ok(Bound::Verified)), 2));
+    assert_eq!(binding.bind("cn=alice", &password).await, Ok(Bound::Verified));
+    assert_eq!(server.connections(), 3);
+
     // Never answers a bind, and everything else.
     let binds = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&binds);
