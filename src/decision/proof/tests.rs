@@ -151,7 +151,7 @@ fn prove_with(
     asked.log.borrow_mut().clear();
     let credential = Credential::Password(Secret::new(password.as_bytes().to_vec()));
     let verdict = prover.prove(asked, &credential).now_or_never().unwrap();
-    (verdict, asked.log.borrow().clone())
+    (verdict.map(|proven| proven.by), asked.log.borrow().clone())
 }
 
 fn by(id: &str, label: &str) -> Box<AppPassword> {
@@ -293,7 +293,7 @@ async fn what_looks_like_an_app_password_is_never_asked_of_a_directory() {
         let here = Here { service: "imap", remote: None, now: Moment::of_unix(1000), on_behalf };
         let prover = Prover { pool: &pool, app_passwords: &passwords, here };
         let credential = Credential::Password(Secret::new(password.as_bytes().to_vec()));
-        prover.prove(asked, &credential).await
+        prover.prove(asked, &credential).await.map(|proven| proven.by)
     };
     let barred = |why: Barred| move |verdict: &Result<By, Refusal>| matches!(verdict, Err(Refusal::AppPasswordBarred(_, barred)) if *barred == why);
     let mismatch = |verdict: &Result<By, Refusal>| *verdict == Err(Refusal::AppPasswordMismatch);
