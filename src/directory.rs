@@ -254,11 +254,12 @@ impl Directory {
         }
     }
 
-    /// Whether it can replace a stored password: whether it has an `update_password_query`.
+    /// Whether it can replace a stored password: whether it is gatepost's own, or has an `update_password_query`.
     pub fn updates_passwords(&self) -> bool {
         match &self.0.kind {
+            Kind::Sqlite(_) => true,
             Kind::Sql(sql) => sql.updates_passwords(),
-            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => false,
+            Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => false,
         }
     }
 
@@ -274,8 +275,11 @@ impl Directory {
         new: &Secret,
     ) -> Result<bool, Unavailable> {
         match &self.0.kind {
+            Kind::Sqlite(database) => {
+                database.update_password(user, old, new).await.map_err(|why| self.unavailable(why))
+            }
             Kind::Sql(sql) => sql.update_password(user, old, new).await.map_err(|why| self.unavailable(why)),
-            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
+            Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
                 Err(self.unavailable("it replaces no passwords".to_owned()))
             }
         }
@@ -313,7 +317,8 @@ impl Directory {
                 Err(Examined::Unavailable(why)) => Ok(Some(self.unavailable(why))),
                 Err(Examined::Misfit(what)) => Err(Misfit::at(&self.0.name, self.0.place.clone(), what)),
             },
-            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
+            Kind::Ldap(ldap) => Ok(ldap.examine().await.err().map(|why| self.unavailable(why))),
+            Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
                 Ok(self.list().recv().await.and_then(Result::err))
             }
         }
@@ -330,7 +335,8 @@ impl Directory {
         names
     }
 
-    /// Looks after a file that can change, for as long as the daemon runs. Others are done at once.
+    /// Looks after a file that can change, or servers that may not answer, for as long as the daemon runs. Others are done
+    /// at once.
     pub async fn watch(self) {
         match &self.0.kind {
             Kind::PasswdFile(_) => passwd_file::watch(self.clone()).await,
@@ -451,6 +457,7 @@ fn recipe(config: &config::Directory, default_domain: Option<&str>) -> Result<Re
         domains: Domains::new(config.domains.clone()),
         default_domain: default_domain.map(Arc::from),
         default_scheme: Scheme::Crypt,
+        rehash: config.rehash,
         fields: config.fields.clone(),
         ids: Ids::default(),
     };
