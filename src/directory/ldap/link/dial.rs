@@ -24,11 +24,15 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 /// `ExtendedRequest` 1 for StartTLS, 1.3.6.1.4.1.1466.20037 (RFC 4511 4.14.1).
 const START_TLS: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
 
-/// When the system gives a peer up that acknowledges nothing of what was sent to it.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(2);
+/// When the system gives a peer up that acknowledges nothing of what was sent to it: after some three attempts. A bind
+/// that was not even acknowledged may be asked on another connection, within two seconds in all.
+const UNACKNOWLEDGED: Duration = Duration::from_millis(1500);
 
 /// When the system begins to ask a peer that says nothing whether it is there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// How often it asks again.
+const KEEPALIVE_AGAIN: Duration = Duration::from_secs(2);
 
 /// Connects. Whoever calls bounds the time as a whole; within `time`, all addresses of a name have their turn.
 ///
@@ -82,7 +86,7 @@ async fn connect(host: &str, port: u16, time: Duration) -> Result<TcpStream, Str
 fn prepare(stream: &TcpStream) -> std::io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(UNACKNOWLEDGED))?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE_AGAIN))?;
     socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED))
 }
 
