@@ -99,6 +99,11 @@ impl Engine {
         &self.chain
     }
 
+    /// Gatepost's own app passwords.
+    pub const fn app_passwords(&self) -> &AppPasswords {
+        &self.app_passwords
+    }
+
     /// How long a peer is let wait for an answer.
     pub const fn deadline(&self) -> Duration {
         self.limits.deadline
