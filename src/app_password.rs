@@ -107,6 +107,17 @@ impl AppPasswords {
         answer.map_err(|why| Unavailable::new(FILE, why))
     }
 
+    /// Why they cannot be found now, if there are any: after somebody has put back a backup, the file may be the wrong
+    /// user's.
+    pub async fn look(&self) -> Option<Unavailable> {
+        let inner = self.0.as_ref()?;
+        // Nobody has made one yet.
+        if inner.path.try_exists().is_ok_and(|there| !there) {
+            return None;
+        }
+        self.find(Id::parse("000000")?).await.err()
+    }
+
     /// Notes that one was used. It is written later, with others.
     pub fn used(&self, id: Id, used: Use) {
         if let Some(inner) = &self.0 {

@@ -93,6 +93,9 @@ where
         listen(listener, &shared, &current, &slots, &tasks, &stop);
     }
     listen_for_commands(&config.server.runtime_dir, &current, &tasks, &stop);
+    if let Some(unavailable) = current.app_passwords.look().await {
+        tracing::error!(%unavailable, "nobody logs in with an app password for now");
+    }
     tokio::spawn(current.app_passwords.clone().keep_records());
     tokio::spawn(systemd::watchdog());
     systemd::ready(&format!("{count} sockets"));

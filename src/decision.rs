@@ -7,6 +7,7 @@ mod app_password;
 mod engine;
 mod identity;
 mod proof;
+mod rehash;
 mod route;
 mod rules;
 mod salts;
@@ -106,7 +107,7 @@ pub struct AppPassword {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// It has the form of an app password and is none of this user's.
-    AppPasswordMismatch,
+    AppPasswordMismatch(AppMismatch),
     /// An app password of the user is right, and lets nobody in here and now.
     AppPasswordBarred(Box<AppPassword>, Barred),
     /// They may not act as the one they want to act as.
@@ -161,6 +162,17 @@ pub enum Target {
     Service,
     /// The account's `allow_nets` does not hold the address.
     Network,
+}
+
+/// Why it is no app password of this user. For the log alone: to the remote they are all alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AppMismatch {
+    /// Characters are wrong, missing or too many.
+    Mistyped,
+    /// There is none like it, or no longer.
+    Unknown,
+    /// It is right, and somebody else's.
+    OfAnother,
 }
 
 /// Why nobody could tell. For the log; a peer learns only that it is temporary.
@@ -242,7 +254,7 @@ impl Refusal {
         match self {
             Self::AuthzDenied | Self::TargetRefused(_) => Some(FailCode::AuthzFail),
             Self::PassExpired => Some(FailCode::PassExpired),
-            Self::AppPasswordMismatch
+            Self::AppPasswordMismatch(_)
             | Self::AppPasswordBarred(..)
             | Self::InvalidName(_)
             | Self::MechanismBreach(_)
@@ -267,7 +279,7 @@ impl Refusal {
     /// The outcome in one word, for logs and `--json`.
     pub const fn outcome(&self) -> &'static str {
         match self {
-            Self::AppPasswordMismatch | Self::PasswordMismatch => "rejected",
+            Self::AppPasswordMismatch(_) | Self::PasswordMismatch => "rejected",
             Self::AppPasswordBarred(..) => "app_password_denied",
             Self::AuthzDenied => "authz_denied",
             Self::InvalidName(_) => "invalid_name",
@@ -305,9 +317,7 @@ impl Decision {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::AppPasswordMismatch => {
-                f.write_str("no app password of this user; no directory was asked about it")
-            }
+            Self::AppPasswordMismatch(why) => write!(f, "{why}; no directory was asked about it"),
             Self::AppPasswordBarred(_, why) => write!(f, "the app password {why}"),
             Self::AuthzDenied => f.write_str("may not act as the requested user"),
             Self::InvalidName(why) => write!(f, "not a login name: {why}"),
@@ -349,6 +359,16 @@ impl fmt::Display for Target {
     }
 }
 
+impl fmt::Display for AppMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mistyped => "a mistyped app password",
+            Self::Unknown => "an app password that does not exist",
+            Self::OfAnother => "the app password of another user",
+        })
+    }
+}
+
 impl fmt::Display for TempFail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -365,7 +385,7 @@ impl fmt::Display for TempFail {
 
 #[cfg(test)]
 mod tests {
-    use super::{AppPassword, Barred, Refusal, Target, TempFail};
+    use super::{AppMismatch, AppPassword, Barred, Refusal, Target, TempFail};
     use crate::{mechanism::Breach, username::InvalidName};
 
     fn phone() -> AppPassword {
@@ -389,7 +409,9 @@ mod tests {
     fn unknown_user_and_wrong_password_read_the_same() {
         let alike = [
             Refusal::PasswordMismatch,
-            Refusal::AppPasswordMismatch,
+            Refusal::AppPasswordMismatch(AppMismatch::Mistyped),
+            Refusal::AppPasswordMismatch(AppMismatch::Unknown),
+            Refusal::AppPasswordMismatch(AppMismatch::OfAnother),
             Refusal::AppPasswordBarred(Box::new(phone()), Barred::Service),
             Refusal::PrimaryPasswordDenied { service: "smtp".into() },
             Refusal::UserUnknown,

@@ -13,6 +13,9 @@ use crate::{
 /// others, which is a temporary failure.
 pub const MOST_LISTED: usize = 32;
 
+/// Longest id or label that is kept of a row, in characters.
+const SHOWN: usize = 100;
+
 /// Columns that say yes or no about one service.
 const SERVICES: [&str; 5] = ["imap", "pop3", "smtp", "sieve", "lmtp"];
 
@@ -86,13 +89,13 @@ impl Listed {
         for (service, allowed) in switches {
             scope.services.set(service, allowed);
         }
-        let user = user.ok_or(BadListed::Missing("user"))?.map(shown).unwrap_or_default();
+        let user = user.ok_or(BadListed::Missing("user"))?.map(String::from_utf8_lossy);
         let password = match password.ok_or(BadListed::Missing("password"))? {
             None | Some(b"") => None,
             Some(text) => Some(Stored::parse(text, default_scheme).map_err(BadListed::Password)?),
         };
         let password = password.filter(|stored| !stored.is_locked());
-        Ok(Self { user, id, label, password, scope })
+        Ok(Self { user: user.unwrap_or_default().into_owned(), id, label, password, scope })
     }
 
     /// Whether rows with these columns can be app passwords, whatever is in them.
@@ -105,9 +108,9 @@ impl Listed {
     }
 }
 
-/// What is only shown may be anything.
+/// What is only shown may be anything, and is not shown at any length.
 fn shown(value: &[u8]) -> String {
-    String::from_utf8_lossy(value).into_owned()
+    String::from_utf8_lossy(value).chars().take(SHOWN).collect()
 }
 
 fn text<'a>(name: &'static str, value: &'a [u8]) -> Result<&'a str, BadListed> {

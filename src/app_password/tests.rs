@@ -88,6 +88,11 @@ async fn no_file_is_an_outage_and_not_the_absence_of_app_passwords() {
     let empty = AppPasswords::at(other.path()).find(password.id()).await.unwrap_err();
     assert!(empty.why.contains("empty"), "{empty}");
     assert!(AppPasswords::none().find(password.id()).await.unwrap().is_none());
+    // To whoever looks whether all is well, an empty file is a fault, and none at all a daemon that is new.
+    assert!(AppPasswords::at(other.path()).look().await.is_some());
+    fs::remove_file(other.path().join(FILE)).unwrap();
+    assert!(AppPasswords::at(other.path()).look().await.is_none());
+    assert!(home.passwords.look().await.is_none());
 }
 
 #[test]

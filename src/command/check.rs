@@ -51,12 +51,13 @@ pub(super) fn check(common: &Common) -> Answer {
     Answer { exit: Exit::Yes, text, json }
 }
 
-/// The directories that do not answer. With them the daemon starts, and all who are in them get temporary failures:
+/// The directories that do not answer, and the app passwords if they cannot be read. With them the daemon starts, and all who are in them get temporary failures:
 /// the path of a passwd-file may be mistyped.
 async fn silent(engine: &Engine, is_embedded: bool) -> Result<Vec<String>, Failure> {
     if is_embedded {
         return Ok(Vec::new());
     }
     let unavailable = engine.chain().examine().await.map_err(Failure::Misfits)?;
-    Ok(unavailable.iter().map(ToString::to_string).collect())
+    let unavailable = unavailable.into_iter().chain(engine.app_passwords().look().await);
+    Ok(unavailable.map(|unavailable| unavailable.to_string()).collect())
 }

@@ -5,7 +5,7 @@ use std::{cmp::Reverse, net::IpAddr};
 use gatepost_protocol::secret::Secret;
 use subtle::ConstantTimeEq as _;
 
-use super::{AppPassword, By, Refusal, TempFail, proof::Source};
+use super::{AppMismatch, AppPassword, By, Refusal, TempFail, proof::Source};
 use crate::{
     account::Account,
     app_password::{self, AppPasswords, Barred, Listed, MOST_LISTED, Moment, Scope, Seen},
@@ -46,12 +46,14 @@ pub(super) async fn own(
     seen: &Seen,
     here: Here<'_>,
 ) -> Result<By, Refusal> {
-    let Seen::Whole(typed) = seen else { return Err(Refusal::AppPasswordMismatch) };
+    let Seen::Whole(typed) = seen else { return Err(Refusal::AppPasswordMismatch(AppMismatch::Mistyped)) };
     let kept = passwords.find(typed.id()).await.map_err(TempFail::Directory)?;
     let stored = kept.as_ref().map_or([0; 32], |kept| kept.digest);
     let matches = bool::from(typed.digest().ct_eq(&stored));
-    let theirs = |user: &str| account.is_some_and(|account| account.user.as_str() == user);
-    let kept = kept.filter(|kept| matches && theirs(&kept.user)).ok_or(Refusal::AppPasswordMismatch)?;
+    let kept = kept.filter(|_| matches).ok_or(Refusal::AppPasswordMismatch(AppMismatch::Unknown))?;
+    if account.is_none_or(|account| account.user.as_str() != kept.user) {
+        return Err(Refusal::AppPasswordMismatch(AppMismatch::OfAnother));
+    }
     let which = AppPassword {
         id: typed.id().as_str().into(),
         label: kept.label.as_str().into(),
@@ -86,34 +88,34 @@ pub(super) async fn listed(pool: &Pool, found: &impl Source, password: &Secret, 
 /// right but not for this service is not to be asked of a directory that might lock the account for it, and the
 /// operator is to know why it is refused.
 ///
-/// At most [`MOST_LISTED`]. One that cannot be read may be the one that was meant, so that nobody can say that a password
-/// is none of them.
+/// At most [`MOST_LISTED`] of them. One that cannot be read, or is not tried, may be the one that was meant, so that nobody
+/// can say that a password is none of them.
 async fn each(pool: &Pool, account: &Account, rows: &[Record], password: &Secret, here: Here<'_>) -> Tried {
     let mut unclear = None;
     let mut unavailable = |why: String| {
         unclear.get_or_insert(TempFail::Directory(Unavailable::new(&account.directory, why)));
     };
-    if rows.len() > MOST_LISTED {
-        unavailable(format!("a user has more than {MOST_LISTED} app passwords, and no more are tried"));
-    }
-    let mut listed = Vec::with_capacity(rows.len().min(MOST_LISTED));
-    for row in rows.iter().take(MOST_LISTED) {
+    let mut listed = Vec::with_capacity(rows.len());
+    for row in rows {
         match Listed::read(row.columns(), Scheme::Crypt) {
             // Only a database's idea of what is equal has brought this one here.
             Ok(one) if one.user != account.user.as_str() => {}
-            Ok(one) => listed.push((here.admit(&one.scope), one)),
+            Ok(Listed { password: Some(stored), id, label, scope, .. }) => {
+                let which = AppPassword { id: id.into(), label: label.into(), own: None };
+                listed.push((here.admit(&scope), stored, which));
+            }
+            Ok(Listed { password: None, .. }) => {}
             Err(bad) => unavailable(bad.to_string()),
         }
     }
-    listed.sort_by_key(|(admitted, _)| Reverse(admitted.is_ok()));
-    for (admit, one) in listed {
-        let Some(stored) = &one.password else { continue };
-        match pool.verify(stored, password).await {
+    if listed.len() > MOST_LISTED {
+        unavailable(format!("a user has more than {MOST_LISTED} app passwords, and no more are tried"));
+    }
+    listed.sort_by_key(|(admit, ..)| Reverse(admit.is_ok()));
+    for (admit, stored, which) in listed.into_iter().take(MOST_LISTED) {
+        match pool.verify(&stored, password).await {
             Ok(false) => {}
-            Ok(true) => {
-                let which = AppPassword { id: one.id.into(), label: one.label.into(), own: None };
-                return admitted(admit, which).map_or_else(Tried::Barred, Tried::Admitted);
-            }
+            Ok(true) => return admitted(admit, which).map_or_else(Tried::Barred, Tried::Admitted),
             // With the pool full, the others would fare no better.
             Err(unverified) => return Tried::Unclear(TempFail::Hashing(unverified)),
         }

@@ -34,7 +34,7 @@ pub(super) fn admit_master(account: &Account, attempt: &Attempt, now: SystemTime
         Refusal::PassExpired => Refusal::TargetRefused(Target::Expired),
         Refusal::ServiceDenied => Refusal::TargetRefused(Target::Service),
         Refusal::NetworkDenied => Refusal::TargetRefused(Target::Network),
-        Refusal::AppPasswordMismatch
+        Refusal::AppPasswordMismatch(_)
         | Refusal::AppPasswordBarred(..)
         | Refusal::AuthzDenied
         | Refusal::InvalidName(_)

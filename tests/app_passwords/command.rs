@@ -154,6 +154,8 @@ fn the_command_tells_no_from_later_and_from_never() {
     for args in [&["list", "--all"][..], &["revoke", "4k7mx2"], &["create", ALICE, "--label", "x"]] {
         assert_eq!(admin.json(args).0, 75, "{args:?}");
     }
+    let checked = String::from_utf8(gatepost.run(&["check"], "").stdout).unwrap();
+    assert!(checked.contains("but for now directory app-passwords.db is unavailable"), "{checked}");
 }
 
 /// Whoever has somebody's name after them has none of their app passwords.

@@ -13,6 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bind;
 mod command;
 mod listed;
 mod mail;
@@ -51,7 +52,11 @@ impl Admin {
 
     /// The id and the password of a new one.
     fn create(&self, args: &[&str]) -> (String, String) {
-        let (code, said) = self.json(&[&["create", ALICE, "--label"], args].concat());
+        self.create_for(ALICE, args)
+    }
+
+    fn create_for(&self, user: &str, args: &[&str]) -> (String, String) {
+        let (code, said) = self.json(&[&["create", user, "--label"], args].concat());
         assert_eq!(code, 0, "{said}");
         (said["id"].as_str().unwrap().to_owned(), said["password"].as_str().unwrap().to_owned())
     }

@@ -12,7 +12,7 @@ use super::{Main, Prover, Source};
 use crate::{
     account::{Account, Password, Services, State},
     app_password::{self, AppPasswords, Barred, MOST_LISTED, Moment, New, Records},
-    decision::{AppPassword, By, Refusal, TempFail, app_password::Here},
+    decision::{AppMismatch, AppPassword, By, Refusal, TempFail, app_password::Here},
     directory::{Bound, Record, Unavailable, Uncheckable},
     mechanism::Credential,
     password::{Pool, Scheme, Stored},
@@ -296,10 +296,13 @@ async fn what_looks_like_an_app_password_is_never_asked_of_a_directory() {
         prover.prove(asked, &credential).await.map(|proven| proven.by)
     };
     let barred = |why: Barred| move |verdict: &Result<By, Refusal>| matches!(verdict, Err(Refusal::AppPasswordBarred(_, barred)) if *barred == why);
-    let mismatch = |verdict: &Result<By, Refusal>| *verdict == Err(Refusal::AppPasswordMismatch);
+    let mismatch = |why: AppMismatch| Err(Refusal::AppPasswordMismatch(why));
     let unknown = app_password::AppPassword::random().unwrap().text();
-    // The id of one, the secret of another.
-    let crossed = format!("{}{}", good.text().split_at(12).0, of_bob.text().split_at(12).1);
+    // The row of this one has another secret by now.
+    let other = make("alice", &|_| {});
+    let db = rusqlite::Connection::open(&file).unwrap();
+    let change = "UPDATE app_passwords SET digest = randomblob(32) WHERE id = ?1";
+    assert_eq!(db.execute(change, [other.id().as_str()]).unwrap(), 1);
     let mut mistyped = good.text().to_string();
     mistyped.replace_range(20..21, if mistyped.get(20..21) == Some("b") { "c" } else { "b" });
 
@@ -310,8 +313,14 @@ async fn what_looks_like_an_app_password_is_never_asked_of_a_directory() {
     assert!(barred(Barred::Service)(&prove(&asked, false, &for_smtp.text()).await));
     assert!(barred(Barred::Network)(&prove(&asked, false, &far.text()).await));
     assert!(barred(Barred::Expired)(&prove(&asked, false, &late.text()).await));
-    for wrong in [&*of_bob.text(), &*unknown, &crossed, &mistyped, good.text().split_at(37).0] {
-        assert!(mismatch(&prove(&asked, false, wrong).await), "{wrong}");
+    for (wrong, why) in [
+        (of_bob.text().as_str(), AppMismatch::OfAnother),
+        (unknown.as_str(), AppMismatch::Unknown),
+        (other.text().as_str(), AppMismatch::Unknown),
+        (mistyped.as_str(), AppMismatch::Mistyped),
+        (good.text().split_at(37).0, AppMismatch::Mistyped),
+    ] {
+        assert_eq!(prove(&asked, false, wrong).await, mismatch(why), "{wrong}");
     }
     assert!(barred(Barred::OnBehalf)(&prove(&asked, true, &good.text()).await));
     let nobody = Asked { account: None, ..binding() };
