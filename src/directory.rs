@@ -317,7 +317,8 @@ impl Directory {
                 Err(Examined::Unavailable(why)) => Ok(Some(self.unavailable(why))),
                 Err(Examined::Misfit(what)) => Err(Misfit::at(&self.0.name, self.0.place.clone(), what)),
             },
-            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
+            Kind::Ldap(ldap) => Ok(ldap.examine().await.err().map(|why| self.unavailable(why))),
+            Kind::Sqlite(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
                 Ok(self.list().recv().await.and_then(Result::err))
             }
         }
@@ -334,7 +335,8 @@ impl Directory {
         names
     }
 
-    /// Looks after a file that can change, for as long as the daemon runs. Others are done at once.
+    /// Looks after a file that can change, or servers that may not answer, for as long as the daemon runs. Others are done
+    /// at once.
     pub async fn watch(self) {
         match &self.0.kind {
             Kind::PasswdFile(_) => passwd_file::watch(self.clone()).await,

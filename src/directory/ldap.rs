@@ -16,7 +16,10 @@ use std::{
 };
 
 use gatepost_protocol::secret::Secret;
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::mpsc,
+    time::{sleep, timeout},
+};
 use tracing::{info, warn};
 
 use self::{
@@ -25,7 +28,7 @@ use self::{
     listing::Listing,
     policy::{Policy, Warning},
     pool::{Binders, Searchers},
-    server::Servers,
+    server::{For, Servers},
     verdict::NoVerdict,
 };
 use super::{
@@ -70,7 +73,9 @@ pub(super) struct Ldap {
     password: Option<String>,
     /// What every search asks besides: `(memberOf=...)`, or nothing.
     member: String,
-    /// Names in templates, as the operator has spelt them, and the password's.
+    /// Names in templates, as the operator has spelt them.
+    names: Vec<String>,
+    /// The attributes that a search asks for: those, each once, and the password's.
     attributes: Vec<String>,
     list_filter: Option<String>,
     timeout: Duration,
@@ -111,6 +116,12 @@ impl Ldap {
             find: config.find.clone(),
             password: config.password.clone(),
             member: member(config.require_group.as_deref(), config.nested_groups),
+            names: recipe
+                .fields
+                .iter()
+                .flat_map(|(_, template)| names(template))
+                .map(str::to_owned)
+                .collect(),
             attributes: attributes(&recipe.fields, config.password.as_deref()),
             list_filter: config.list_filter.clone(),
             timeout: config.timeout,
@@ -184,10 +195,9 @@ impl Ldap {
     ) -> Result<(), String> {
         let name = self.recipe.fields.iter().find(|(field, _)| field == "user");
         let (Some(filter), Some((_, name))) = (&self.list_filter, name) else {
-            self.servers.connect(server::For::Searches).await?;
             return Err("its users cannot be listed without a list_filter".to_owned());
         };
-        let attributes: Vec<String> = names(name).map(str::to_owned).collect();
+        let attributes: Vec<String> = names(name).filter(|name| *name != DN).map(str::to_owned).collect();
         let listing = Listing {
             servers: &self.servers,
             base: &self.base_dn,
@@ -199,6 +209,31 @@ impl Ldap {
             timeout: self.timeout,
         };
         listing.run(serves, to).await
+    }
+
+    /// Looks whether a server answers, and whether there is anything at `base_dn`.
+    ///
+    /// # Errors
+    ///
+    /// What keeps people from logging in now.
+    pub(super) async fn examine(&self) -> Result<(), String> {
+        if !self.must_search() {
+            return timeout(self.timeout, self.servers.connect(For::Binds))
+                .await
+                .map_or(Ok(()), |made| made.map(drop));
+        }
+        let base = Ask {
+            base: &self.base_dn,
+            scope: ldap3::Scope::Base,
+            filter: "(objectClass=*)",
+            attributes: &[],
+            most: 1,
+        };
+        let hits = self.searchers.search(&base, Instant::now() + self.timeout).await?;
+        match (hits.outcome.code, self.base_dn.is_empty()) {
+            (verdict::SUCCESS, _) | (_, true) => Ok(()),
+            _ => Err(format!("base_dn cannot be read: {}", NoVerdict::of(&hits.outcome))),
+        }
     }
 
     /// Looks after the servers, for as long as the daemon runs: finds out beforehand whether they answer, and again
@@ -222,16 +257,15 @@ impl Ldap {
 
     fn account(&self, user: &Username, dn: &str, entry: Option<&Entry>) -> Result<Known, String> {
         let mut row = Row::default();
-        if let Some(entry) = entry {
-            for name in &self.attributes {
-                let value = if name == DN { Some(dn.as_bytes()) } else { entry.first(name) };
-                if let Some(value) = value {
-                    row.put(Audience::Attribute, name, Value::Text(value));
-                }
+        let first = |name: &str| entry.and_then(|entry| entry.first(name));
+        for name in &self.names {
+            let value = if name == DN { Some(dn.as_bytes()) } else { first(name) };
+            if let Some(value) = value {
+                row.put(Audience::Attribute, name, Value::Text(value));
             }
-            if let Some(value) = self.password.as_ref().and_then(|name| entry.first(name)) {
-                row.put(Audience::Column, "password", Value::Text(value));
-            }
+        }
+        if let Some(value) = self.password.as_deref().and_then(first) {
+            row.put(Audience::Column, "password", Value::Text(value));
         }
         let mut account = self.recipe.account(user, &row).map_err(|bad| bad.to_string())?;
         if self.binds() {
@@ -268,12 +302,11 @@ fn member(group: Option<&str>, nested: bool) -> String {
     condition
 }
 
-/// The names that templates need of an entry, each once.
+/// The attributes that templates need of an entry, and the password, each once whatever its spelling.
 fn attributes(fields: &[(String, Template)], password: Option<&str>) -> Vec<String> {
     let mut wanted: Vec<String> = Vec::new();
     for name in fields.iter().flat_map(|(_, template)| names(template)).chain(password) {
-        // Spelt in two ways it is asked for twice, and each template finds its own spelling.
-        if !wanted.iter().any(|known| known == name) {
+        if name != DN && !wanted.iter().any(|known| known.eq_ignore_ascii_case(name)) {
             wanted.push(name.to_owned());
         }
     }

@@ -21,12 +21,12 @@ use self::{
 use super::{
     Inquiry, Known,
     record::Record,
-    row::{BadRow, Recipe, Row},
+    row::{Audience, BadRow, Recipe, Row, Value},
 };
 use crate::{
     app_password::Listed,
     config::{
-        Dialect, Query,
+        Dialect, Part, Query,
         sql::{self as config, Source},
     },
     password::Decoy,
@@ -85,7 +85,7 @@ impl Sql {
                     Asked::Postgres(Pool::new(database, name, times, most))
                 }
                 Dialect::MySql | Dialect::Sqlite => {
-                    let database = MySql::new(server).map_err(|error| format!("ca_file: {error}"))?;
+                    let database = MySql::new(server)?;
                     Asked::MySql(Pool::new(database, name, times, most))
                 }
             },
@@ -202,16 +202,26 @@ impl Sql {
     }
 
     /// Whether rows with these columns can be accounts, as far as their values have no say in it.
-    fn judge(&self, columns: &[String]) -> Result<(), BadRow> {
+    fn judge(&self, columns: &[String]) -> Result<(), String> {
+        for (field, template) in &self.recipe.fields {
+            for part in template.parts() {
+                let Part::Name(name) = part else { continue };
+                let is_there = |column: &String| column.eq_ignore_ascii_case(name);
+                if !matches!(name.as_str(), "user" | "local" | "domain") && !columns.iter().any(is_there) {
+                    return Err(format!("fields.{field} needs {{{name}}}, which is no column of it"));
+                }
+            }
+        }
         let mut row = Row::default();
         for column in columns {
-            row.put(super::row::Audience::Column, column, super::row::Value::Null);
+            row.put(Audience::Column, column, Value::Null);
         }
         let Ok(somebody) = Username::normalise(b"somebody@example.org", None) else { return Ok(()) };
         match self.recipe.account(&somebody, &row) {
-            Err(
-                bad @ (BadRow::Refused(_) | BadRow::Slip(_) | BadRow::FieldName | BadRow::Template { .. }),
-            ) => Err(bad),
+            Err(bad @ (BadRow::Refused(_) | BadRow::FieldName)) => {
+                Err(format!("{bad}; give the column another name with AS"))
+            }
+            Err(bad @ (BadRow::Slip(_) | BadRow::Template { .. })) => Err(bad.to_string()),
             Ok(_)
             | Err(
                 BadRow::Boolean(_)

@@ -3,7 +3,7 @@
 use crate::{
     asking::{self, Auth, Master},
     searching,
-    support::{Alone, Place, Slapd, Tree, slapd, slapd::SUFFIX},
+    support::{Alone, Place, Slapd, Tree, slapd, slapd::SUFFIX, wait_until},
 };
 
 const YES: &str = "OK";
@@ -107,6 +107,30 @@ fn no_name_finds_anybody_but_whom_it_names() {
 }
 
 #[test]
+fn spellings_that_ldap_takes_for_one_are_one_account() {
+    let place = Place::new(&Tree::bookworm());
+    let slapd = Slapd::start(&place);
+    let base = format!("ou=people,{SUFFIX}");
+    let urls = [format!("ldaps://{}", slapd.ldaps())];
+    let table = searching(&urls, &place.outside("authority.pem"))
+        .with("base_dn", &base)
+        .with("user_filter", "(uid={local})");
+    let fields = "[directory.fields]\nuser = \"{mail}\"\nhome = \"/mail/{local}\"\n";
+    let gatepost = asking::daemon(&format!("{}{fields}", table.0), "").started();
+    let mut auth = Auth::connect(&gatepost);
+    let mut master = Master::connect(&gatepost);
+    for spelling in ["alice", "ALICE", "alice@elsewhere.test", "\u{ff41}lice", "\u{ff21}\u{ff2c}ice"] {
+        let reply = auth.plain(spelling, "alice-secret");
+        assert!(reply.starts_with("OK\tuser=alice@example.org"), "{spelling}: {reply}");
+        let reply = master.user(spelling);
+        assert!(
+            reply.starts_with("USER\talice@example.org\t") && reply.contains("home=/mail/alice"),
+            "{reply}"
+        );
+    }
+}
+
+#[test]
 fn no_password_is_right_but_the_right_one() {
     let place = Place::new(&Tree::bookworm());
     let slapd = Slapd::start(&place);
@@ -144,4 +168,31 @@ fn no_password_is_right_but_the_right_one() {
     }
     // An empty password would have been an anonymous bind, which succeeds.
     assert_eq!(slapd.asked("BIND dn=\"\""), 0);
+}
+
+#[test]
+fn no_password_is_in_the_log_at_its_finest() {
+    let place = Place::new(&Tree::bookworm());
+    let slapd = Slapd::start(&place);
+    let urls = [format!("ldaps://{}", slapd.ldaps())];
+    for password in ["bind", "userPassword"] {
+        let table = searching(&urls, &place.outside("authority.pem"))
+            .with("base_dn", format_args!("ou=people,{SUFFIX}"))
+            .with("user_filter", "(mail={user})")
+            .with("password", password);
+        let gatepost = asking::daemon(&format!("{}[log]\nfilter = \"trace\"\n", table.0), "").started();
+        let mut auth = Auth::connect(&gatepost);
+        auth.plain("alice@example.org", "alice-secret");
+        auth.plain("alice@example.org", "wrong-secret");
+        assert!(auth.plain("bob@example.org", "builder").starts_with(YES));
+        wait_until("the log has it all", || gatepost.log().contains("bob@example.org"));
+        let log = gatepost.log();
+        assert!(log.contains("DEBUG"), "{log}");
+        // The service account's, those of alice, bob's and his hash.
+        for secret in
+            [slapd::SERVICE.1, "alice-secret", "wrong-secret", "builder", "XuqZo8Cby0+8guq9OzyThG7lmKRzYWx0"]
+        {
+            assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
+        }
+    }
 }

@@ -1,6 +1,13 @@
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
 use crate::{
-    House, Table, of, searching,
-    support::{Place, Slapd, Tree, slapd::SUFFIX},
+    House, Table,
+    asking::{self, Auth},
+    of, searching,
+    support::{Place, Proxy, Slapd, Tree, slapd::SUFFIX},
 };
 
 #[test]
@@ -26,7 +33,7 @@ fn a_good_login_is_one_search_and_one_bind_and_a_wrong_password_is_one_bind() {
 }
 
 #[test]
-fn people_log_in_by_ldaps_starttls_and_plain_connections_of_this_machine() {
+fn people_log_in_by_ldaps_and_starttls_and_without_within_this_machine() {
     let place = Place::new(&Tree::bookworm());
     let slapd = Slapd::start(&place);
     let authority = place.outside("authority.pem");
@@ -34,6 +41,7 @@ fn people_log_in_by_ldaps_starttls_and_plain_connections_of_this_machine() {
         (format!("ldaps://{}", slapd.ldaps()), ""),
         (format!("ldap://{}", slapd.ldap()), "starttls = true"),
         (format!("ldap://{}", slapd.ldap()), ""),
+        (slapd.ldapi(), ""),
     ] {
         let table = searching(&[url], &authority)
             .with_raw(more)
@@ -49,6 +57,42 @@ fn people_log_in_by_ldaps_starttls_and_plain_connections_of_this_machine() {
         house.gatepost.stop();
         house.dovecot.stop();
     }
+}
+
+#[test]
+fn as_many_passwords_are_checked_at_once_as_there_are_connections_and_these_are_used_again() {
+    /// One way.
+    const FAR: Duration = Duration::from_millis(50);
+
+    let place = Place::new(&Tree::bookworm());
+    let slapd = Slapd::start(&place);
+    let proxy = Proxy::start(slapd.ldaps());
+    let table = searching(&[format!("ldaps://{}", proxy.address())], &place.outside("authority.pem"))
+        .with("base_dn", format_args!("ou=people,{SUFFIX}"))
+        .with("user_filter", "(mail={user})")
+        .with_raw("search_connections = 1\nbind_connections = 4");
+    let fields = "[directory.fields]\nhome = \"/mail/{local}\"\n";
+    let gatepost = asking::daemon(&format!("{}{fields}", table.0), "").started();
+    let log_in_16_times = || {
+        let begun = Instant::now();
+        thread::scope(|scope| {
+            for _ in 0..16 {
+                scope.spawn(|| {
+                    let reply = Auth::connect(&gatepost).plain("alice@example.org", "alice-secret");
+                    assert!(reply.starts_with("OK"), "{reply}");
+                });
+            }
+        });
+        begun.elapsed()
+    };
+    proxy.delay(FAR);
+    log_in_16_times();
+    assert_eq!(proxy.accepted(), 5, "one for searches and four for binds");
+    let took = log_in_16_times();
+    assert_eq!(proxy.accepted(), 5, "none was opened anew");
+    // A search, a moment to see that a connection is alive, and four rounds of binds: 6 times there and back. One after
+    // the other it would be 32 times.
+    assert!(took > 10 * FAR && took < 24 * FAR, "took {took:?}");
 }
 
 #[test]

@@ -26,10 +26,16 @@ fn a_query_that_cannot_give_users_is_a_mistake_in_the_configuration() {
         let table = [
             ("SELECT name, password FROM people WHERE name = :user", "gives no column named user"),
             ("SELECT name AS user FRM people WHERE name = :user", "user_query"),
-            ("SELECT name AS user, deny FROM other WHERE name = :user", "deny is not supported"),
+            (
+                "SELECT name AS user, deny, name AS note FROM other WHERE name = :user",
+                "deny is not supported",
+            ),
+            ("SELECT name AS user, quota FROM people WHERE name = :user", "fields.gecos needs {note}"),
         ];
         for (query, what) in table {
-            let gatepost = daemon(&database.directory(&database.source(), query, &place), "");
+            let mut directory = database.directory(&database.source(), query, &place);
+            directory.push_str("quota_rule = \"*:bytes={quota:-0}\"\ngecos = \"{note}\"\n");
+            let gatepost = daemon(&directory, "");
             let (code, said) = check(&gatepost);
             assert_eq!(code, Some(78), "{query}: {said}");
             assert!(said.contains("gatepost.toml:") && said.contains(what), "{query}: {said}");

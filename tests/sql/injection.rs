@@ -130,7 +130,10 @@ fn a_name_that_a_database_takes_for_another_leads_to_that_account_and_no_other()
     let query = "SELECT name AS user, password FROM people WHERE name = :user";
     let gatepost = daemon(&database.directory(&database.source(), query, &place), "").started();
     let mut auth = Auth::connect(&gatepost);
-    assert_eq!(auth.plain("RENE@example.test", "r"), "OK\tuser=ren\u{e9}@example.test");
+    assert_eq!(
+        auth.plain("RENE@example.test", "r"),
+        "OK\tuser=ren\u{e9}@example.test\toriginal_user=RENE@example.test"
+    );
     assert_eq!(auth.plain("rene@example.test", "wonder"), "FAIL\tuser=rene@example.test");
     // Of two rows none is right.
     for password in ["one", "two"] {

@@ -1,6 +1,6 @@
 //! All users at once, however many there are.
 
-use std::{fs, time::Instant};
+use std::{fmt::Write as _, fs, time::Instant};
 
 use crate::{
     asking::{Auth, Master, daemon},
@@ -86,6 +86,39 @@ fn a_listing_of_a_crowd_takes_no_memory_to_speak_of_and_holds_nobody_up() {
             assert_eq!(seen, many + 3, "{kind}, {how}");
             assert!(grown < ROOM, "{kind}, {how}: {grown} KiB more");
         }
+    }
+}
+
+/// The kinds that are no databases of somebody else. A passwd-file is in memory already.
+#[test]
+fn a_listing_of_gateposts_own_kinds_takes_no_memory_to_speak_of_either() {
+    let many = crowd();
+    let mut names = String::new();
+    for number in 1..=many {
+        writeln!(names, "user{number:07}@crowd.test:{{PLAIN}}x::::::").unwrap();
+    }
+    let file = "[[directory]]\nname = \"people\"\ntype = \"passwd-file\"\nfile = \"@DIR@/users\"\n";
+    let embedded = "[[directory]]\nname = \"people\"\ntype = \"sqlite\"\nfile = \"@DIR@/users.db\"\n";
+    for (kind, config) in [("passwd-file", file), ("embedded", embedded)] {
+        let mut gatepost = daemon(config, &names);
+        let mut expected = many;
+        if kind == "embedded" {
+            assert!(gatepost.run(&["user", "add", "alice@example.test"], "wonder\n").status.success());
+            let db = rusqlite::Connection::open(gatepost.path("users.db")).unwrap();
+            let insert = format!(
+                "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {many})
+                 INSERT INTO users (name) SELECT printf('user%07d@crowd.test', n) FROM c"
+            );
+            db.execute_batch(&insert).unwrap();
+            expected += 1;
+        }
+        gatepost.start();
+        let pid = gatepost.process().pid();
+        let (before, begun) = (peak(pid), Instant::now());
+        assert_eq!(list(&gatepost), expected, "{kind}");
+        let grown = peak(pid) - before;
+        eprintln!("{kind}: {expected} users in {:?}, {grown} KiB more than {before} KiB", begun.elapsed());
+        assert!(grown < ROOM, "{kind}: {grown} KiB more");
     }
 }
 

@@ -19,6 +19,8 @@ mod support;
 
 mod check;
 mod database;
+mod examples;
+mod file;
 mod hooks;
 mod injection;
 mod listing;

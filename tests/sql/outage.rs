@@ -63,6 +63,18 @@ impl<'a> Stage<'a> {
         (said, begun.elapsed())
     }
 
+    /// Fifty logins at once: what is said to them, and how long it takes until all know.
+    fn many(&self) -> (Vec<String>, Duration) {
+        let mut auth = Auth::connect(&self.gatepost);
+        let begun = Instant::now();
+        let response = plain("alice@example.test", "wonder");
+        let many: Vec<String> =
+            (1..=50).map(|id| format!("AUTH\t{id}\tPLAIN\tservice=imap\tresp={response}")).collect();
+        auth.lines.say(&many.join("\n"));
+        let said = (1..=50).map(|_| auth.lines.hear()).collect();
+        (said, begun.elapsed())
+    }
+
     /// Right and wrong passwords are answered alike, in time, again and again, and by many at once.
     fn is_unavailable(&self, what: &str) {
         for password in ["wonder", "wrong", "wonder"] {
@@ -70,17 +82,11 @@ impl<'a> Stage<'a> {
             assert_eq!(said, TEMPORARY, "{what}, {password}:\n{}", self.gatepost.log());
             assert!(took < TIMEOUT + SLACK, "{what}: {took:?}");
         }
-        let mut auth = Auth::connect(&self.gatepost);
-        let begun = Instant::now();
-        let response = plain("alice@example.test", "wonder");
-        let many: Vec<String> =
-            (1..=50).map(|id| format!("AUTH\t{id}\tPLAIN\tservice=imap\tresp={response}")).collect();
-        auth.lines.say(&many.join("\n"));
-        for _ in 1..=50 {
-            let line = auth.lines.hear();
+        let (said, took) = self.many();
+        for line in said {
             assert!(line.starts_with("FAIL\t") && line.ends_with("\tcode=temp_fail\ttemp"), "{what}: {line}");
         }
-        assert!(begun.elapsed() < TIMEOUT + SLACK, "{what}: {:?}", begun.elapsed());
+        assert!(took < TIMEOUT + SLACK, "{what}: {took:?}");
     }
 
     /// Soon everybody gets in again, and stays in.
@@ -152,6 +158,17 @@ fn old_connections_that_are_dead_cost_no_login() {
             let (said, took) = stage.alice("wonder");
             assert!(said == WELCOME && took < Duration::from_millis(500), "{said} {took:?}");
 
+            // All of them at once, and more logins than there may be connections.
+            for dead in [false, true] {
+                if dead {
+                    stage.wire.forget();
+                }
+                let (said, took) = stage.many();
+                let welcome = said.iter().filter(|line| line.starts_with("OK\t")).count();
+                assert_eq!(welcome, 50, "half-open, {round}:\n{}", stage.gatepost.log());
+                assert!(took < Duration::from_secs(2), "half-open, {round}: {took:?}");
+            }
+
             assert!(stage.database.end_connections() > 0);
             assert_eq!(stage.alice("wonder").0, WELCOME, "ended by the server, {round}");
             stage.wire.cut();
@@ -191,5 +208,25 @@ fn a_question_that_is_killed_is_asked_again_and_one_that_never_ends_is_given_up_
         wait_until("the server has stopped as well", || stage.database.sleepers() == 0);
         assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
         stage.heals("after questions without an end");
+    });
+}
+
+/// PostgreSQL refuses a statement that was prepared for another shape of its table.
+#[test]
+fn a_table_that_changes_costs_no_login() {
+    with_each_server(|stage| {
+        let changes = match stage.database.kind() {
+            "mysql" => {
+                ["ALTER TABLE people MODIFY active BIGINT", "ALTER TABLE people MODIFY active VARCHAR(9)"]
+            }
+            _ => [
+                "ALTER TABLE people ALTER active TYPE BIGINT",
+                "ALTER TABLE people ALTER active TYPE VARCHAR(9)",
+            ],
+        };
+        for change in changes {
+            stage.database.sql(change);
+            assert_eq!(stage.alice("wonder").0, WELCOME, "{change}\n{}", stage.gatepost.log());
+        }
     });
 }

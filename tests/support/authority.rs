@@ -48,10 +48,15 @@ impl<'a> Authority<'a> {
 
     /// Signs a certificate for whatever is here or behind a proxy, and writes `NAME.pem` and `NAME.key`.
     pub fn certify(&self, name: &str) {
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        self.certify_for(name, "localhost", &[self.place.address(), Ipv4Addr::LOCALHOST]);
+    }
+
+    /// The same for a machine of this name and these addresses.
+    pub fn certify_for(&self, name: &str, host: &str, addresses: &[Ipv4Addr]) {
+        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
-        for address in [self.place.address(), Ipv4Addr::LOCALHOST] {
-            params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(address)));
+        for address in addresses {
+            params.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(*address)));
         }
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let key = KeyPair::generate().unwrap();

@@ -50,7 +50,8 @@ impl<'a> Slapd<'a> {
         let log = self.place.outside(&format!("{}.log", self.name()));
         let log = fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
         let config = self.place.inside(&format!("{}/slapd.conf", self.name()));
-        let urls = format!("ldap://{} ldaps://{}", self.ldap(), self.ldaps());
+        let socket = self.place.inside(&format!("{}/ldapi", self.name())).replace('/', "%2F");
+        let urls = format!("ldap://{} ldaps://{} ldapi://{socket}", self.ldap(), self.ldaps());
         let mut command = self.place.tree().command("slapd");
         command.args(["-d", "stats", "-f", &config, "-h", &urls]);
         let mut process = Process::start("slapd", command.stdout(Stdio::null()).stderr(log));
@@ -85,6 +86,12 @@ impl<'a> Slapd<'a> {
 
     pub fn ldaps(&self) -> SocketAddr {
         self.place.port(10636 + 10 * self.number).into()
+    }
+
+    /// The URL of its socket, from outside.
+    pub fn ldapi(&self) -> String {
+        let socket = self.place.outside(&format!("{}/ldapi", self.name()));
+        format!("ldapi://{}", socket.display().to_string().replace('/', "%2F"))
     }
 
     pub fn log(&self) -> String {

@@ -42,7 +42,8 @@ pub struct Ldap {
     pub nested_groups: bool,
     /// `list_filter`: which entries are users, for listings.
     pub list_filter: Option<String>,
-    /// `connect_timeout`: from a name to a connection that can be used. Default: 2 s.
+    /// `connect_timeout`: from a name to a connection that can be used. Shorter than `timeout`. Default: 2 s, or half of
+    /// that.
     pub connect_timeout: Duration,
     /// `timeout`: for the answer to one question, connecting included. Default: 5 s.
     pub timeout: Duration,
@@ -200,8 +201,14 @@ pub(super) fn ldap(
     }
 
     let second = Duration::from_secs(1);
-    let connect_timeout = reader.duration("connect_timeout", second / 10..=60 * second).unwrap_or(2 * second);
     let timeout = reader.duration("timeout", second / 10..=60 * second).unwrap_or(5 * second);
+    let connect_timeout = reader.duration("connect_timeout", second / 20..=60 * second);
+    let connect_timeout = connect_timeout.unwrap_or_else(|| (timeout / 2).min(2 * second));
+    if connect_timeout >= timeout {
+        // Another server would never have its turn.
+        let what = "leaves no time for an answer within timeout";
+        reader.wrong("connect_timeout", Wrong::new(what, "make it shorter than timeout, or timeout longer"));
+    }
     let search_connections = reader.number("search_connections", 1..=64).unwrap_or(2);
     let bind_connections = reader.number("bind_connections", 1..=1024).unwrap_or(16);
     Some(Ldap {

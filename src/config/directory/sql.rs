@@ -148,9 +148,12 @@ fn queries(reader: &mut Reader<'_>, dialect: Dialect) -> Option<Sql> {
         reader.text("app_password_query", |text| asks_for_a_user(Query::parse(text, dialect, USER)?));
     let update_password_query =
         reader.text("update_password_query", |text| replaces(Query::parse(text, dialect, UPDATE)?));
-    let max_connections = reader.number("max_connections", 1..=1000).unwrap_or(10);
+    // A server far away answers each connection's questions one after the other; Dovecot has 30 workers. A file does
+    // not answer sooner for being read by many.
+    let many = if dialect == Dialect::Sqlite { 8 } else { 32 };
+    let max_connections = reader.number("max_connections", 1..=1000).unwrap_or(many);
     let times = Duration::from_millis(100)..=Duration::from_secs(60);
-    let timeout = reader.duration("timeout", times.clone()).unwrap_or(Duration::from_secs(5));
+    let timeout = reader.duration("timeout", times.clone()).unwrap_or(Duration::from_secs(3));
     let connect_timeout =
         reader.duration("connect_timeout", times).unwrap_or(Duration::from_secs(2)).min(timeout);
     Some(Sql {

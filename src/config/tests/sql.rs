@@ -22,7 +22,7 @@ fn a_server_is_read_with_defaults_for_what_is_not_said() {
     assert_eq!((server.user.as_str(), server.database.as_str()), ("gp", "mail"));
     assert!(server.password.is_none() && server.tls.is_none());
     assert_eq!(sql.user_query.sql(), "SELECT name AS user FROM people WHERE name = ?");
-    assert_eq!((sql.max_connections, sql.timeout.as_secs(), sql.connect_timeout.as_secs()), (10, 5, 2));
+    assert_eq!((sql.max_connections, sql.timeout.as_secs(), sql.connect_timeout.as_secs()), (32, 3, 2));
     assert!(sql.list_query.is_none() && sql.update_password_query.is_none());
 }
 
@@ -31,6 +31,7 @@ fn a_file_with_a_user_query_is_a_database_of_somebody_else() {
     let sql = sql(&format!("[[directory]]\nname = 'a'\ntype = 'sqlite'\nfile = '/p.db'\n{QUERY}"));
     assert!(matches!(&sql.source, Source::File(path) if path == Path::new("/p.db")));
     assert_eq!(sql.user_query.sql(), "SELECT name AS user FROM people WHERE name = ?1");
+    assert_eq!(sql.max_connections, 8);
 }
 
 /// The host, further keys, and whether TLS is used.

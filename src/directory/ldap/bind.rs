@@ -1,4 +1,6 @@
 //! The bind: the only place where a password leaves for a server.
+//!
+//! ldap3 copies what it sends and does not wipe its copies; a password lives on in freed memory until that is used again.
 
 use ldap3::Ldap;
 

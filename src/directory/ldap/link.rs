@@ -71,7 +71,9 @@ pub(super) struct NoLink {
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The connection is of no use any more; whether the server is, another one will tell.
-    Lost(String),
+    Lost(&'static str),
+    /// The same, found out by asking in vain whether the server is there.
+    Silent,
     /// It took too long, and the server is there.
     TooSlow,
     /// The question cannot be asked.
@@ -195,7 +197,7 @@ impl Link {
                 select! {
                     answer = &mut answer => return answer,
                     alive = self.probe(since) => if !alive {
-                        return Err(Failure::Lost("the connection has fallen silent".to_owned()));
+                        return Err(Failure::Silent);
                     }
                 }
             }
@@ -217,7 +219,7 @@ impl Link {
                 Err(Failure::Unasked("a bind without an entry or a password proves nothing"))
             }
             Ok(Err(Unasked::Unsendable)) => Err(Failure::Unasked("the password cannot be sent")),
-            Ok(Err(Unasked::Lost)) => Err(Failure::Lost(CLOSED.to_owned())),
+            Ok(Err(Unasked::Lost)) => Err(Failure::Lost(CLOSED)),
             Err(_) => {
                 self.dead.store(true, Ordering::Relaxed);
                 Err(Failure::TooSlow)
@@ -275,7 +277,7 @@ async fn search(mut ldap: Ldap, ask: &Ask<'_>, deadline: Instant) -> Result<Hits
         let mut entries = Vec::new();
         while let Some(item) = stream.next().await.map_err(failure)? {
             let entry = Entry::read(item.0);
-            entries.extend(entry.map_err(|_| Failure::Lost("an entry cannot be understood".to_owned()))?);
+            entries.extend(entry.map_err(|_| Failure::Lost("an entry cannot be understood"))?);
             if entries.len() > ask.most {
                 // A server that heeds no limit.
                 let outcome = Outcome { code: verdict::SIZE_LIMIT_EXCEEDED, text: String::new() };
@@ -295,7 +297,7 @@ fn failure(error: LdapError) -> Failure {
     } else if matches!(error, LdapError::FilterParsing) {
         Failure::Unasked("the filter cannot be read")
     } else {
-        Failure::Lost(CLOSED.to_owned())
+        Failure::Lost(CLOSED)
     }
 }
 

@@ -49,13 +49,12 @@ impl Searchers {
                 match link.search(ask, deadline).await {
                     Ok(hits) if again && self.servers.declines(&link, &hits.outcome) => again = false,
                     Ok(hits) => return Ok(hits),
-                    Err(Failure::Lost(_)) if again => {
-                        self.lost(&link);
-                        again = false;
-                    }
                     Err(failure) => {
-                        self.lost(&link);
-                        return Err(failure.to_string());
+                        let lost = self.is_lost(&link, &failure);
+                        if !(lost && again) {
+                            return Err(failure.to_string());
+                        }
+                        again = false;
                     }
                 }
             }
@@ -86,10 +85,14 @@ impl Searchers {
         }
     }
 
-    fn lost(&self, link: &Link) {
-        if !link.is_usable() {
-            self.servers.fell_silent(link);
+    /// Whether another connection may do better; nobody uses this one then.
+    fn is_lost(&self, link: &Link, failure: &Failure) -> bool {
+        match failure {
+            Failure::Lost(_) => self.servers.lost(link),
+            Failure::Silent => self.servers.fell_silent(link),
+            Failure::TooSlow | Failure::Unasked(_) => return false,
         }
+        true
     }
 }
 
@@ -130,12 +133,17 @@ impl Binders {
                         self.give(link);
                         return Ok(answered);
                     }
-                    Err(Failure::Lost(_)) if again => again = false,
+                    Err(Failure::Lost(_)) if again => {
+                        self.servers.lost(&link);
+                        again = false;
+                    }
                     Err(failure @ Failure::Unasked(_)) => {
                         self.give(link);
                         return Err(failure.to_string());
                     }
-                    Err(failure @ (Failure::Lost(_) | Failure::TooSlow)) => return Err(failure.to_string()),
+                    Err(failure @ (Failure::Lost(_) | Failure::Silent | Failure::TooSlow)) => {
+                        return Err(failure.to_string());
+                    }
                 }
             }
         };
@@ -174,6 +182,7 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Lost(why) => f.write_str(why),
+            Self::Silent => f.write_str("the connection has fallen silent"),
             Self::TooSlow => f.write_str(TOO_SLOW),
             Self::Unasked(why) => f.write_str(why),
         }

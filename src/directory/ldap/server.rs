@@ -43,9 +43,9 @@ pub(super) struct Server {
 struct State {
     /// Why there was no connection the last time.
     why: Option<String>,
-    /// When a connection was found to be dead without a word. Those that are older are likely dead as well.
-    fell_silent: Option<Instant>,
-    /// Whether nothing was heard of it since.
+    /// When a connection was lost. Those that are older are likely of no use either.
+    lost: Option<Instant>,
+    /// Whether it was lost without a word, and nothing was heard of the server since.
     suspect: bool,
     /// When it may be tried again after it has refused the service account.
     refused_until: Option<Instant>,
@@ -98,7 +98,8 @@ impl Servers {
                 }
             }
         }
-        let known = || self.servers.iter().find_map(|server| server.lock().why.clone());
+        let known = |server: &Server| server.lock().why.as_ref().map(|why| format!("{}: {why}", server.url));
+        let known = || self.servers.iter().find_map(known);
         Err(why.or_else(known).unwrap_or_else(|| "no server can be reached".to_owned()))
     }
 
@@ -116,15 +117,23 @@ impl Servers {
     /// again, or its server has dropped connections of its age.
     pub(super) fn is_outdated(&self, link: &Link) -> bool {
         let preferred = self.servers.iter().take(link.server).any(Server::is_trusted);
-        let fell_silent = self.servers.get(link.server).and_then(|server| server.lock().fell_silent);
-        preferred || fell_silent.is_some_and(|when| link.born <= when)
+        let lost = self.servers.get(link.server).and_then(|server| server.lock().lost);
+        preferred || lost.is_some_and(|when| link.born <= when)
+    }
+
+    /// Notes that `link` has ended.
+    pub(super) fn lost(&self, link: &Link) {
+        link.retire();
+        if let Some(server) = self.servers.get(link.server) {
+            server.lock().lost = Some(Instant::now());
+        }
     }
 
     /// Notes that `link` was found to be dead.
     pub(super) fn fell_silent(&self, link: &Link) {
+        self.lost(link);
         if let Some(server) = self.servers.get(link.server) {
-            let mut state = server.lock();
-            (state.fell_silent, state.suspect) = (Some(Instant::now()), true);
+            server.lock().suspect = true;
         }
     }
 
@@ -157,12 +166,11 @@ impl Servers {
                 Ok(link)
             }
             Err(NoLink { why, refused }) => {
-                let why = format!("{}: {why}", server.url);
                 if refused {
                     server.lock().refused_until = Some(Instant::now() + REFUSED_REST);
                 }
                 self.failed(server, &why);
-                Err(why)
+                Err(format!("{}: {why}", server.url))
             }
         }
     }

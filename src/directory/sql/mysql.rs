@@ -42,10 +42,11 @@ pub(in crate::directory) struct Link {
 }
 
 impl MySql {
-    /// How to connect to it.
-    pub(in crate::directory) fn new(server: &Server) -> Result<Self, NoRoots> {
+    /// How to connect to it. `Err` is the operator's to mend.
+    pub(in crate::directory) fn new(server: &Server) -> Result<Self, String> {
         let password =
-            server.password.as_ref().map(|secret| String::from_utf8_lossy(secret.expose()).into_owned());
+            server.password.as_ref().map(|secret| std::str::from_utf8(secret.expose()).map(str::to_owned));
+        let password = password.transpose().map_err(|_| "password: it is not UTF-8".to_owned())?;
         let mut opts = OptsBuilder::default()
             .user(Some(server.user.clone()))
             .pass(password)
@@ -62,7 +63,9 @@ impl MySql {
             Address::Unix(path, _) => opts = opts.socket(Some(path.display().to_string())),
         }
         if let Some(tls) = &server.tls {
-            opts = opts.ssl_opts(Some(trusting(tls.ca_file.as_deref())?));
+            opts = opts.ssl_opts(Some(
+                trusting(tls.ca_file.as_deref()).map_err(|error| format!("ca_file: {error}"))?,
+            ));
         }
         Ok(Self { opts: opts.into() })
     }

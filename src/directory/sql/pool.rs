@@ -79,7 +79,7 @@ struct Lease<D: Database> {
     database: Arc<D>,
     link: Option<D::Link>,
     born: Instant,
-    _place: Option<OwnedSemaphorePermit>,
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl<D: Database> Pool<D> {
@@ -150,7 +150,7 @@ impl<D: Database> Pool<D> {
         let connected = timeout(self.times.connect, self.database.connect(Pace::Long)).await;
         let link = connected.unwrap_or(Err(Fault::Silent))?;
         let database = Arc::clone(&self.database);
-        let mut lease = Lease { database, link: Some(link), born: Instant::now(), _place: None };
+        let mut lease = Lease { database, link: Some(link), born: Instant::now(), place: None };
         let Some(link) = lease.link.as_mut() else { return Err(Fault::Silent) };
         // Its own channel, so that a reader that takes its time is not held against the server.
         let (rows, mut taken) = mpsc::channel(1);
@@ -200,8 +200,10 @@ impl<D: Database> Pool<D> {
                     info!(directory = %self.directory, "the server answers again");
                 }
             }
-            // Who waits behind others cannot say how the server is, nor is a server down that answers others.
-            Err(fault @ (Fault::Broken(_) | Fault::Silent | Fault::Busy)) => {
+            // Says nothing of the server.
+            Err(Fault::Busy) => {}
+            // A server that answers others is not down.
+            Err(fault @ (Fault::Broken(_) | Fault::Silent)) => {
                 let heard = *lock(&self.heard);
                 if heard >= begun {
                     self.breaker.answered();
@@ -309,7 +311,7 @@ impl<D: Database> Pool<D> {
             let fresh = now.duration_since(last.since) < IDLE && now.duration_since(last.born) < LIFETIME;
             if fresh && self.database.is_open(&last.link) {
                 let database = Arc::clone(&self.database);
-                return Ok(Lease { database, link: Some(last.link), born: last.born, _place: Some(place) });
+                return Ok(Lease { database, link: Some(last.link), born: last.born, place: Some(place) });
             }
             self.database.abandon(last.link);
         }
@@ -321,7 +323,7 @@ impl<D: Database> Pool<D> {
         let silent = || Err(Fault::Broken("no connection in time".to_owned()));
         let link = timeout(self.times.connect, connecting).await.unwrap_or_else(|_| silent())?;
         let database = Arc::clone(&self.database);
-        Ok(Lease { database, link: Some(link), born: Instant::now(), _place: Some(place) })
+        Ok(Lease { database, link: Some(link), born: Instant::now(), place: Some(place) })
     }
 
     fn give_back<T>(&self, mut lease: Lease<D>, done: &Result<T, Fault>) {
@@ -363,7 +365,7 @@ impl<D: Database> Lease<D> {
         if let Some(link) = self.link.take() {
             self.database.abandon(link);
         }
-        self._place.take()
+        self.place.take()
     }
 }
 
@@ -399,3 +401,6 @@ impl Drop for Queued<'_> {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests;

@@ -79,6 +79,10 @@ fn every_mistake_is_said() {
             "directory.list_filter: finds entries, and nothing says which name they log in with",
         ),
         ("list_filter = '(mail=*'\nfields.user = '{mail}'", "directory.list_filter: is no filter"),
+        (
+            "timeout = '2s'\nconnect_timeout = '2s'",
+            "directory.connect_timeout: leaves no time for an answer within timeout",
+        ),
         ("timeout = '0s'", "directory.timeout: is out of range"),
         ("search_connections = 0", "directory.search_connections: is out of range"),
         ("host = 'ldap'", "directory.host: is no key of gatepost"),
