@@ -90,6 +90,9 @@ pub struct Response {
     /// The id of the app password that was given, where it is a right one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_password: Option<String>,
+    /// The master user who logs in as them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master: Option<String>,
     /// Why not, for the operator. A peer is told less.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -117,6 +120,7 @@ impl Response {
             user: None,
             directory: None,
             app_password: None,
+            master: None,
             reason: None,
             passdb: Vec::new(),
             userdb: Vec::new(),
@@ -171,6 +175,7 @@ pub async fn answer(engine: &Engine, request: Request, password: Option<Secret>)
             match &decision {
                 Decision::Accept(verified) => Response {
                     app_password: id(verified.by().app_password()),
+                    master: verified.master().map(|master| master.as_str().to_owned()),
                     ..response.with(verified.account())
                 },
                 Decision::Refuse(refusal) => Response {

@@ -115,6 +115,9 @@ fn say(response: &Response) -> Answer {
     if let Some(id) = &response.app_password {
         let _ = write!(text, ", with app password {}", id.escape_debug());
     }
+    if let Some(master) = &response.master {
+        let _ = write!(text, ", by master user {master}");
+    }
     if let Some(reason) = &response.reason {
         let _ = write!(text, ": {reason}");
     }

@@ -69,24 +69,19 @@ pub(super) fn engine() -> Engine {
 
 /// `keys@example.org`, as a line of a passwd-file.
 pub(super) fn keys() -> String {
-    format!(
-        "keys@example.org:{KEYS}:5010:5010::/srv/keys::
-"
-    )
+    format!("keys@example.org:{KEYS}:5010:5010::/srv/keys::\n")
 }
 
-/// Judges over the lines of a passwd-file, and one master user.
+/// Judges over the lines of a passwd-file, and a few master users.
 pub(super) fn engine_over(lines: &str) -> Engine {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("people");
     fs::write(&file, lines).unwrap();
     let masters = dir.path().join("masters");
-    fs::write(
-        &masters,
-        "root@example.org:{PLAIN}root::::::
-",
-    )
-    .unwrap();
+    // Another one has the keys of `keys`, and its name with another domain. Most are cheap to check, and so is nobody.
+    let plain = "root@example.org:{PLAIN}root::::::\nother@example.org:{PLAIN}other::::::\n";
+    let known = format!("{plain}keys@example.net:{KEYS}::::::\n");
+    fs::write(&masters, known).unwrap();
     let directory = |name: &str, file, master| config::Directory {
         name: name.into(),
         domains: Vec::new(),

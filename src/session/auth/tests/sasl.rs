@@ -100,6 +100,28 @@ fn ticket() -> Ticket {
     Ticket { client_pid: 7, client_id: id(1), cookie: Cookie::parse(COOKIE.as_bytes()).unwrap() }
 }
 
+/// The proof is the master user's, and whom they act as is part of what it is made over.
+#[test]
+fn a_master_user_proves_themselves_by_scram_as_well() {
+    let (shared, engine) = (shared(), engine());
+    let try_one = |header: &str, user: &str, password: &str| {
+        let mut desk = Desk::ready_for(&ALL, Role::Login, 2, &shared, &engine);
+        let mut client = Client::new(header, user, password);
+        let last = up_to_the_proof(&mut desk, &mut client, "\tfinal-resp-ok");
+        let said = desk.say(&format!("CONT\t1\t{last}\n"));
+        let said = if said.is_empty() { desk.pass(DELAY * 2) } else { said };
+        drop(desk);
+        said.replace(&format!("\tresp={}", base64(client.answer.as_bytes())), "")
+    };
+    let (acting, master) = ("n,a=alice@example.org,", "keys@example.net");
+    let names = format!("original_user={master}\tauth_user={master}");
+    let said = try_one(acting, master, KEYS_PASSWORD);
+    assert_eq!(said, format!("OK\t1\tuser=alice@example.org\t{names}\n"));
+    assert_eq!(try_one(acting, master, "wrong"), format!("FAIL\t1\tuser={master}\n"));
+    let ghost = try_one("n,a=ghost@example.org,", master, KEYS_PASSWORD);
+    assert_eq!(ghost, format!("FAIL\t1\tuser={master}\tcode=authz_fail\n"));
+}
+
 #[test]
 fn nobody_learns_from_scram_who_exists() {
     let hashed = "hashed@example.org:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=:5011:5011::/srv/hashed::\n";
