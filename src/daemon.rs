@@ -17,7 +17,7 @@ use crate::{
     app_password::AppPasswords,
     config::{Config, Loaded, Problems, Protocol},
     control,
-    decision::{Engine, Limits},
+    decision::{Engine, Limits, SaltKey},
     directory::{self, Chain, Misfit},
     listener::{self, Listener, Slots, Stream},
     mechanism::Mechanism,
@@ -77,7 +77,7 @@ where
     let shared = Shared::new(tokens, started)
         .map_err(|error| Failure::Io("random numbers", io::Error::other(error)))?;
     let shared = Arc::new(shared);
-    let current = Arc::new(Replaceable::new(&config).await?);
+    let current = Arc::new(Replaceable::new(&config, &shared).await?);
     let mut terminate = on(SignalKind::terminate())?;
     let mut interrupt = on(SignalKind::interrupt())?;
     let mut hangup = on(SignalKind::hangup())?;
@@ -108,7 +108,7 @@ where
             _ = hangup.recv() => {
                 systemd::reloading();
                 let replaced = match reload().map_err(Failure::Config) {
-                    Ok(loaded) => current.replace(&loaded.config).await,
+                    Ok(loaded) => current.replace(&loaded.config, &shared).await,
                     Err(failure) => Err(failure),
                 };
                 match replaced {
@@ -133,9 +133,9 @@ where
 }
 
 impl Replaceable {
-    async fn new(config: &Config) -> Result<Self, Failure> {
+    async fn new(config: &Config, shared: &Shared) -> Result<Self, Failure> {
         let app_passwords = AppPasswords::at(&config.server.state_dir);
-        let engine = Arc::new(examined(config, &app_passwords).await?);
+        let engine = Arc::new(lasting(examined(config, &app_passwords).await?, shared));
         let watch = watch(&engine);
         Ok(Self {
             app_passwords,
@@ -145,8 +145,8 @@ impl Replaceable {
         })
     }
 
-    async fn replace(&self, config: &Config) -> Result<(), Failure> {
-        let engine = Arc::new(examined(config, &self.app_passwords).await?);
+    async fn replace(&self, config: &Config, shared: &Shared) -> Result<(), Failure> {
+        let engine = Arc::new(lasting(examined(config, &self.app_passwords).await?, shared));
         let watch = watch(&engine);
         self.engines.store(engine);
         self.offer.store(Arc::new(offer(config)));
@@ -180,9 +180,18 @@ async fn examined(config: &Config, app_passwords: &AppPasswords) -> Result<Engin
     }
 }
 
+/// An engine that makes up the same salts again when the daemon is started again.
+fn lasting(engine: Engine, shared: &Shared) -> Engine {
+    match shared.tokens.derive(b"gatepost: salts of SCRAM") {
+        Some(secret) => engine.with_salts(SaltKey::new(secret)),
+        None => engine,
+    }
+}
+
 fn offer(config: &Config) -> Offer {
     let mechanisms: Vec<Mechanism> = config.sasl.mechanisms.clone();
-    Offer { mechanisms: mechanisms.into(), failure_delay: config.sasl.failure_delay }
+    let anonymous_user = config.sasl.anonymous_user.as_deref().map(Into::into);
+    Offer { mechanisms: mechanisms.into(), failure_delay: config.sasl.failure_delay, anonymous_user }
 }
 
 fn watch(engine: &Engine) -> CancellationToken {

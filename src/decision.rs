@@ -9,6 +9,7 @@ mod identity;
 mod proof;
 mod route;
 mod rules;
+mod salts;
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
@@ -17,12 +18,13 @@ use gatepost_protocol::dovecot::FailCode;
 pub use self::{
     engine::{Engine, Limits},
     identity::Separator,
+    salts::SaltKey,
 };
 use crate::{
     account::Account,
     app_password::{Barred, Id},
     directory::{Unavailable, Uncheckable},
-    mechanism::{Claim, Mechanism},
+    mechanism::{Breach, Claim, Mechanism},
     password::{Unusable, Unverified},
     username::{InvalidName, Username},
 };
@@ -69,16 +71,22 @@ pub enum Decision {
 pub struct Verified {
     account: Arc<Account>,
     by: By,
+    /// What proves to the remote that the password is known here too.
+    answer: Option<Vec<u8>>,
     original: Option<Box<[u8]>>,
 }
 
 /// What an account was proven by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum By {
-    /// Its password.
+    /// Its password, or what only who knows it can make.
     Password,
     /// An app password of theirs.
     AppPassword(Box<AppPassword>),
+    /// A TLS certificate that the peer has verified.
+    Certificate,
+    /// Nothing: it is the account for those who say nothing of themselves.
+    Anonymous,
     /// The password of this master user, who may act as its owner.
     Master(Username),
 }
@@ -105,8 +113,10 @@ pub enum Refusal {
     AuthzDenied,
     /// No account can have this name.
     InvalidName(InvalidName),
-    /// The response broke the grammar of its mechanism.
-    MechanismBreach,
+    /// A response was none of its mechanism.
+    MechanismBreach(Breach),
+    /// What is stored of the password cannot serve the mechanism, which needs this.
+    NoCredentials(&'static str),
     /// `allow_nets` does not hold the address.
     NetworkDenied,
     /// The password was right once; it has run out.
@@ -203,11 +213,16 @@ impl Verified {
         &self.by
     }
 
+    /// What the mechanism says last, so that the remote knows whom it has spoken with (SCRAM's `ServerSignature`).
+    pub fn answer(&self) -> Option<&[u8]> {
+        self.answer.as_deref()
+    }
+
     /// The master user who acts as its owner.
     pub const fn master(&self) -> Option<&Username> {
         match &self.by {
             By::Master(master) => Some(master),
-            By::Password | By::AppPassword(_) => None,
+            By::Password | By::AppPassword(_) | By::Certificate | By::Anonymous => None,
         }
     }
 
@@ -226,7 +241,7 @@ impl By {
     /// The app password, if it was one.
     pub fn app_password(&self) -> Option<&AppPassword> {
         match self {
-            Self::Password | Self::Master(_) => None,
+            Self::Password | Self::Certificate | Self::Anonymous | Self::Master(_) => None,
             Self::AppPassword(which) => Some(which),
         }
     }
@@ -241,7 +256,8 @@ impl Refusal {
             Self::AppPasswordMismatch(_)
             | Self::AppPasswordBarred(..)
             | Self::InvalidName(_)
-            | Self::MechanismBreach
+            | Self::MechanismBreach(_)
+            | Self::NoCredentials(_)
             | Self::NetworkDenied
             | Self::PasswordMismatch
             | Self::PrimaryPasswordDenied { .. }
@@ -266,7 +282,8 @@ impl Refusal {
             Self::AppPasswordBarred(..) => "app_password_denied",
             Self::AuthzDenied => "authz_denied",
             Self::InvalidName(_) => "invalid_name",
-            Self::MechanismBreach => "mechanism_breach",
+            Self::MechanismBreach(_) => "mechanism_breach",
+            Self::NoCredentials(_) => "no_credentials",
             Self::NetworkDenied => "network_denied",
             Self::PassExpired => "expired",
             Self::PrimaryPasswordDenied { .. } => "primary_password_denied",
@@ -303,7 +320,10 @@ impl fmt::Display for Refusal {
             Self::AppPasswordBarred(_, why) => write!(f, "the app password {why}"),
             Self::AuthzDenied => f.write_str("may not act as the requested user"),
             Self::InvalidName(why) => write!(f, "not a login name: {why}"),
-            Self::MechanismBreach => f.write_str("the response does not follow its mechanism"),
+            Self::MechanismBreach(why) => why.fmt(f),
+            Self::NoCredentials(needed) => {
+                write!(f, "no {needed} credentials: the password is stored otherwise")
+            }
             Self::NetworkDenied => f.write_str("allow_nets does not hold the remote address"),
             Self::PassExpired => f.write_str("the password has expired"),
             Self::PasswordMismatch => f.write_str("wrong password"),
@@ -365,7 +385,7 @@ impl fmt::Display for TempFail {
 #[cfg(test)]
 mod tests {
     use super::{AppMismatch, AppPassword, Barred, Refusal, Target, TempFail};
-    use crate::username::InvalidName;
+    use crate::{mechanism::Breach, username::InvalidName};
 
     fn phone() -> AppPassword {
         AppPassword { id: "4k7mx2".into(), label: "Old \"phone\"\n".into(), own: None }
@@ -395,7 +415,8 @@ mod tests {
             Refusal::PrimaryPasswordDenied { service: "smtp".into() },
             Refusal::UserUnknown,
             Refusal::InvalidName(InvalidName::Character),
-            Refusal::MechanismBreach,
+            Refusal::MechanismBreach(Breach::Grammar),
+            Refusal::NoCredentials("CRAM-MD5"),
             Refusal::NetworkDenied,
             Refusal::ServiceDenied,
             Refusal::UserAmbiguous,

@@ -2,16 +2,32 @@
 //!
 //! A mechanism knows neither sockets nor directories nor the time. It consumes its state, so that what has not
 //! been learnt yet cannot be named, and it ends in a claim: who somebody says they are and what they offer as proof.
-//! Whether that is true is for [`crate::decision`] to say.
+//! Whether that is true is for [`crate::decision`] to say. SCRAM has to know something of an account before that: it asks
+//! ([`Step::Ask`]) and is told, and does not learn from whom.
 
+mod anonymous;
+mod cram_md5;
+mod external;
 mod login;
 mod plain;
+mod scram;
 
-use std::fmt;
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use gatepost_protocol::{dovecot::MechFlag, secret::Secret};
 
-pub use self::{login::Login, plain::Plain};
+#[cfg(test)]
+pub(crate) use self::scram::client::Client;
+pub use self::{
+    anonymous::Anonymous,
+    cram_md5::CramMd5,
+    external::External,
+    login::Login,
+    plain::Plain,
+    scram::{Scram, Seeking, Sought, WantFinal, farewell},
+};
+
+use crate::password::Evidence;
 
 /// The mechanisms this version can conduct.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,6 +36,31 @@ pub enum Mechanism {
     Plain,
     /// draft-murchison-sasl-login: asks for the name, then for the password.
     Login,
+    /// RFC 2195: the HMAC-MD5 of a challenge.
+    CramMd5,
+    /// RFC 5802.
+    ScramSha1,
+    /// RFC 5802, bound to the TLS channel.
+    ScramSha1Plus,
+    /// RFC 7677.
+    ScramSha256,
+    /// RFC 7677, bound to the TLS channel.
+    ScramSha256Plus,
+    /// RFC 4422 appendix A: the remote's TLS certificate.
+    External,
+    /// RFC 4505: nobody in particular.
+    Anonymous,
+}
+
+/// What is known of a remote's connection, as far as a mechanism asks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Circumstances<'a> {
+    /// The name in the remote's TLS certificate, if the peer has verified that and says the name.
+    pub certificate: Option<&'a [u8]>,
+    /// Whether the remote was offered to bind the exchange to its TLS channel.
+    pub binding_offered: bool,
+    /// The account that ANONYMOUS leads to.
+    pub anonymous: Option<&'a str>,
 }
 
 /// An exchange that waits for a response.
@@ -29,13 +70,25 @@ pub enum Exchange {
     Plain(Plain),
     /// LOGIN, before the name or before the password.
     Login(Login),
+    /// CRAM-MD5, before its only response.
+    CramMd5(CramMd5),
+    /// SCRAM, before the first response.
+    Scram(Scram),
+    /// SCRAM, before the second response.
+    ScramFinal(Box<WantFinal>),
+    /// EXTERNAL, before its only response.
+    External(External),
+    /// ANONYMOUS, before its only response.
+    Anonymous(Anonymous),
 }
 
 /// What a response leads to.
 #[derive(Debug)]
 pub enum Step {
     /// Say this and wait for the next response.
-    Challenge(&'static [u8], Exchange),
+    Challenge(Cow<'static, [u8]>, Exchange),
+    /// Find this out, and tell it.
+    Ask(Sought, Box<Seeking>),
     /// The exchange is over; this is what it came to.
     Claim(Claim),
 }
@@ -56,30 +109,80 @@ pub struct Claim {
 pub enum Credential {
     /// The password itself.
     Password(Secret),
+    /// Something that only who knows the password can have made.
+    Evidence(Arc<Evidence>),
+    /// A TLS certificate with the name, which the peer has verified.
+    Certificate,
+    /// Nothing, and nobody asks for more.
+    Anonymous {
+        /// What they say of themselves, for the log.
+        trace: Option<Box<str>>,
+    },
 }
 
 impl Credential {
     /// The password itself, for mechanisms that send it.
-    pub const fn password(&self) -> Option<&Secret> {
+    pub fn password(&self) -> Option<&Secret> {
         match self {
             Self::Password(password) => Some(password),
+            Self::Evidence(_) | Self::Certificate | Self::Anonymous { .. } => None,
+        }
+    }
+
+    /// What somebody says of themselves who does not say who they are.
+    pub fn trace(&self) -> Option<&str> {
+        match self {
+            Self::Anonymous { trace } => trace.as_deref(),
+            Self::Password(_) | Self::Evidence(_) | Self::Certificate => None,
         }
     }
 }
 
-/// A response that breaks its mechanism's grammar. The remote's fault; it costs them their attempt, no more.
+/// Why an exchange leads nowhere. It costs the remote their attempt, no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Breach;
+pub enum Breach {
+    /// A response breaks its mechanism's grammar.
+    Grammar,
+    /// The exchange is not bound to the channel that it came over, or not although it could be: somebody may be in the
+    /// middle.
+    ChannelBinding,
+    /// EXTERNAL, and the peer has told of no certificate that it has verified, or of no name in it.
+    NoCertificate,
+    /// ANONYMOUS, and there is no account for it.
+    NobodyAnonymous,
+    /// Not the remote's fault: the system has no random numbers.
+    NoRandomNumbers,
+}
 
 impl Mechanism {
-    /// All of them, in the order in which they are announced.
-    pub const ALL: [Self; 2] = [Self::Plain, Self::Login];
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Plain,
+        Self::Login,
+        Self::CramMd5,
+        Self::ScramSha1,
+        Self::ScramSha1Plus,
+        Self::ScramSha256,
+        Self::ScramSha256Plus,
+        Self::External,
+        Self::Anonymous,
+    ];
+
+    /// Those that are offered where the operator does not say: every kind of directory can serve them.
+    pub const DEFAULT: [Self; 2] = [Self::Plain, Self::Login];
 
     /// The registered name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Plain => "PLAIN",
             Self::Login => "LOGIN",
+            Self::CramMd5 => "CRAM-MD5",
+            Self::ScramSha1 => "SCRAM-SHA-1",
+            Self::ScramSha1Plus => "SCRAM-SHA-1-PLUS",
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            Self::ScramSha256Plus => "SCRAM-SHA-256-PLUS",
+            Self::External => "EXTERNAL",
+            Self::Anonymous => "ANONYMOUS",
         }
     }
 
@@ -92,18 +195,52 @@ impl Mechanism {
     pub const fn flags(self) -> &'static [MechFlag] {
         match self {
             Self::Plain | Self::Login => &[MechFlag::Plaintext],
+            Self::CramMd5 => &[MechFlag::Dictionary, MechFlag::Active],
+            Self::ScramSha1 | Self::ScramSha256 => &[MechFlag::MutualAuth],
+            Self::ScramSha1Plus | Self::ScramSha256Plus => &[MechFlag::MutualAuth, MechFlag::ChannelBinding],
+            Self::External => &[],
+            Self::Anonymous => &[MechFlag::Anonymous],
         }
     }
 
+    /// The same mechanism bound to the TLS channel, if there is one.
+    pub const fn bound(self) -> Option<Self> {
+        match self {
+            Self::ScramSha1 => Some(Self::ScramSha1Plus),
+            Self::ScramSha256 => Some(Self::ScramSha256Plus),
+            Self::Plain
+            | Self::Login
+            | Self::CramMd5
+            | Self::ScramSha1Plus
+            | Self::ScramSha256Plus
+            | Self::External
+            | Self::Anonymous => None,
+        }
+    }
+
+    /// Whether the exchange is bound to the TLS channel, of which only Dovecot 2.4's login processes can tell.
+    pub const fn is_bound(self) -> bool {
+        matches!(self, Self::ScramSha1Plus | Self::ScramSha256Plus)
+    }
+
     /// Opens an exchange. `initial` is the initial response, where there was one.
-    pub fn start(self, initial: Option<Secret>) -> Result<Step, Breach> {
+    pub fn start(self, initial: Option<Secret>, around: Circumstances<'_>) -> Result<Step, Breach> {
         let (prompt, exchange): (&'static [u8], _) = match self {
             Self::Plain => (b"", Exchange::Plain(Plain)),
             Self::Login => (Login::PROMPT, Exchange::Login(Login::WantUser)),
+            // The server speaks first; a response to nothing is none.
+            Self::CramMd5 if initial.as_ref().is_none_or(Secret::is_empty) => return CramMd5::ask(),
+            Self::CramMd5 => return Err(Breach::Grammar),
+            Self::ScramSha1 | Self::ScramSha1Plus | Self::ScramSha256 | Self::ScramSha256Plus => {
+                let scram = Scram::new(self, around.binding_offered).ok_or(Breach::Grammar)?;
+                (b"", Exchange::Scram(scram))
+            }
+            Self::External => (b"", Exchange::External(External::new(around.certificate))),
+            Self::Anonymous => (b"", Exchange::Anonymous(Anonymous::new(around.anonymous))),
         };
         match initial {
-            Some(response) => exchange.step(response),
-            None => Ok(Step::Challenge(prompt, exchange)),
+            Some(response) => exchange.step(response, None),
+            None => Ok(Step::Challenge(Cow::Borrowed(prompt), exchange)),
         }
     }
 }
@@ -114,12 +251,42 @@ impl fmt::Display for Mechanism {
     }
 }
 
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Grammar => "the response does not follow its mechanism",
+            Self::ChannelBinding => "the exchange is not bound to the TLS channel as it should be",
+            Self::NoCertificate => "no TLS certificate that was verified and has a name",
+            Self::NobodyAnonymous => "no account for anonymous logins",
+            Self::NoRandomNumbers => "no random numbers",
+        })
+    }
+}
+
 impl Exchange {
-    /// Takes the response that was waited for.
-    pub fn step(self, response: Secret) -> Result<Step, Breach> {
+    /// Takes the response that was waited for, with the data of the TLS channel if [`Self::binding`] says so.
+    pub fn step(self, response: Secret, channel: Option<Secret>) -> Result<Step, Breach> {
         match self {
             Self::Plain(plain) => plain.step(&response).map(Step::Claim),
             Self::Login(login) => login.step(response),
+            Self::CramMd5(cram_md5) => cram_md5.step(&response).map(Step::Claim),
+            Self::Scram(scram) => scram.step(&response),
+            Self::ScramFinal(scram) => scram.step(&response, channel.as_ref()),
+            Self::External(external) => external.step(&response).map(Step::Claim),
+            Self::Anonymous(anonymous) => anonymous.step(&response).map(Step::Claim),
+        }
+    }
+
+    /// The type of channel binding data that has to come with the response.
+    pub const fn binding(&self) -> Option<&'static str> {
+        match self {
+            Self::ScramFinal(scram) => scram.binding(),
+            Self::Plain(_)
+            | Self::Login(_)
+            | Self::CramMd5(_)
+            | Self::Scram(_)
+            | Self::External(_)
+            | Self::Anonymous(_) => None,
         }
     }
 
@@ -128,93 +295,14 @@ impl Exchange {
         match self {
             Self::Plain(_) => Mechanism::Plain,
             Self::Login(_) => Mechanism::Login,
+            Self::CramMd5(_) => Mechanism::CramMd5,
+            Self::Scram(scram) => scram.mechanism(),
+            Self::ScramFinal(scram) => scram.mechanism(),
+            Self::External(_) => Mechanism::External,
+            Self::Anonymous(_) => Mechanism::Anonymous,
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use gatepost_protocol::secret::Secret;
-
-    use super::{Claim, Mechanism, Step};
-
-    fn secret(text: &[u8]) -> Secret {
-        Secret::new(text.to_vec())
-    }
-
-    fn claim(step: Step) -> Claim {
-        match step {
-            Step::Claim(claim) => claim,
-            other => panic!("expected a claim, got {other:?}"),
-        }
-    }
-
-    #[test]
-    fn names_are_found_in_any_case() {
-        assert_eq!(Mechanism::named(b"plain"), Some(Mechanism::Plain));
-        assert_eq!(Mechanism::named(b"Login"), Some(Mechanism::Login));
-        assert_eq!(Mechanism::named(b"EXTERNAL"), None);
-    }
-
-    #[test]
-    fn plain_asks_with_an_empty_challenge_when_nothing_was_sent_along() {
-        let Step::Challenge(prompt, exchange) = Mechanism::Plain.start(None).unwrap() else {
-            panic!("claim")
-        };
-        assert_eq!(prompt, b"");
-        let claim = claim(exchange.step(secret(b"\0alice\0secret")).unwrap());
-        assert_eq!(
-            (claim.authcid.as_slice(), claim.credential.password().unwrap().expose()),
-            (&b"alice"[..], &b"secret"[..])
-        );
-    }
-
-    #[test]
-    fn plain_treats_an_equal_authzid_as_none() {
-        let table: &[(&[u8], Option<&[u8]>)] =
-            &[(b"\0a\0x", None), (b"a\0a\0x", None), (b"b\0a\0x", Some(b"b"))];
-        for (response, authzid) in table {
-            let claim = claim(Mechanism::Plain.start(Some(secret(response))).unwrap());
-            assert_eq!(claim.authzid.as_deref(), *authzid);
-        }
-    }
-
-    #[test]
-    fn login_asks_twice_or_once_if_the_name_came_along() {
-        let Step::Challenge(prompt, exchange) = Mechanism::Login.start(None).unwrap() else {
-            panic!("claim")
-        };
-        assert_eq!(prompt, b"Username:");
-        let Step::Challenge(prompt, exchange) = exchange.step(secret(b"alice")).unwrap() else {
-            panic!("claim")
-        };
-        assert_eq!(prompt, b"Password:");
-        let done = claim(exchange.step(secret(b"secret")).unwrap());
-        assert_eq!(
-            (done.authcid.as_slice(), done.credential.password().unwrap().expose()),
-            (&b"alice"[..], &b"secret"[..])
-        );
-
-        let Step::Challenge(prompt, _) = Mechanism::Login.start(Some(secret(b"alice"))).unwrap() else {
-            panic!("claim")
-        };
-        assert_eq!(prompt, b"Password:");
-    }
-
-    #[test]
-    fn no_name_of_8_kib_is_kept_while_the_password_is_waited_for() {
-        assert!(Mechanism::Login.start(Some(secret(&[b'x'; 1024]))).is_ok());
-        assert!(Mechanism::Login.start(Some(secret(&[b'x'; 1025]))).is_err());
-    }
-
-    #[test]
-    fn a_nul_never_cuts_a_password_short() {
-        assert!(Mechanism::Plain.start(Some(secret(b"\0alice\0secret\0junk"))).is_err());
-        assert!(Mechanism::Plain.start(Some(secret(b"alice\0secret"))).is_err());
-        let Step::Challenge(_, exchange) = Mechanism::Login.start(Some(secret(b"alice"))).unwrap() else {
-            panic!("claim")
-        };
-        assert!(exchange.step(secret(b"secret\0junk")).is_err());
-        assert!(Mechanism::Login.start(Some(secret(b"ali\0ce"))).is_err());
-    }
-}
+mod tests;

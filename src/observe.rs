@@ -5,7 +5,7 @@ mod line;
 pub mod log;
 pub mod systemd;
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tracing::{debug, error, info, warn};
 
@@ -13,6 +13,7 @@ use crate::{
     account::Account,
     decision::{AppPassword, Attempt, Decision, Refusal, TempFail, Verified},
     directory::Unavailable,
+    mechanism::Mechanism,
     username::Username,
 };
 
@@ -30,13 +31,15 @@ pub fn decided(attempt: &Attempt, decision: &Decision, took: Duration) {
     let mechanism = attempt.mechanism.name();
     let (service, remote, session) = (&*attempt.service, Shown(&attempt.remote), attempt.session.as_deref());
     let outcome = decision.outcome();
+    // What somebody says of themselves who does not say who they are.
+    let trace = attempt.claim.credential.trace();
     match decision {
         Decision::Accept(verified) => {
             let (app_password, label) = app_password(verified.by().app_password());
             info!(
                 %outcome, user = verified.user().as_str(), master = verified.master().map(Username::as_str),
                 directory = %verified.account().directory, app_password, label,
-                service, %remote, session, mechanism, took_us, "auth decided",
+                service, %remote, session, mechanism, trace, took_us, "auth decided",
             );
         }
         Decision::Refuse(Refusal::TempFail(TempFail::Directory(unavailable))) => error!(
@@ -51,10 +54,47 @@ pub fn decided(attempt: &Attempt, decision: &Decision, took: Duration) {
             let (app_password, label) = app_password(refusal.app_password());
             info!(
                 %outcome, user, reason = %refusal, app_password, label,
-                service, %remote, session, mechanism, took_us, "auth decided",
+                service, %remote, session, mechanism, trace, took_us, "auth decided",
             );
         }
     }
+}
+
+/// The event of a login that did not get to its judgement, because what its mechanism needed could not be looked up.
+pub fn stalled(stalled: &Stalled<'_>, why: &TempFail, took: Duration) {
+    let Stalled { name, mechanism, service, remote, session } = *stalled;
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let (user, remote) = (&*String::from_utf8_lossy(name), Shown(&remote));
+    let (mechanism, outcome) = (mechanism.name(), "unavailable");
+    match why {
+        TempFail::Directory(unavailable) => error!(
+            outcome, user, directory = %unavailable.directory, reason = %unavailable,
+            service, %remote, session, mechanism, took_us, "auth decided",
+        ),
+        TempFail::Stored(_)
+        | TempFail::Hashing(_)
+        | TempFail::Panicked
+        | TempFail::Deadline
+        | TempFail::TooManyRequests
+        | TempFail::Stopping => warn!(
+            outcome, user, reason = %why, service, %remote, session, mechanism, took_us, "auth decided",
+        ),
+    }
+}
+
+/// A login that was not judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Stalled<'a> {
+    /// Who says that they are there, as typed.
+    pub name: &'a [u8],
+    /// How they wanted to prove it.
+    pub mechanism: Mechanism,
+    /// What they wanted to use.
+    pub service: &'a str,
+    /// Their address.
+    pub remote: Option<IpAddr>,
+    /// The peer's name of the session.
+    pub session: Option<&'a str>,
 }
 
 /// The event of somebody who wanted to be somebody else, whatever came of it: who is known to be a master user, and who

@@ -123,7 +123,8 @@ fuzz_target!(|data: &[u8]| {
 
 /// A login process of pid 4711 that has let Alice in three times.
 fn log_in(now: Instant) -> Rehearsal<'static> {
-    let offer = Offer { mechanisms: Mechanism::ALL.as_slice().into(), failure_delay: Default::default() };
+    let mechanisms = Mechanism::DEFAULT.as_slice().into();
+    let offer = Offer { mechanisms, failure_delay: Default::default(), anonymous_user: None };
     let cookie = Cookie::new([7; 16]);
     let session = auth::Session::new(auth::Role::Login, Arc::clone(&SHARED), Arc::new(offer), cookie);
     let mut out = BytesMut::new();

@@ -229,7 +229,7 @@ fn scheme(text: &str) -> Result<String, Wrong> {
     Err(Wrong::new(format!("{} is no name of a password scheme", quoted(text)), remedy))
 }
 
-fn user(text: &str) -> Result<String, Wrong> {
+pub(super) fn user(text: &str) -> Result<String, Wrong> {
     if (1..=255).contains(&text.len()) && !text.chars().any(|letter| letter.is_control() || letter == ' ') {
         return Ok(text.to_owned());
     }

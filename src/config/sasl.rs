@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{
+    directory::user,
     problem::Wrong,
     reader::{Reader, name_of},
 };
@@ -13,6 +14,8 @@ use crate::mechanism::Mechanism;
 pub struct Sasl {
     /// `mechanisms`: what is offered, in this order. Never empty, each once. Default: PLAIN, LOGIN.
     pub mechanisms: Vec<Mechanism>,
+    /// `anonymous_user`: the account that everybody becomes who logs in by ANONYMOUS. There if that is offered.
+    pub anonymous_user: Option<String>,
     /// `failure_delay`: how long a refusal is held back, 0s to 8s. Default 2s.
     pub failure_delay: Duration,
     /// `master_user_separator`: what stands between the name of a user and that of the master user who logs in as
@@ -20,25 +23,21 @@ pub struct Sasl {
     pub master_user_separator: Option<char>,
 }
 
-const MECHANISMS: &[(&str, Mechanism)] =
-    &[(Mechanism::Plain.name(), Mechanism::Plain), (Mechanism::Login.name(), Mechanism::Login)];
+const MECHANISMS: &[(&str, Mechanism)] = &[
+    (Mechanism::Plain.name(), Mechanism::Plain),
+    (Mechanism::Login.name(), Mechanism::Login),
+    (Mechanism::CramMd5.name(), Mechanism::CramMd5),
+    (Mechanism::ScramSha1.name(), Mechanism::ScramSha1),
+    (Mechanism::ScramSha1Plus.name(), Mechanism::ScramSha1Plus),
+    (Mechanism::ScramSha256.name(), Mechanism::ScramSha256),
+    (Mechanism::ScramSha256Plus.name(), Mechanism::ScramSha256Plus),
+    (Mechanism::External.name(), Mechanism::External),
+    (Mechanism::Anonymous.name(), Mechanism::Anonymous),
+];
 
 /// Mechanisms that have a name, and no code in this version.
-const LATER: &[&str] = &[
-    "OAUTHBEARER",
-    "XOAUTH2",
-    "SCRAM-SHA-1",
-    "SCRAM-SHA-1-PLUS",
-    "SCRAM-SHA-256",
-    "SCRAM-SHA-256-PLUS",
-    "SCRAM-SHA-512",
-    "SCRAM-SHA-512-PLUS",
-    "EXTERNAL",
-    "CRAM-MD5",
-    "DIGEST-MD5",
-    "GSSAPI",
-    "GSS-SPNEGO",
-];
+const LATER: &[&str] =
+    &["OAUTHBEARER", "XOAUTH2", "SCRAM-SHA-512", "SCRAM-SHA-512-PLUS", "DIGEST-MD5", "GSSAPI", "GSS-SPNEGO"];
 
 /// Postfix waits 10 s for a reply (`AUTH_TIMEOUT` of its Dovecot plug-in) and then calls it a temporary
 /// failure, so a refusal must be out well before that.
@@ -72,12 +71,29 @@ pub(super) fn sasl(mut reader: Reader<'_>) -> Sasl {
             }
             mechanisms
         }
-        None => vec![Mechanism::Plain, Mechanism::Login],
+        None => Mechanism::DEFAULT.to_vec(),
     };
+    let some_only = |mechanism: &Mechanism| mechanism.is_bound() || *mechanism == Mechanism::Anonymous;
+    if !mechanisms.is_empty() && mechanisms.iter().all(some_only) {
+        let what = "offers what only some of Dovecot's clients can use, and nothing to all the others";
+        reader.wrong("mechanisms", Wrong::new(what, "add one such as \"SCRAM-SHA-256\" or \"PLAIN\""));
+    }
+    let anonymous_user = reader.text("anonymous_user", user);
+    if mechanisms.contains(&Mechanism::Anonymous) {
+        reader.need(
+            "anonymous_user",
+            "name the account that everybody becomes, as in \"anonymous@example.org\"",
+        );
+    }
     let failure_delay = reader.duration("failure_delay", Duration::ZERO..=LONGEST_DELAY);
     let master_user_separator = reader.text("master_user_separator", separator);
     reader.finish();
-    Sasl { mechanisms, failure_delay: failure_delay.unwrap_or(Duration::from_secs(2)), master_user_separator }
+    Sasl {
+        mechanisms,
+        anonymous_user,
+        failure_delay: failure_delay.unwrap_or(Duration::from_secs(2)),
+        master_user_separator,
+    }
 }
 
 /// One sign that is part of no name: with another, somebody's name could be read as two names.

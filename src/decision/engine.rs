@@ -7,19 +7,20 @@ use std::{
 };
 
 use super::{
-    Attempt, By, Decision, Hop, Refusal, Target, TempFail, Verified,
+    Attempt, By, Decision, Hop, Refusal, SaltKey, Target, TempFail, Verified,
     app_password::Here,
     identity::{self, Identity, Separator},
-    proof::Prover,
+    proof::{Proven, Prover},
     route::Router,
     rules,
 };
 use crate::{
     account::{Account, State, is_delivery},
     app_password::{AppPasswords, Moment, Use},
-    directory::{Chain, Inquiry, Unavailable},
+    directory::{Chain, Check, Inquiry, Unavailable},
+    mechanism::Sought,
     observe,
-    password::Pool,
+    password::{Pool, Terms, Unverified},
     username::{InvalidName, Username},
 };
 
@@ -31,6 +32,7 @@ pub struct Engine {
     app_passwords: AppPasswords,
     limits: Limits,
     default_domain: Option<Box<str>>,
+    salts: Option<SaltKey>,
     separator: Separator,
     router: Router,
 }
@@ -57,6 +59,7 @@ impl Engine {
             app_passwords: AppPasswords::none(),
             limits,
             default_domain: default_domain.map(Into::into),
+            salts: SaltKey::ephemeral().ok(),
             separator: None,
             router: Router::default(),
         }
@@ -66,6 +69,12 @@ impl Engine {
     #[must_use]
     pub fn with_app_passwords(self, app_passwords: AppPasswords) -> Self {
         Self { app_passwords, ..self }
+    }
+
+    /// The same, with a key for made-up salts that outlives the process.
+    #[must_use]
+    pub fn with_salts(self, salts: SaltKey) -> Self {
+        Self { salts: Some(salts), ..self }
     }
 
     /// The same with names of master users behind this sign: `user*master`.
@@ -119,6 +128,41 @@ impl Engine {
         }
     }
 
+    /// What somebody is to stretch their password with, before they have proven anything.
+    ///
+    /// Who does not exist, or has nothing stored that was made with a salt, is told a made-up one: nobody learns from it
+    /// whether there is such a user. It is the same every time, and as long and as slow as others in the directory.
+    ///
+    /// # Errors
+    ///
+    /// Nobody could tell.
+    pub async fn terms(&self, sought: &Sought, service: &str) -> Result<Terms, TempFail> {
+        let normalise = |name: &[u8]| self.normalise(name);
+        let who = identity::of_names(&sought.name, sought.authzid.as_deref(), self.separator, normalise);
+        let (prover, found) = match &who {
+            Ok(Identity::Own(user)) => (user, self.chain.login(&Inquiry { user, service }).await),
+            Ok(Identity::Master { master, .. }) => {
+                (master, self.chain.master(&Inquiry { user: master, service }).await)
+            }
+            // What comes of it is said at the end, as to everybody else.
+            Err(_) => return self.made_up(&String::from_utf8_lossy(&sought.name), sought, None),
+        };
+        let found = found.map_err(TempFail::Directory)?;
+        let terms = match found.check().map_err(TempFail::from)? {
+            Check::Stored(stored) => stored.scram_terms(sought.hash),
+            Check::Bind(..) | Check::Nothing => None,
+        };
+        let made_up = || self.made_up(prover.as_str(), sought, found.decoy().usual_terms(sought.hash));
+        terms.map_or_else(made_up, Ok)
+    }
+
+    fn made_up(&self, name: &str, sought: &Sought, usual: Option<(usize, u32)>) -> Result<Terms, TempFail> {
+        let (length, iterations) = usual.unwrap_or((Terms::USUAL_SALT, Terms::USUAL_ITERATIONS));
+        let salt = self.salts.as_ref().and_then(|salts| salts.salt(sought.hash, name, length));
+        let salt = salt.ok_or(TempFail::Hashing(Unverified::Broken))?;
+        Ok(Terms { salt, iterations })
+    }
+
     /// Looks up what a login of a user would be told, without a credential: whether it would go on elsewhere. Who could
     /// not log in is not there, except for what takes mail in: theirs goes where that of others goes.
     pub async fn preview(
@@ -141,11 +185,12 @@ impl Engine {
             Identity::Own(user) => {
                 let inquiry = Inquiry { user: &user, service: &attempt.service };
                 let found = self.chain.login(&inquiry).await.map_err(TempFail::Directory)?;
-                let by = self.prover(attempt, now, false).prove(&found, &attempt.claim.credential).await?;
+                let proven =
+                    self.prover(attempt, now, false).prove(&found, &attempt.claim.credential).await?;
                 rules::usable(found.state_elsewhere(), now)?;
                 let account = found.account.ok_or(Refusal::UserUnknown)?;
                 rules::admit(&account, attempt, now)?;
-                self.verified(account, by, attempt).await
+                self.verified(account, proven, attempt).await
             }
             Identity::Master { master, target } => {
                 let verdict = self.verify_master(&master, &target, attempt, now).await;
@@ -171,7 +216,8 @@ impl Engine {
         let service = &*attempt.service;
         let masters =
             self.chain.master(&Inquiry { user: master, service }).await.map_err(TempFail::Directory)?;
-        self.prover(attempt, now, true).prove(&masters, &attempt.claim.credential).await?;
+        let prover = self.prover(attempt, now, true);
+        let Proven { answer, .. } = prover.prove(&masters, &attempt.claim.credential).await?;
         rules::usable(masters.state_elsewhere(), now)?;
         let account = masters.account.as_ref().ok_or(Refusal::UserUnknown)?;
         rules::admit(account, attempt, now)?;
@@ -191,14 +237,20 @@ impl Engine {
         }
         let account = found.account.ok_or(Refusal::TargetRefused(Target::Unknown))?;
         rules::admit_master(&account, attempt, now)?;
-        self.verified(account, By::Master(master), attempt).await
+        self.verified(account, Proven { by: By::Master(master), answer }, attempt).await
     }
 
-    async fn verified(&self, account: Arc<Account>, by: By, attempt: &Attempt) -> Result<Verified, Refusal> {
+    async fn verified(
+        &self,
+        account: Arc<Account>,
+        proven: Proven,
+        attempt: &Attempt,
+    ) -> Result<Verified, Refusal> {
+        let Proven { by, answer } = proven;
         let account = self.router.route(account, &attempt.hop).await.map_err(TempFail::Directory)?;
         let typed = identity::typed(&attempt.claim, self.separator);
         let original = (typed != account.user.as_str().as_bytes()).then(|| typed.into());
-        Ok(Verified { account, by, original })
+        Ok(Verified { account, by, answer, original })
     }
 
     /// `on_behalf`: of somebody who wants to act as somebody else.

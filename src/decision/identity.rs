@@ -29,11 +29,20 @@ pub(super) fn identify(
     separator: Separator,
     normalise: impl Fn(&[u8]) -> Result<Username, InvalidName>,
 ) -> Result<Identity, Refusal> {
-    let (inner, authcid) = split(&claim.authcid, separator);
+    of_names(&claim.authcid, claim.authzid.as_deref(), separator, normalise)
+}
+
+/// The same where no more than the names is known.
+pub(super) fn of_names(
+    authcid: &[u8],
+    authzid: Option<&[u8]>,
+    separator: Separator,
+    normalise: impl Fn(&[u8]) -> Result<Username, InvalidName>,
+) -> Result<Identity, Refusal> {
+    let (inner, authcid) = split(authcid, separator);
     let user = normalise(authcid)?;
     let inner = inner.map(&normalise).transpose()?;
-    let outer =
-        claim.authzid.as_deref().map(|name| normalise(name).map_err(|_| Refusal::AuthzDenied)).transpose()?;
+    let outer = authzid.map(|name| normalise(name).map_err(|_| Refusal::AuthzDenied)).transpose()?;
     let target = match (inner, outer) {
         (Some(inner), Some(outer)) if inner != outer => return Err(Refusal::AuthzDenied),
         (Some(target), _) | (None, Some(target)) => target,

@@ -11,6 +11,8 @@
 //! - The main password may not be used for the service: the app passwords come first. A hash is compared all the same,
 //!   for the log; a directory is not asked, because the phone that still has the main password would lock the account.
 
+use std::sync::Arc;
+
 use gatepost_protocol::secret::Secret;
 
 use super::{
@@ -22,7 +24,7 @@ use crate::{
     app_password::{AppPasswords, recognise},
     directory::{Bound, Check, Found, Inquiry, Record, Unavailable, Uncheckable},
     mechanism::Credential,
-    password::{Pool, Stored},
+    password::{Evidence, Pool, Stored, Verdict},
 };
 
 /// What a credential is checked against: what a directory answered, and the directory.
@@ -116,6 +118,19 @@ impl Source for Found<'_> {
     }
 }
 
+/// What an account was proven by, and what the remote is told in return.
+#[derive(Debug)]
+pub(super) struct Proven {
+    pub(super) by: By,
+    pub(super) answer: Option<Vec<u8>>,
+}
+
+impl From<By> for Proven {
+    fn from(by: By) -> Self {
+        Self { by, answer: None }
+    }
+}
+
 /// What a credential is checked with.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Prover<'a> {
@@ -131,21 +146,57 @@ impl Prover<'_> {
     ///
     /// It proves nothing, or nobody could tell. Whether the user is unknown is for the caller to see: until then an
     /// unknown user costs what a wrong password costs.
-    pub(super) async fn prove(&self, found: &impl Source, credential: &Credential) -> Result<By, Refusal> {
-        let Credential::Password(password) = credential;
-        let verdict = match recognise(password.expose()) {
-            Some(seen) => app_password::own(self.app_passwords, found.account(), &seen, self.here).await,
-            None => self.by_password(found, password).await,
+    pub(super) async fn prove(
+        &self,
+        found: &impl Source,
+        credential: &Credential,
+    ) -> Result<Proven, Refusal> {
+        let verdict = match credential {
+            Credential::Password(password) => match recognise(password.expose()) {
+                Some(seen) => app_password::own(self.app_passwords, found.account(), &seen, self.here).await,
+                None => self.by_password(found, password).await,
+            }
+            .map(Proven::from),
+            Credential::Evidence(evidence) => self.by_evidence(found, evidence).await,
+            // Nobody acts as somebody else on the word of the peer, or on none.
+            Credential::Certificate | Credential::Anonymous { .. } if self.here.on_behalf => {
+                return Err(Refusal::AuthzDenied);
+            }
+            // The peer has done the proving, or nobody wants any.
+            Credential::Certificate => Ok(By::Certificate.into()),
+            Credential::Anonymous { .. } => Ok(By::Anonymous.into()),
         };
         match verdict {
             Err(refusal) if refusal.is_temporary() => Err(refusal),
             Ok(_) | Err(_) if found.several() => Err(Refusal::UserAmbiguous),
             Ok(_) | Err(_) if found.account().is_none() => Err(Refusal::UserUnknown),
-            // The main password has been checked there.
-            Ok(By::AppPassword(_)) if !found.known_elsewhere().map_err(TempFail::Directory)? => {
+            // The main password has been checked there, if it was one.
+            Ok(proven)
+                if proven.by != By::Password && !found.known_elsewhere().map_err(TempFail::Directory)? =>
+            {
                 Err(Refusal::UserDisabled)
             }
             verdict => verdict,
+        }
+    }
+
+    /// What only who knows the main password can have made. There is none of an app password: its mechanism would have
+    /// to know beforehand which one it is.
+    async fn by_evidence(&self, found: &impl Source, evidence: &Arc<Evidence>) -> Result<Proven, Refusal> {
+        let service = self.here.service;
+        match found.main().map_err(TempFail::from)? {
+            Main::Stored(stored) => {
+                match self.pool.judge(&stored, evidence).await.map_err(TempFail::Hashing)? {
+                    Verdict::Match(_) if !found.allows_primary(service) => {
+                        Err(Refusal::PrimaryPasswordDenied { service: service.into() })
+                    }
+                    Verdict::Match(answer) => Ok(Proven { by: By::Password, answer }),
+                    Verdict::Mismatch => Err(Refusal::PasswordMismatch),
+                    Verdict::Unable => Err(Refusal::NoCredentials(evidence.needs())),
+                }
+            }
+            // A directory that checks passwords itself wants to see them.
+            Main::Bind | Main::Nothing => Err(Refusal::NoCredentials(evidence.needs())),
         }
     }
 

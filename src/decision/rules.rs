@@ -38,7 +38,8 @@ pub(super) fn admit_master(account: &Account, attempt: &Attempt, now: SystemTime
         | Refusal::AppPasswordBarred(..)
         | Refusal::AuthzDenied
         | Refusal::InvalidName(_)
-        | Refusal::MechanismBreach
+        | Refusal::MechanismBreach(_)
+        | Refusal::NoCredentials(_)
         | Refusal::PasswordMismatch
         | Refusal::PrimaryPasswordDenied { .. }
         | Refusal::TargetRefused(_)

@@ -306,6 +306,20 @@ impl<'c> Found<'c> {
         }
     }
 
+    /// What stands in for a password that is not there.
+    pub fn decoy(&self) -> &Decoy {
+        self.checked().1.map_or(self.stranger, Directory::decoy)
+    }
+
+    /// Where the password is: the account that it belongs to, and the directory of that.
+    fn checked(&self) -> (Option<&Arc<Account>>, Option<&Directory>) {
+        match &self.verifier {
+            None => (self.account.as_ref(), self.asked),
+            Some(Ok(verifier)) => (verifier.account.as_ref(), Some(verifier.directory)),
+            Some(Err(_)) => (None, self.asked),
+        }
+    }
+
     /// What to tell of a name that leads to several accounts, where there is no word for that.
     pub fn ambiguous(&self) -> Unavailable {
         Unavailable::new(self.asked.map_or("-", |asked| asked.name()), "the name leads to several accounts")
@@ -326,12 +340,11 @@ impl<'c> Found<'c> {
     ///
     /// It cannot be checked.
     pub fn check(&self) -> Result<Check<'_>, Uncheckable> {
-        let (account, directory) = match &self.verifier {
-            None => (self.account.as_ref(), self.asked),
-            Some(Ok(verifier)) => (verifier.account.as_ref(), Some(verifier.directory)),
-            Some(Err(unavailable)) => return Err(Uncheckable::Elsewhere(unavailable.clone())),
-        };
-        let decoy = directory.map_or(self.stranger, Directory::decoy);
+        if let Some(Err(unavailable)) = &self.verifier {
+            return Err(Uncheckable::Elsewhere(unavailable.clone()));
+        }
+        let (account, directory) = self.checked();
+        let decoy = self.decoy();
         match (account.map(|account| &account.password), directory) {
             (Some(Password::Stored(stored)), _) => Ok(Check::Stored(decoy.pick(Some(stored)))),
             (Some(Password::Unusable(unusable)), _) => Err(Uncheckable::Stored(*unusable)),

@@ -26,12 +26,12 @@ impl Login {
 
     /// The name first, the password second.
     pub fn step(self, response: Secret) -> Result<Step, Breach> {
-        login::check(response.expose()).map_err(|_| Breach)?;
+        login::check(response.expose()).map_err(|_| Breach::Grammar)?;
         Ok(match self {
-            Self::WantUser if response.len() > NAME => return Err(Breach),
+            Self::WantUser if response.len() > NAME => return Err(Breach::Grammar),
             Self::WantUser => {
                 let next = Self::WantPassword { user: response.expose().to_vec() };
-                Step::Challenge(login::PASSWORD_PROMPT, Exchange::Login(next))
+                Step::Challenge(login::PASSWORD_PROMPT.into(), Exchange::Login(next))
             }
             Self::WantPassword { user } => {
                 let credential = Credential::Password(response);

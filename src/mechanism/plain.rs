@@ -11,7 +11,7 @@ pub struct Plain;
 impl Plain {
     /// `[authzid] NUL authcid NUL password`.
     pub fn step(self, response: &Secret) -> Result<Claim, Breach> {
-        let message = plain::Plain::parse(response.expose()).map_err(|_| Breach)?;
+        let message = plain::Plain::parse(response.expose()).map_err(|_| Breach::Grammar)?;
         // Dovecot's rule: acting as oneself is not acting as somebody else.
         let authzid = Some(message.authzid).filter(|name| !name.is_empty() && *name != message.authcid);
         Ok(Claim {

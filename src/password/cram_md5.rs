@@ -47,6 +47,11 @@ impl CramMd5 {
         Self(context)
     }
 
+    /// Whether it is that of no password at all.
+    pub(super) fn is_empty(&self) -> bool {
+        Self::of(b"").0.ct_eq(self.0.as_slice()).into()
+    }
+
     /// The HMAC-MD5 of a message.
     pub(super) fn mac(&self, message: &[u8]) -> Zeroizing<[u8; 16]> {
         let mut words =

@@ -1,10 +1,10 @@
 //! What is verified when there is no password to verify.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 
-use super::{Broken, Scheme, Stored, argon2};
+use super::{Broken, Scheme, ScramHash, Stored, argon2};
 
 /// A stored password that never matches and costs what the last real one cost, so that time does not tell an unknown
 /// user from a known one. One for each directory: its rows are mostly of one scheme and one cost.
@@ -12,17 +12,26 @@ use super::{Broken, Scheme, Stored, argon2};
 /// Where they are not, an unknown user costs what the user before did, whoever that was.
 pub struct Decoy {
     current: ArcSwap<Stored>,
+    /// Length of the salt and iterations of the SCRAM keys seen last, of SHA-1 and of SHA-256. Kept apart: another user
+    /// without such keys does not change what is told of one who is not there.
+    terms: [Mutex<Option<(usize, u32)>>; 2],
 }
 
 impl Decoy {
     /// Until a real password has been seen, it costs what a [new](super::hash_new) one does.
     pub fn new() -> Result<Self, Broken> {
         let kind = Arc::new(argon2::initial_decoy()?);
-        Ok(Self { current: ArcSwap::from_pointee(Stored { scheme: Scheme::Argon2id, kind, decoy: true }) })
+        let current = ArcSwap::from_pointee(Stored { scheme: Scheme::Argon2id, kind, decoy: true });
+        Ok(Self { current, terms: Default::default() })
     }
 
     /// Takes note of a stored password of a known user. Makes a new decoy only if the work has changed.
     pub fn note(&self, seen: &Stored) {
+        for hash in [ScramHash::Sha1, ScramHash::Sha256] {
+            if let Some(terms) = seen.scram_terms(hash) {
+                *self.usual(hash) = Some((terms.salt.len(), terms.iterations));
+            }
+        }
         if seen.is_locked() || seen.work() == self.current.load().work() {
             return;
         }
@@ -30,6 +39,20 @@ impl Decoy {
         if let Ok(decoy) = seen.decoy() {
             self.current.store(Arc::new(decoy));
         }
+    }
+
+    /// Length of the salt and iterations of the SCRAM keys that were seen last, if there were any.
+    pub fn usual_terms(&self, hash: ScramHash) -> Option<(usize, u32)> {
+        *self.usual(hash)
+    }
+
+    fn usual(&self, hash: ScramHash) -> MutexGuard<'_, Option<(usize, u32)>> {
+        let [sha1, sha256] = &self.terms;
+        let terms = match hash {
+            ScramHash::Sha1 => sha1,
+            ScramHash::Sha256 => sha256,
+        };
+        terms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What to verify for an account: its stored password, or the decoy if there is no account, if it has no password,

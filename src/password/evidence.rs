@@ -59,9 +59,11 @@ impl Evidence {
 }
 
 impl Stored {
-    /// What a client has to stretch this password with; `None` if nothing was made with it yet.
+    /// What a client has to stretch this password with; `None` if nothing was made with it, and of a
+    /// decoy.
     pub fn scram_terms(&self, wanted: ScramHash) -> Option<Terms> {
-        self.kind.scram().filter(|scram| scram.hash() == wanted).map(|scram| scram.terms.clone())
+        let scram = self.kind.scram().filter(|scram| !self.decoy && scram.hash() == wanted);
+        scram.map(|scram| scram.terms.clone())
     }
 
     /// Whether somebody has proven to know this password. A decoy does the work and is never proven.
@@ -70,13 +72,19 @@ impl Stored {
             Evidence::CramMd5 { challenge, digest } => {
                 self.kind.cram_md5().map_or(Verdict::Unable, |known| {
                     let expected = known.mac(challenge);
-                    if expected.ct_eq(digest).into() { Verdict::Match(None) } else { Verdict::Mismatch }
+                    if bool::from(expected.ct_eq(digest)) && !known.is_empty() {
+                        Verdict::Match(None)
+                    } else {
+                        Verdict::Mismatch
+                    }
                 })
             }
             Evidence::Scram { hash, terms, message, proof } => {
                 let derived;
                 let keys = match (&*self.kind, self.kind.scram()) {
                     (_, Some(scram)) if scram.hash() == *hash => &scram.keys,
+                    // An empty password proves nothing, and one with a NUL was not typed by anybody.
+                    (Kind::Plain(plain), _) if plain.is_impossible() => return Ok(Verdict::Mismatch),
                     (Kind::Plain(plain), _) => {
                         derived = Keys::derive(*hash, plain.expose(), terms)?;
                         &derived

@@ -17,6 +17,11 @@ impl Plain {
         Self(Zeroizing::new(password.to_vec()))
     }
 
+    /// Whether nobody can have it: it is empty or holds a NUL.
+    pub(super) fn is_impossible(&self) -> bool {
+        self.0.is_empty() || self.0.contains(&0)
+    }
+
     /// The password.
     pub(super) fn expose(&self) -> &[u8] {
         &self.0

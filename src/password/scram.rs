@@ -99,6 +99,14 @@ impl ScramHash {
     }
 }
 
+impl Terms {
+    /// Length of the salts that Dovecot writes, in bytes.
+    pub const USUAL_SALT: usize = 16;
+
+    /// The iterations that Dovecot writes, the least that RFC 7677 allows.
+    pub const USUAL_ITERATIONS: u32 = 4096;
+}
+
 impl Keys {
     /// The keys of a password.
     pub(super) fn derive(hash: ScramHash, password: &[u8], terms: &Terms) -> Result<Self, Broken> {

@@ -14,12 +14,12 @@ use bytes::BytesMut;
 use gatepost_protocol::dovecot::{
     Cookie, MechFlags, RequestId, Version,
     auth::{Auth, Command, Cont},
-    params::Params,
+    params::{Params, Secured},
     reply::{self, Reply},
 };
 
 pub use self::requests::Handle;
-use self::requests::{Context, NotWaiting, Requests};
+use self::requests::{Accepted, Context, NotWaiting, Requests, Response};
 use super::{
     Close,
     shared::{Offer, Shared},
@@ -27,8 +27,10 @@ use super::{
     words,
 };
 use crate::{
-    decision::{Attempt, Decision, Refusal, TempFail, Verified},
-    mechanism::{Breach, Mechanism, Step},
+    decision::{Attempt, Decision, Refusal, TempFail},
+    mechanism::{Breach, Circumstances, Mechanism, Sought, Step, farewell},
+    observe::{self, Stalled},
+    password::{Terms, Unverified},
 };
 
 /// The version that is announced. Not 3 or 4: some clients then wait for a second packet (R2), and what those
@@ -59,11 +61,23 @@ pub enum Role {
 
 /// A request that a directory has to be asked about.
 #[derive(Debug)]
-pub struct Question {
-    /// Which request it belongs to.
-    pub handle: Handle,
-    /// What is to be judged.
-    pub attempt: Attempt,
+pub enum Question {
+    /// Whether it is so. The answer goes to [`Session::decided`].
+    Judge {
+        /// Which request it belongs to.
+        handle: Handle,
+        /// What is to be judged.
+        attempt: Attempt,
+    },
+    /// What somebody has to stretch their password with. The answer goes to [`Session::told`].
+    Seek {
+        /// Which request it belongs to.
+        handle: Handle,
+        /// Whose, and for which mechanism.
+        sought: Sought,
+        /// What is to be used, as the peer spells it.
+        service: Box<str>,
+    },
 }
 
 /// The state machine of one connection.
@@ -95,9 +109,31 @@ impl Session {
 
     /// Says the whole greeting, unasked (R1: Exim waits for it) and with `SPID` after `MECH` (R3: Postfix takes
     /// the other order for a master socket and gives up).
+    ///
+    /// Only where mechanisms are offered that not every version of Dovecot can use, its login processes are first let say
+    /// theirs, which they do unasked; nobody else connects there.
     pub fn greet(&self, out: &mut BytesMut) {
         Reply::Version(VERSION).encode(out);
-        for mechanism in self.offer.mechanisms.iter() {
+        if !self.waits_to_announce() {
+            self.announce(VERSION.minor, out);
+        }
+    }
+
+    fn waits_to_announce(&self) -> bool {
+        self.role == Role::Login && self.offer.mechanisms.iter().any(|mechanism| mechanism.is_bound())
+    }
+
+    /// Whether a mechanism is for a client of this kind and minor version.
+    fn offers(&self, mechanism: Mechanism, minor: u32) -> bool {
+        // A login process has the data of the TLS channel, and knows where strangers may be let in. An SMTP server that asks
+        // here has neither, and would relay for anybody (R10).
+        let for_logins = mechanism.is_bound() || mechanism == Mechanism::Anonymous;
+        let fits = (self.role == Role::Login || !for_logins) && (minor >= 3 || !mechanism.is_bound());
+        fits && self.offer.mechanisms.contains(&mechanism)
+    }
+
+    fn announce(&self, minor: u32, out: &mut BytesMut) {
+        for &mechanism in self.offer.mechanisms.iter().filter(|mechanism| self.offers(**mechanism, minor)) {
             let flags = MechFlags::of(mechanism.flags());
             Reply::Mech { name: mechanism.name(), flags }.encode(out);
         }
@@ -116,6 +152,9 @@ impl Session {
                     return Err(Close::OutOfOrder("VERSION of another major"));
                 }
                 self.phase = Phase::WantCpid { minor: version.minor };
+                if self.waits_to_announce() {
+                    self.announce(version.minor, out);
+                }
                 Ok(None)
             }
             (Phase::WantCpid { minor }, Command::Cpid(cpid)) => {
@@ -126,7 +165,7 @@ impl Session {
                 Ok(None)
             }
             (Phase::Ready { minor }, Command::Auth(auth)) => self.auth(&auth, minor, now, out),
-            (Phase::Ready { minor }, Command::Cont(cont)) => Ok(self.cont(&cont, minor, now, out)),
+            (Phase::Ready { minor }, Command::Cont(cont)) => self.cont(&cont, minor, now, out),
             (Phase::Ready { minor }, Command::Cancel(id)) => {
                 self.cancel(id, minor, out);
                 Ok(None)
@@ -143,13 +182,14 @@ impl Session {
     pub fn decided(
         &mut self,
         handle: Handle,
-        attempt: &Attempt,
-        decision: &Decision,
+        attempt: Attempt,
+        decision: Decision,
         now: Instant,
         out: &mut BytesMut,
     ) -> Result<(), Close> {
         let Phase::Ready { minor } = self.phase else { return Ok(()) };
-        let Some(arrived) = self.requests.answered(handle) else { return Ok(()) };
+        let Some(answered) = self.requests.answered(handle) else { return Ok(()) };
+        let arrived = answered.arrived;
         match decision {
             Decision::Accept(verified) => {
                 if self.role == Role::Client && minor < 2 && verified.account().nologin.is_some() {
@@ -159,23 +199,73 @@ impl Session {
                     return Ok(());
                 }
                 self.requests.cancel(handle.id);
-                self.accept(handle.id, minor, attempt, verified, now, out)
+                let last = verified.answer().map(farewell);
+                let accepted = Accepted { attempt, verified };
+                if let Some(last) = last.as_deref().filter(|_| !answered.final_response) {
+                    // R12: it goes ahead as a challenge, to which there is nothing to say.
+                    reply::cont(out, handle.id, last);
+                    self.requests.hold(handle, now, accepted);
+                    return Ok(());
+                }
+                self.accept(handle.id, minor, &accepted, last.as_deref(), now, out)
             }
             Decision::Refuse(refusal) if refusal.is_temporary() => {
-                // R5: to these a `FAIL` is final whatever it says, so they are not told one.
-                if self.role == Role::Client && minor < 2 && self.requests.len() == 1 {
-                    return Err(Close::TempFail);
-                }
                 self.requests.cancel(handle.id);
-                out.extend_from_slice(&words::refusal(handle.id, &attempt.claim, refusal));
-                Ok(())
+                self.unanswered(minor, &words::refusal(handle.id, &attempt.claim, &refusal), out)
             }
             Decision::Refuse(refusal) => {
-                let line = words::refusal(handle.id, &attempt.claim, refusal);
+                let line = words::refusal(handle.id, &attempt.claim, &refusal);
                 self.delay(handle, arrived, line, now, out);
                 Ok(())
             }
         }
+    }
+
+    /// Takes what was looked up for an exchange, which then goes on. What was cancelled in the meantime does not.
+    ///
+    /// `took` is how long it took, for the log.
+    pub fn told(
+        &mut self,
+        handle: Handle,
+        terms: Result<Terms, TempFail>,
+        took: Duration,
+        now: Instant,
+        out: &mut BytesMut,
+    ) -> Result<(), Close> {
+        let Phase::Ready { minor } = self.phase else { return Ok(()) };
+        let Some(sought) = self.requests.sought(handle) else { return Ok(()) };
+        let (mechanism, context) = (sought.seeking.mechanism(), sought.context);
+        match terms {
+            Ok(terms) => {
+                let step = sought.seeking.told(terms);
+                // A challenge: there is nothing to ask yet.
+                self.advance(handle, sought.arrived, step, mechanism, context, now, out);
+                Ok(())
+            }
+            Err(why) => {
+                let name = sought.seeking.name();
+                let stalled = Stalled {
+                    name,
+                    mechanism,
+                    service: &context.service,
+                    remote: context.remote,
+                    session: context.session.as_deref(),
+                };
+                observe::stalled(&stalled, &why, took);
+                let line = words::refusal_of(handle.id, name, &Refusal::TempFail(why));
+                self.unanswered(minor, &line, out)
+            }
+        }
+    }
+
+    /// Tells of a temporary failure, of a request that is not live any more.
+    fn unanswered(&mut self, minor: u32, line: &[u8], out: &mut BytesMut) -> Result<(), Close> {
+        // R5: to these a `FAIL` is final whatever it says, so they are not told one.
+        if self.role == Role::Client && minor < 2 && self.requests.len() == 0 {
+            return Err(Close::TempFail);
+        }
+        out.extend_from_slice(line);
+        Ok(())
     }
 
     /// When [`Self::tick`] wants to be called, if nothing happens before.
@@ -214,7 +304,7 @@ impl Session {
         if self.requests.has(auth.id) {
             return Err(Close::OutOfOrder("AUTH with an id that is in use"));
         }
-        let offered = |mechanism: &Mechanism| self.offer.mechanisms.contains(mechanism);
+        let offered = |mechanism: &Mechanism| self.offers(*mechanism, minor);
         let Some(mechanism) = Mechanism::named(&auth.mechanism).filter(offered) else {
             return Err(Close::OutOfOrder("AUTH with a mechanism that is not offered"));
         };
@@ -240,33 +330,77 @@ impl Session {
             remote: remote(params),
             session: params.session.as_deref().map(|text| words::lossy(text, SESSION)),
             hop: words::hop(params),
+            final_response: params.final_resp_ok,
+        };
+        let bound = mechanism.bound().is_some_and(|bound| self.offers(bound, minor));
+        let around = Circumstances {
+            certificate: params.cert_username.as_deref().filter(|_| params.valid_client_cert),
+            // Without TLS the login process hides it, and behind a TLS proxy it sees none.
+            binding_offered: bound && params.secured == Secured::Tls,
+            anonymous: self.offer.anonymous_user.as_deref(),
         };
         let handle = self.requests.open(auth.id);
-        Ok(self.advance(handle, now, mechanism.start(response), mechanism, context, now, out))
+        let step = mechanism.start(response, around);
+        Ok(self.advance(handle, now, step, mechanism, context, now, out))
     }
 
-    fn cont(&mut self, cont: &Cont<'_>, minor: u32, now: Instant, out: &mut BytesMut) -> Option<Question> {
+    fn cont(
+        &mut self,
+        cont: &Cont<'_>,
+        minor: u32,
+        now: Instant,
+        out: &mut BytesMut,
+    ) -> Result<Option<Question>, Close> {
         let resumed = match self.requests.resume(cont.id) {
-            Ok(resumed) => resumed,
+            Ok(Response::Next(resumed)) => resumed,
+            Ok(Response::Last(handle, accepted)) => {
+                return self.heard(cont, handle, &accepted, minor, now, out);
+            }
             Err(why) => {
                 let reason: &[u8] = match why {
                     NotWaiting::Unknown => b"Authentication request timed out",
                     NotWaiting::Unexpected => b"Unexpected continuation",
                 };
                 reply::fail(out, cont.id, None, None, Some(reason), false);
-                return None;
+                return Ok(None);
             }
         };
-        // Nobody was asked for channel binding data, and before minor 3 there is no such argument.
-        let unasked = cont.channel_binding.is_some() || (minor < 3 && !cont.fields.is_empty());
+        // Whoever was not asked for channel binding data has none to send, and before minor 3 there is no such argument.
+        let asked = resumed.exchange.binding().is_some();
+        let unasked = (cont.channel_binding.is_some() && !asked) || (minor < 3 && !cont.fields.is_empty());
         let response = cont.response.decode().ok().filter(|_| !unasked);
-        let Some(response) = response else {
+        let channel = cont.channel_binding.map(|text| text.decode()).transpose();
+        let (Some(response), Ok(channel)) = (response, channel) else {
             words::invalid_base64(cont.id, "Invalid base64 data in continued response", out);
-            return None;
+            return Ok(None);
         };
         let mechanism = resumed.exchange.mechanism();
-        let step = resumed.exchange.step(response);
-        self.advance(resumed.handle, resumed.arrived, step, mechanism, resumed.context, now, out)
+        let step = resumed.exchange.step(response, channel);
+        Ok(self.advance(resumed.handle, resumed.arrived, step, mechanism, resumed.context, now, out))
+    }
+
+    /// The remote has heard the last of its mechanism, and is let in.
+    fn heard(
+        &mut self,
+        cont: &Cont<'_>,
+        handle: Handle,
+        accepted: &Accepted,
+        minor: u32,
+        now: Instant,
+        out: &mut BytesMut,
+    ) -> Result<Option<Question>, Close> {
+        match cont.response.decode() {
+            Ok(nothing) if nothing.is_empty() && cont.fields.is_empty() => {
+                self.accept(handle.id, minor, accepted, None, now, out)?;
+            }
+            Ok(_) => {
+                let refusal = Refusal::MechanismBreach(Breach::Grammar);
+                let line = words::refusal(handle.id, &accepted.attempt.claim, &refusal);
+                self.delay(handle, now, line, now, out);
+            }
+            Err(_) => words::invalid_base64(cont.id, "Invalid base64 data in continued response", out),
+        }
+        Ok(None)
     }
 
     #[expect(clippy::too_many_arguments, reason = "one step of one request; a struct would be named once")]
@@ -282,22 +416,34 @@ impl Session {
     ) -> Option<Question> {
         match step {
             Ok(Step::Challenge(challenge, exchange)) => {
-                reply::cont(out, handle.id, challenge);
+                let binding = exchange.binding().map(|kind| kind.as_bytes().into());
+                Reply::Cont { id: handle.id, challenge, channel_binding: binding }.encode(out);
                 self.requests.wait(handle, arrived, exchange, context);
                 None
             }
-            Ok(Step::Claim(claim)) => {
-                // What a person does in between is their time, not ours.
-                self.requests.ask(handle, now);
-                let Context { service, remote, session, hop } = context;
-                let attempt = Attempt { claim, mechanism, service, remote, session, hop };
-                Some(Question { handle, attempt })
+            Ok(Step::Ask(sought, seeking)) => {
+                let service = context.service.clone();
+                self.requests.seek(handle, arrived, seeking, context);
+                Some(Question::Seek { handle, sought, service })
             }
-            Err(Breach) => {
-                let refusal = Refusal::MechanismBreach;
+            Ok(Step::Claim(claim)) => {
+                let Context { service, remote, session, hop, final_response } = context;
+                // What a person does in between is their time, not ours.
+                self.requests.ask(handle, now, final_response);
+                let attempt = Attempt { claim, mechanism, service, remote, session, hop };
+                Some(Question::Judge { handle, attempt })
+            }
+            Err(Breach::NoRandomNumbers) => {
+                tracing::error!(reason = %Breach::NoRandomNumbers, "auth decided");
+                let refusal = Refusal::TempFail(TempFail::Hashing(Unverified::Broken));
+                out.extend_from_slice(&words::unclaimed(handle.id, &refusal));
+                None
+            }
+            Err(breach) => {
+                let refusal = Refusal::MechanismBreach(breach);
                 tracing::info!(
                     service = &*context.service, remote = ?context.remote, mechanism = mechanism.name(),
-                    outcome = Decision::Refuse(refusal.clone()).outcome(), "auth decided",
+                    outcome = Decision::Refuse(refusal.clone()).outcome(), reason = %breach, "auth decided",
                 );
                 let line = words::unclaimed(handle.id, &refusal);
                 self.delay(handle, now, line, now, out);
@@ -310,11 +456,12 @@ impl Session {
         &mut self,
         id: RequestId,
         minor: u32,
-        attempt: &Attempt,
-        verified: &Verified,
+        accepted: &Accepted,
+        last: Option<&[u8]>,
         now: Instant,
         out: &mut BytesMut,
     ) -> Result<(), Close> {
+        let Accepted { attempt, verified } = accepted;
         let account = verified.account();
         // With these the login process hands nothing over, so nobody would claim it.
         let stays = account.nologin.is_some() || account.passdb.as_fields().has(b"proxy");
@@ -335,7 +482,7 @@ impl Session {
         if self.role == Role::Client && minor < 2 {
             reply::ok(out, id, account.user.as_ref(), Default::default());
         } else {
-            words::accept(out, id, verified, attempt);
+            words::accept(out, id, verified, attempt, last);
         }
         Ok(())
     }

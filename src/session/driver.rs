@@ -30,6 +30,7 @@ use crate::{
     directory::Unavailable,
     listener::Stream,
     observe,
+    password::Terms,
 };
 
 /// Where sessions find the engine: it is replaced as a whole when the configuration is read again.
@@ -84,7 +85,7 @@ pub async fn auth(
         let mut closed = ended.err();
         next = ended.unwrap_or(Go::On);
         for question in asked.drain(..) {
-            answers.ask(decide(engines.load_full(), question, now));
+            answers.ask(answer(engines.load_full(), question, now));
         }
         for answer in answers.take() {
             closed = closed.or(answer.tell(&mut session, now, &mut wire).err());
@@ -103,34 +104,49 @@ pub async fn auth(
     farewell(wire, why).await;
 }
 
-struct Decided {
-    handle: Handle,
-    attempt: Attempt,
-    decision: Decision,
+/// What a question came to.
+enum Answer {
+    Decided { handle: Handle, attempt: Attempt, decision: Decision },
+    Told { handle: Handle, terms: Result<Terms, TempFail>, took: Duration },
 }
 
-impl Decided {
+impl Answer {
     fn tell(self, session: &mut auth::Session, now: Instant, wire: &mut Wire) -> Result<(), Close> {
-        session.decided(self.handle, &self.attempt, &self.decision, now, &mut wire.out)
+        match self {
+            Self::Decided { handle, attempt, decision } => {
+                session.decided(handle, attempt, decision, now, &mut wire.out)
+            }
+            Self::Told { handle, terms, took } => session.told(handle, terms, took, now, &mut wire.out),
+        }
     }
 }
 
 /// `arrived` is when the question was read.
-async fn decide(engine: Arc<Engine>, question: auth::Question, arrived: Instant) -> Decided {
-    let auth::Question { handle, attempt } = question;
-    let judged = {
-        // A driver that panics must cost the request that it was asked about, not the others of this connection.
-        let judged = pin!(AssertUnwindSafe(engine.decide(&attempt, SystemTime::now())).catch_unwind());
-        within(engine.deadline(), judged).await
-    };
-    let decision = match judged {
-        Ok(Ok(decision)) => decision,
-        Ok(Err(_panic)) => Decision::Refuse(Refusal::TempFail(TempFail::Panicked)),
-        Err(_elapsed) => Decision::Refuse(Refusal::TempFail(TempFail::Deadline)),
-    };
-    engine.note_use(&attempt, &decision);
-    observe::decided(&attempt, &decision, arrived.elapsed());
-    Decided { handle, attempt, decision }
+async fn answer(engine: Arc<Engine>, question: auth::Question, arrived: Instant) -> Answer {
+    match question {
+        auth::Question::Judge { handle, attempt } => {
+            let judged = bounded(&engine, engine.decide(&attempt, SystemTime::now())).await;
+            let decision = judged.unwrap_or_else(|why| Decision::Refuse(Refusal::TempFail(why)));
+            engine.note_use(&attempt, &decision);
+            observe::decided(&attempt, &decision, arrived.elapsed());
+            Answer::Decided { handle, attempt, decision }
+        }
+        auth::Question::Seek { handle, sought, service } => {
+            let terms = bounded(&engine, engine.terms(&sought, &service)).await;
+            Answer::Told { handle, terms: terms.and_then(|terms| terms), took: arrived.elapsed() }
+        }
+    }
+}
+
+/// Lets an engine work for as long as peers wait. A driver that panics must cost the request that it was asked about, not
+/// the others of this connection.
+async fn bounded<T>(engine: &Engine, work: impl Future<Output = T>) -> Result<T, TempFail> {
+    let work = pin!(AssertUnwindSafe(work).catch_unwind());
+    match within(engine.deadline(), work).await {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(_panic)) => Err(TempFail::Panicked),
+        Err(_elapsed) => Err(TempFail::Deadline),
+    }
 }
 
 /// Serves one connection of the auth-master protocol to its end.

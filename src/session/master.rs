@@ -12,7 +12,9 @@ use gatepost_protocol::dovecot::{
 };
 
 use super::{Close, mask::Mask, shared::Shared, table::Ticket, words};
-use crate::{account::Account, decision::Hop, directory::Unavailable, username::Username};
+use crate::{
+    account::Account, decision::Hop, directory::Unavailable, mechanism::Mechanism, username::Username,
+};
 
 /// The version that is announced. What Dovecot 2.3 says here; 2.4 takes it as well.
 pub const VERSION: Version = Version { major: 1, minor: 1 };
@@ -249,6 +251,9 @@ impl Session {
             fields.push("master_user", master);
         }
         fields.push("auth_mech", login.mechanism.name());
+        if login.mechanism == Mechanism::Anonymous {
+            fields.flag("anonymous");
+        }
         if request.request_auth_token
             && let Some(pid) = request.session_pid
             && let Some(token) =

@@ -3,7 +3,7 @@
 //! What [`super::driver`] does over time and in turn with others, this does at once and always in the same order.
 //! The fuzz target of a whole session and the unit tests are written against it.
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::BytesMut;
 use futures_util::FutureExt as _;
@@ -85,10 +85,18 @@ impl<'e> Rehearsal<'e> {
         now: Instant,
         out: &mut BytesMut,
     ) -> Result<(), Close> {
-        let auth::Question { handle, attempt } = question;
-        let decided = self.engine.decide(&attempt, SystemTime::now()).now_or_never();
-        let decision = decided.unwrap_or(Decision::Refuse(Refusal::TempFail(TempFail::Deadline)));
-        self.session.decided(handle, &attempt, &decision, now, out)
+        match question {
+            auth::Question::Judge { handle, attempt } => {
+                let decided = self.engine.decide(&attempt, SystemTime::now()).now_or_never();
+                let decision = decided.unwrap_or(Decision::Refuse(Refusal::TempFail(TempFail::Deadline)));
+                self.session.decided(handle, attempt, decision, now, out)
+            }
+            auth::Question::Seek { handle, sought, service } => {
+                let terms = self.engine.terms(&sought, &service).now_or_never();
+                let terms = terms.unwrap_or(Err(TempFail::Deadline));
+                self.session.told(handle, terms, Duration::ZERO, now, out)
+            }
+        }
     }
 
     /// The state machine itself.

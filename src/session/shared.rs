@@ -39,6 +39,8 @@ pub struct Offer {
     pub mechanisms: Arc<[Mechanism]>,
     /// How long after its arrival a failed attempt is answered.
     pub failure_delay: Duration,
+    /// The account that ANONYMOUS leads to.
+    pub anonymous_user: Option<Box<str>>,
 }
 
 impl Shared {

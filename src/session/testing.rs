@@ -33,10 +33,14 @@ pub(super) const DELAY: Duration = Duration::from_secs(2);
 /// The cookie of every connection.
 pub(super) const COOKIE: &str = "69e1a8ba17881df894b135f8a8d853f9";
 
+/// What is stored for `keys@example.org`, as made by `doveadm pw`.
+const KEYS: &str = "{SCRAM-SHA-256}4096,nlTHw+0il1o99qAVxl7kTw==,r7RFzH7RbjAv2izJ0p3zKJCqO93uOTyIxDfySwzTT/o=,0pohWniH1mn3+wmfCOizhyxBI7epIYB0L/EUcvga8eQ=";
+
+/// The password of `keys@example.org`.
+pub(super) const KEYS_PASSWORD: &str = "secret";
+
 /// Judges over people of all kinds. The password of each is the name before the `@`.
 pub(super) fn engine() -> Engine {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("people");
     let (huge, wordy) = ("x".repeat(8200), "w".repeat(3000));
     let people = [
         "alice:5000:5000::/srv/alice::userdb_quota_rule=*:bytes=10M",
@@ -60,9 +64,29 @@ pub(super) fn engine() -> Engine {
         let (name, rest) = person.split_once(':').unwrap();
         format!("{name}@example.org:{{PLAIN}}{name}:{rest}\n")
     };
-    fs::write(&file, people.iter().map(line).collect::<String>()).unwrap();
+    engine_over(&(people.iter().map(line).collect::<String>() + &keys()))
+}
+
+/// `keys@example.org`, as a line of a passwd-file.
+pub(super) fn keys() -> String {
+    format!(
+        "keys@example.org:{KEYS}:5010:5010::/srv/keys::
+"
+    )
+}
+
+/// Judges over the lines of a passwd-file, and one master user.
+pub(super) fn engine_over(lines: &str) -> Engine {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("people");
+    fs::write(&file, lines).unwrap();
     let masters = dir.path().join("masters");
-    fs::write(&masters, "root@example.org:{PLAIN}root::::::\n").unwrap();
+    fs::write(
+        &masters,
+        "root@example.org:{PLAIN}root::::::
+",
+    )
+    .unwrap();
     let directory = |name: &str, file, master| config::Directory {
         name: name.into(),
         domains: Vec::new(),
@@ -122,7 +146,18 @@ pub(super) struct Desk<'e> {
 impl<'e> Desk<'e> {
     /// One that was just accepted, of CUID 1 or more.
     pub(super) fn accepted(role: Role, shared: &Arc<Shared>, engine: &'e Engine) -> Self {
-        let offer = Offer { mechanisms: Mechanism::ALL.as_slice().into(), failure_delay: DELAY };
+        Self::offered(&Mechanism::DEFAULT, role, shared, engine)
+    }
+
+    /// One that was just accepted, where these mechanisms are offered.
+    pub(super) fn offered(
+        mechanisms: &[Mechanism],
+        role: Role,
+        shared: &Arc<Shared>,
+        engine: &'e Engine,
+    ) -> Self {
+        let anonymous_user = Some("bob@example.org".into());
+        let offer = Offer { mechanisms: mechanisms.into(), failure_delay: DELAY, anonymous_user };
         let cookie = Cookie::parse(COOKIE.as_bytes()).unwrap();
         let session = auth::Session::new(role, Arc::clone(shared), Arc::new(offer), cookie);
         let mut out = BytesMut::new();
@@ -134,6 +169,19 @@ impl<'e> Desk<'e> {
     pub(super) fn ready(role: Role, minor: u32, shared: &Arc<Shared>, engine: &'e Engine) -> Self {
         let mut desk = Self::accepted(role, shared, engine);
         assert_eq!(desk.say(&format!("VERSION\t1\t{minor}\nCPID\t7\n")), "");
+        desk
+    }
+
+    /// The same, where these mechanisms are offered.
+    pub(super) fn ready_for(
+        mechanisms: &[Mechanism],
+        role: Role,
+        minor: u32,
+        shared: &Arc<Shared>,
+        engine: &'e Engine,
+    ) -> Self {
+        let mut desk = Self::offered(mechanisms, role, shared, engine);
+        desk.say(&format!("VERSION\t1\t{minor}\nCPID\t7\n"));
         desk
     }
 
@@ -176,7 +224,15 @@ impl<'e> Desk<'e> {
     pub(super) fn fail(&mut self, question: auth::Question) -> (String, Result<(), Close>) {
         let mut out = BytesMut::new();
         let now = self.now;
-        let ended = self.session().decided(question.handle, &question.attempt, &outage(), now, &mut out);
+        let ended = match question {
+            auth::Question::Judge { handle, attempt } => {
+                self.session().decided(handle, attempt, outage(), now, &mut out)
+            }
+            auth::Question::Seek { handle, .. } => {
+                let away = TempFail::Directory(Unavailable::new("people", "away"));
+                self.session().told(handle, Err(away), Duration::ZERO, now, &mut out)
+            }
+        };
         (text(&out), ended)
     }
 

@@ -13,6 +13,7 @@ use std::{
 use gatepost_protocol::secret::Secret;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha1::Sha1;
+use sha2::Sha256;
 
 /// Name of the file under the state directory; the same as Dovecot's, so that an existing one can be moved over.
 pub const FILE: &str = "auth-token-secret.dat";
@@ -53,6 +54,13 @@ impl TokenKey {
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
         file.write_all(key.0.expose())?;
         Ok(key)
+    }
+
+    /// A key for something else, from which nothing can be learnt about this one. `None` only if this one cannot be used.
+    pub fn derive(&self, purpose: &[u8]) -> Option<Secret> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(self.0.expose()).ok()?;
+        mac.update(purpose);
+        Some(Secret::new(mac.finalize().into_bytes().to_vec()))
     }
 
     /// The token of one session.

@@ -2,12 +2,15 @@
 //! [`super::rules`].
 
 use bytes::BytesMut;
-use gatepost_protocol::dovecot::{FailCode, Fields, FieldsBuf, RequestId, params::Params, reply};
+use gatepost_protocol::{
+    dovecot::{FailCode, Fields, FieldsBuf, RequestId, params::Params, reply},
+    text::base64_into,
+};
 
 use crate::{
     account::Account,
     decision::{Attempt, Hop, Refusal, Verified},
-    mechanism::Claim,
+    mechanism::{Claim, Credential},
 };
 
 /// Longest name of a service that is kept, in bytes. The usual ones have less than a dozen.
@@ -27,7 +30,12 @@ const SHOWN_REASON: usize = 200;
 ///
 /// The name is repeated for the log of Postfix and what reads it (`sasl_username=`), also for unknown users.
 pub(super) fn refusal(id: RequestId, claim: &Claim, refusal: &Refusal) -> BytesMut {
-    fail(id, Some(&shown(&claim.authcid)), refusal)
+    refusal_of(id, &claim.authcid, refusal)
+}
+
+/// The same for a request of which no more than the name is known.
+pub(super) fn refusal_of(id: RequestId, name: &[u8], refusal: &Refusal) -> BytesMut {
+    fail(id, Some(&shown(name)), refusal)
 }
 
 /// The same for a request that never came to a claim.
@@ -68,16 +76,24 @@ pub(super) fn invalid_base64(id: RequestId, reason: &str, out: &mut BytesMut) {
 }
 
 /// `OK <id> user=<canonical> [forward_*=]* [nologin [reason=]] [proxy ...] [field ...] [original_user=] [auth_user=]
-/// [pass=] [master=]`, in Dovecot's order.
+/// [pass=] [master=] [anonymous] [resp=]`, in Dovecot's order; `last` is what the mechanism has to say at the end.
 ///
 /// Booleans are bare: a login process of Dovecot 2.3 ignores `nologin=yes` and lets the user in. The two names are for
 /// the logs of login processes: as it was typed, and the master user's.
-pub(super) fn accept(out: &mut BytesMut, id: RequestId, verified: &Verified, attempt: &Attempt) {
+pub(super) fn accept(
+    out: &mut BytesMut,
+    id: RequestId,
+    verified: &Verified,
+    attempt: &Attempt,
+    last: Option<&[u8]>,
+) {
     let account = verified.account();
     let fields = account.passdb.as_fields();
     let original = verified.original();
     let proxied = fields.has(b"proxy");
-    if account.nologin.is_none() && !proxied && original.is_none() && attempt.hop.forward.is_none() {
+    let anonymous = matches!(attempt.claim.credential, Credential::Anonymous { .. });
+    let more = proxied || anonymous || original.is_some() || attempt.hop.forward.is_some() || last.is_some();
+    if account.nologin.is_none() && !more {
         return reply::ok(out, id, account.user.as_ref(), fields);
     }
     let mut extended = FieldsBuf::default();
@@ -98,7 +114,8 @@ pub(super) fn accept(out: &mut BytesMut, id: RequestId, verified: &Verified, att
         extended.push("auth_user", master);
     }
     if proxied {
-        // The login process logs in to the next host with what we tell it; it has not kept the password.
+        // The login process logs in to the next host with what we tell it; it has not kept the password. Of a mechanism
+        // that does not send it there is none to tell.
         if !fields.has(b"pass")
             && let Some(password) = attempt.claim.credential.password()
         {
@@ -107,6 +124,14 @@ pub(super) fn accept(out: &mut BytesMut, id: RequestId, verified: &Verified, att
         if let Some(master) = verified.master().filter(|_| !fields.has(b"master")) {
             extended.push("master", master);
         }
+    }
+    if anonymous {
+        extended.flag("anonymous");
+    }
+    if let Some(last) = last {
+        let mut base64 = BytesMut::new();
+        base64_into(last, &mut base64);
+        extended.push("resp", &base64);
     }
     reply::ok(out, id, account.user.as_ref(), extended.as_fields());
 }

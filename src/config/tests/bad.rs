@@ -75,13 +75,22 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ),
     (
         "",
-        "[sasl]\nmechanisms = ['PLAIN', 'plain', 'LOGN', 'scram-sha-256', 'MAGIC', 1]\n",
+        "[sasl]\nmechanisms = ['PLAIN', 'plain', 'LOGN', 'scram-sha-512', 'MAGIC', 1]\n",
         &[
             "2:24: sasl.mechanisms: PLAIN is listed twice",
             "2:33: sasl.mechanisms: \"LOGN\" is not known here",
-            "2:41: sasl.mechanisms: \"scram-sha-256\" is not in this version yet",
+            "2:41: sasl.mechanisms: \"scram-sha-512\" is not in this version yet",
             "2:58: sasl.mechanisms: \"MAGIC\" is not known here",
             "2:67: sasl.mechanisms: a string is wanted here, not a whole number",
+        ],
+    ),
+    ("", "[sasl]\nmechanisms = ['PLAIN', 'ANONYMOUS']\n", &["1:1: sasl.anonymous_user: is missing"]),
+    (
+        "",
+        "[sasl]\nmechanisms = ['SCRAM-SHA-256-PLUS', 'ANONYMOUS']\nanonymous_user = 'a b'\n",
+        &[
+            "2:14: sasl.mechanisms: offers what only some of Dovecot's clients can use, and nothing to all the others",
+            "3:18: sasl.anonymous_user: \"a b\" is no login name",
         ],
     ),
     ("", "sasl.mechanisms = 'PLAIN'\n", &["1:19: sasl.mechanisms: a list is wanted here, not a string"]),

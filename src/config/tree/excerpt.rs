@@ -16,6 +16,7 @@ const SHOWN: &[&str] = &[
     "address",
     "allow_cleartext",
     "allow_from",
+    "anonymous_user",
     "base_dn",
     "bind_connections",
     "bind_dn",

@@ -3,10 +3,13 @@
 use std::{
     cell::{Cell, RefCell},
     fs,
+    sync::Arc,
 };
 
 use futures_util::FutureExt as _;
 use gatepost_protocol::secret::Secret;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use md5::Md5;
 
 use super::{Main, Prover, Source};
 use crate::{
@@ -15,7 +18,7 @@ use crate::{
     decision::{AppMismatch, AppPassword, By, Refusal, TempFail, app_password::Here},
     directory::{Bound, Record, Unavailable, Uncheckable},
     mechanism::Credential,
-    password::{Pool, Scheme, Stored},
+    password::{Evidence, Pool, Scheme, Stored},
     username::Username,
 };
 
@@ -151,7 +154,7 @@ fn prove_with(
     asked.log.borrow_mut().clear();
     let credential = Credential::Password(Secret::new(password.as_bytes().to_vec()));
     let verdict = prover.prove(asked, &credential).now_or_never().unwrap();
-    (verdict, asked.log.borrow().clone())
+    (verdict.map(|proven| proven.by), asked.log.borrow().clone())
 }
 
 fn by(id: &str, label: &str) -> Box<AppPassword> {
@@ -216,6 +219,31 @@ fn where_the_main_password_may_not_be_used_no_directory_is_asked_about_it() {
     }
     let asked = Asked { primary: Services::only("IMAP"), ..binding() };
     assert_eq!(prove(&asked, "main").0, Ok(By::Password));
+}
+
+/// CRAM-MD5, SCRAM: they prove the main password, so what holds for it holds for them. No app password can be proven so.
+#[test]
+fn what_proves_the_main_password_without_showing_it_is_no_way_around_either() {
+    let evidence = |password: &str| {
+        let mut hmac = Hmac::<Md5>::new_from_slice(password.as_bytes()).unwrap();
+        hmac.update(b"<challenge>");
+        let digest = hmac.finalize().into_bytes().into();
+        Credential::Evidence(Arc::new(Evidence::CramMd5 { challenge: (*b"<challenge>").into(), digest }))
+    };
+    let (pool, app_passwords) = (Pool::with_queue(1, 1 << 26, 1), AppPasswords::none());
+    let here = Here { service: "imap", remote: None, now: Moment::of_unix(1000), on_behalf: false };
+    let prover = Prover { pool: &pool, app_passwords: &app_passwords, here };
+    let prove = |asked: &Asked, password: &str| {
+        let proven = prover.prove(asked, &evidence(password)).now_or_never().unwrap();
+        (proven.map(|proven| proven.by), asked.log.borrow().clone())
+    };
+    let nothing = String::new;
+    assert_eq!(prove(&storing(), "main"), (Ok(By::Password), nothing()));
+    assert_eq!(prove(&storing(), "for-all"), (Err(Refusal::PasswordMismatch), nothing()));
+    let strict = || Asked { primary: Services::only("smtp"), ..storing() };
+    assert_eq!(prove(&strict(), "main"), (Err(denied()), nothing()));
+    assert_eq!(prove(&strict(), "wrong"), (Err(Refusal::PasswordMismatch), nothing()));
+    assert_eq!(prove(&binding(), "main"), (Err(Refusal::NoCredentials("CRAM-MD5")), nothing()));
 }
 
 #[test]
@@ -293,7 +321,7 @@ async fn what_looks_like_an_app_password_is_never_asked_of_a_directory() {
         let here = Here { service: "imap", remote: None, now: Moment::of_unix(1000), on_behalf };
         let prover = Prover { pool: &pool, app_passwords: &passwords, here };
         let credential = Credential::Password(Secret::new(password.as_bytes().to_vec()));
-        prover.prove(asked, &credential).await
+        prover.prove(asked, &credential).await.map(|proven| proven.by)
     };
     let barred = |why: Barred| move |verdict: &Result<By, Refusal>| matches!(verdict, Err(Refusal::AppPasswordBarred(_, barred)) if *barred == why);
     let mismatch = |why: AppMismatch| Err(Refusal::AppPasswordMismatch(why));

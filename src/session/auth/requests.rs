@@ -9,7 +9,11 @@ use bytes::BytesMut;
 use gatepost_protocol::dovecot::RequestId;
 
 use super::RESPONSE_TIMEOUT;
-use crate::{decision::Hop, mechanism::Exchange, session::delay::Delayed};
+use crate::{
+    decision::{Attempt, Hop, Verified},
+    mechanism::{Exchange, Seeking},
+    session::delay::Delayed,
+};
 
 /// Names one request for the life of a connection, although a peer may use an id again once it is free.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,9 +43,28 @@ struct Request {
 
 #[derive(Debug)]
 enum State {
-    WantResponse { exchange: Exchange, context: Context },
-    Deciding,
+    WantResponse {
+        exchange: Exchange,
+        context: Context,
+    },
+    /// Something is being looked up that the exchange needs.
+    Seeking {
+        seeking: Box<Seeking>,
+        context: Context,
+    },
+    Deciding {
+        final_response: bool,
+    },
+    /// The remote has to say that it has heard the last of the mechanism.
+    WantNothing(Box<Accepted>),
     Delayed,
+}
+
+/// A login that is good, and about which there was one more thing to say.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) attempt: Attempt,
+    pub(super) verified: Verified,
 }
 
 /// The circumstances of a request, told with `AUTH` and needed once there is a claim.
@@ -51,6 +74,32 @@ pub(super) struct Context {
     pub(super) remote: Option<std::net::IpAddr>,
     pub(super) session: Option<Box<str>>,
     pub(super) hop: Hop,
+    /// Whether the last data of a mechanism may come along with `OK` (`final-resp-ok`).
+    pub(super) final_response: bool,
+}
+
+/// A response that was waited for has come.
+#[derive(Debug)]
+pub(super) enum Response {
+    /// The exchange goes on with it.
+    Next(Resumed),
+    /// It was not to say anything.
+    Last(Handle, Box<Accepted>),
+}
+
+/// What was looked up for an exchange is known.
+#[derive(Debug)]
+pub(super) struct Sought {
+    pub(super) arrived: Instant,
+    pub(super) seeking: Box<Seeking>,
+    pub(super) context: Context,
+}
+
+/// A request whose question was answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Answered {
+    pub(super) arrived: Instant,
+    pub(super) final_response: bool,
 }
 
 /// An exchange that was waiting for the remote's response, which has come.
@@ -115,17 +164,47 @@ impl Requests {
         self.put(handle, arrived, State::WantResponse { exchange, context });
     }
 
-    /// It waits for its question to be answered.
-    pub(super) fn ask(&mut self, handle: Handle, arrived: Instant) {
-        self.undecided += 1;
-        self.put(handle, arrived, State::Deciding);
+    /// It waits for the remote to have heard the last, until [`RESPONSE_TIMEOUT`] from `now`.
+    pub(super) fn hold(&mut self, handle: Handle, now: Instant, accepted: Accepted) {
+        self.waiting.insert(handle.number, (now + RESPONSE_TIMEOUT, handle.id));
+        self.put(handle, now, State::WantNothing(Box::new(accepted)));
     }
 
-    /// Its question was answered. When it arrived, or `None` if nobody wants to know any more.
-    pub(super) fn answered(&mut self, handle: Handle) -> Option<Instant> {
+    /// It waits for its question to be answered.
+    pub(super) fn ask(&mut self, handle: Handle, arrived: Instant, final_response: bool) {
+        self.undecided += 1;
+        self.put(handle, arrived, State::Deciding { final_response });
+    }
+
+    /// It waits for something to be looked up.
+    pub(super) fn seek(&mut self, handle: Handle, arrived: Instant, seeking: Box<Seeking>, context: Context) {
+        self.undecided += 1;
+        self.put(handle, arrived, State::Seeking { seeking, context });
+    }
+
+    /// Its question was answered. `None` if nobody wants to know any more.
+    pub(super) fn answered(&mut self, handle: Handle) -> Option<Answered> {
         self.undecided = self.undecided.saturating_sub(1);
         let request = self.live.get(&handle.id).filter(|request| request.number == handle.number)?;
-        Some(request.arrived)
+        let final_response = matches!(request.state, State::Deciding { final_response: true });
+        Some(Answered { arrived: request.arrived, final_response })
+    }
+
+    /// What it waited for was looked up. `None` if nobody wants to know any more.
+    pub(super) fn sought(&mut self, handle: Handle) -> Option<Sought> {
+        self.undecided = self.undecided.saturating_sub(1);
+        let here = self.live.get(&handle.id).is_some_and(|request| {
+            request.number == handle.number && matches!(request.state, State::Seeking { .. })
+        });
+        let request = here.then(|| self.live.remove(&handle.id)).flatten()?;
+        match request.state {
+            State::Seeking { seeking, context } => {
+                Some(Sought { arrived: request.arrived, seeking, context })
+            }
+            State::WantResponse { .. } | State::Deciding { .. } | State::WantNothing(_) | State::Delayed => {
+                None
+            }
+        }
     }
 
     /// It has failed, which `line` says; to be told at `due`, or when the present slot ends.
@@ -135,14 +214,15 @@ impl Requests {
     }
 
     /// A response has come for the request of this id.
-    pub(super) fn resume(&mut self, id: RequestId) -> Result<Resumed, NotWaiting> {
+    pub(super) fn resume(&mut self, id: RequestId) -> Result<Response, NotWaiting> {
         let request = self.forget(id).ok_or(NotWaiting::Unknown)?;
+        let handle = Handle { id, number: request.number };
         match request.state {
             State::WantResponse { exchange, context } => {
-                let handle = Handle { id, number: request.number };
-                Ok(Resumed { handle, arrived: request.arrived, exchange, context })
+                Ok(Response::Next(Resumed { handle, arrived: request.arrived, exchange, context }))
             }
-            State::Deciding | State::Delayed => Err(NotWaiting::Unexpected),
+            State::WantNothing(accepted) => Ok(Response::Last(handle, accepted)),
+            State::Seeking { .. } | State::Deciding { .. } | State::Delayed => Err(NotWaiting::Unexpected),
         }
     }
 

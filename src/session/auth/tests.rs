@@ -2,6 +2,9 @@
 
 mod exchange;
 mod failure;
+mod sasl;
+
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use gatepost_protocol::dovecot::{Cookie, reply::Reply};
@@ -39,10 +42,15 @@ fn the_greeting_is_whole_short_and_in_the_order_that_postfix_wants() {
 #[test]
 fn a_greeting_of_the_largest_numbers_fits_into_one_read() {
     let shared = shared();
-    let offer = Offer { mechanisms: Mechanism::ALL.as_slice().into(), failure_delay: DELAY };
-    let session = Session::new(Role::Login, shared, offer.into(), Cookie::new([255; 16]));
+    let offer = Offer {
+        mechanisms: Mechanism::ALL.as_slice().into(),
+        failure_delay: DELAY,
+        anonymous_user: Some("anonymous".into()),
+    };
+    let mut session = Session::new(Role::Login, Arc::clone(&shared), offer.into(), Cookie::new([255; 16]));
     let mut out = BytesMut::new();
     session.greet(&mut out);
+    session.line(b"VERSION\t1\t3", shared.started, &mut out).unwrap();
     assert!(out.len() + 2 * "4294967295".len() < 1024, "{} bytes", out.len());
 }
 

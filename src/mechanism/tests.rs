@@ -1,0 +1,175 @@
+//! From the first response to the claim.
+
+use gatepost_protocol::secret::Secret;
+
+use super::{Breach, Circumstances, Claim, Credential, Mechanism, Step};
+use crate::password::{Evidence, Scheme, Stored, Verdict};
+
+fn secret(text: &[u8]) -> Secret {
+    Secret::new(text.to_vec())
+}
+
+fn claim(step: Step) -> Claim {
+    match step {
+        Step::Claim(claim) => claim,
+        other => panic!("expected a claim, got {other:?}"),
+    }
+}
+
+#[test]
+fn names_are_found_in_any_case() {
+    assert_eq!(Mechanism::named(b"plain"), Some(Mechanism::Plain));
+    assert_eq!(Mechanism::named(b"Login"), Some(Mechanism::Login));
+    assert_eq!(Mechanism::named(b"scram-sha-256-plus"), Some(Mechanism::ScramSha256Plus));
+    assert_eq!(Mechanism::named(b"GSSAPI"), None);
+}
+
+#[test]
+fn plain_asks_with_an_empty_challenge_when_nothing_was_sent_along() {
+    let Step::Challenge(prompt, exchange) = Mechanism::Plain.start(None, Circumstances::default()).unwrap()
+    else {
+        panic!("claim")
+    };
+    assert_eq!(&*prompt, b"");
+    let claim = claim(exchange.step(secret(b"\0alice\0secret"), None).unwrap());
+    assert_eq!(
+        (claim.authcid.as_slice(), claim.credential.password().unwrap().expose()),
+        (&b"alice"[..], &b"secret"[..])
+    );
+}
+
+#[test]
+fn plain_treats_an_equal_authzid_as_none() {
+    let table: &[(&[u8], Option<&[u8]>)] = &[(b"\0a\0x", None), (b"a\0a\0x", None), (b"b\0a\0x", Some(b"b"))];
+    for (response, authzid) in table {
+        let claim = claim(Mechanism::Plain.start(Some(secret(response)), Circumstances::default()).unwrap());
+        assert_eq!(claim.authzid.as_deref(), *authzid);
+    }
+}
+
+#[test]
+fn login_asks_twice_or_once_if_the_name_came_along() {
+    let Step::Challenge(prompt, exchange) = Mechanism::Login.start(None, Circumstances::default()).unwrap()
+    else {
+        panic!("claim")
+    };
+    assert_eq!(&*prompt, b"Username:");
+    let Step::Challenge(prompt, exchange) = exchange.step(secret(b"alice"), None).unwrap() else {
+        panic!("claim")
+    };
+    assert_eq!(&*prompt, b"Password:");
+    let done = claim(exchange.step(secret(b"secret"), None).unwrap());
+    assert_eq!(
+        (done.authcid.as_slice(), done.credential.password().unwrap().expose()),
+        (&b"alice"[..], &b"secret"[..])
+    );
+
+    let Step::Challenge(prompt, _) =
+        Mechanism::Login.start(Some(secret(b"alice")), Circumstances::default()).unwrap()
+    else {
+        panic!("claim")
+    };
+    assert_eq!(&*prompt, b"Password:");
+}
+
+#[test]
+fn no_name_of_8_kib_is_kept_while_the_password_is_waited_for() {
+    assert!(Mechanism::Login.start(Some(secret(&[b'x'; 1024])), Circumstances::default()).is_ok());
+    assert!(Mechanism::Login.start(Some(secret(&[b'x'; 1025])), Circumstances::default()).is_err());
+}
+
+#[test]
+fn a_nul_never_cuts_a_password_short() {
+    assert!(
+        Mechanism::Plain.start(Some(secret(b"\0alice\0secret\0junk")), Circumstances::default()).is_err()
+    );
+    assert!(Mechanism::Plain.start(Some(secret(b"alice\0secret")), Circumstances::default()).is_err());
+    let Step::Challenge(_, exchange) =
+        Mechanism::Login.start(Some(secret(b"alice")), Circumstances::default()).unwrap()
+    else {
+        panic!("claim")
+    };
+    assert!(exchange.step(secret(b"secret\0junk"), None).is_err());
+    assert!(Mechanism::Login.start(Some(secret(b"ali\0ce")), Circumstances::default()).is_err());
+}
+
+#[test]
+fn cram_md5_asks_another_question_each_time_and_takes_no_answer_before() {
+    let ask = || match Mechanism::CramMd5.start(None, Circumstances::default()) {
+        Ok(Step::Challenge(challenge, exchange)) => (challenge, exchange),
+        other => panic!("{other:?}"),
+    };
+    let ((one, exchange), (two, _)) = (ask(), ask());
+    assert!(one.starts_with(b"<") && one.ends_with(b"@localhost>"), "{}", one.escape_ascii());
+    assert_ne!(one, two);
+    let response = b"tim t. b913a602c7eda7a495b4e6e7334d3890";
+    assert_eq!(claim(exchange.step(secret(response), None).unwrap()).authcid, b"tim t.");
+    let early = Mechanism::CramMd5.start(Some(secret(response)), Circumstances::default());
+    assert!(matches!(early, Err(Breach::Grammar)));
+}
+
+/// The example of RFC 2195.
+#[test]
+fn cram_md5_is_verified_from_the_password() {
+    let challenge = b"<1896.697170952@postoffice.reston.mci.net>".as_slice();
+    let digest = 0xb913_a602_c7ed_a7a4_95b4_e6e7_334d_3890_u128.to_be_bytes();
+    let evidence = |challenge: &[u8]| Evidence::CramMd5 { challenge: challenge.into(), digest };
+    let verdict = |stored: &str, challenge: &[u8]| {
+        let stored = Stored::parse(stored.as_bytes(), Scheme::Plain).unwrap();
+        stored.proven_by(&evidence(challenge)).unwrap()
+    };
+    assert!(verdict("{PLAIN}tanstaaftanstaaf", challenge) == Verdict::Match(None));
+    assert!(verdict("{PLAIN}tanstaaftanstaaF", challenge) == Verdict::Mismatch);
+    assert!(verdict("{PLAIN}tanstaaftanstaaf", b"<another>") == Verdict::Mismatch);
+    assert!(verdict("{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", challenge) == Verdict::Unable);
+}
+
+/// CVE-2019-3814: a certificate without a name, and the name that was sent along was believed.
+#[test]
+fn external_takes_the_name_from_the_certificate_and_from_nowhere_else() {
+    let start = |certificate: Option<&[u8]>, response: &[u8]| {
+        Mechanism::External
+            .start(Some(secret(response)), Circumstances { certificate, ..Circumstances::default() })
+    };
+    for certificate in [None, Some(&b""[..])] {
+        for response in [&b""[..], b"alice", b"root"] {
+            assert!(matches!(start(certificate, response), Err(Breach::NoCertificate)));
+        }
+    }
+    for (response, authzid) in [(&b""[..], None), (b"alice", None), (b"bob", Some(&b"bob"[..]))] {
+        let claim = claim(start(Some(b"alice"), response).unwrap());
+        assert_eq!((claim.authcid.as_slice(), claim.authzid.as_deref()), (&b"alice"[..], authzid));
+        assert!(matches!(claim.credential, Credential::Certificate));
+    }
+    assert!(matches!(start(Some(b"alice"), b"bob\0"), Err(Breach::Grammar)));
+    let Step::Challenge(prompt, _) = Mechanism::External.start(None, Circumstances::default()).unwrap()
+    else {
+        panic!("claim")
+    };
+    assert_eq!(&*prompt, b"");
+}
+
+#[test]
+fn anonymous_leads_to_its_account_if_there_is_one() {
+    let start = |anonymous, response: &[u8]| {
+        Mechanism::Anonymous
+            .start(Some(secret(response)), Circumstances { anonymous, ..Circumstances::default() })
+    };
+    assert!(matches!(start(None, b""), Err(Breach::NobodyAnonymous)));
+    let claim = claim(start(Some("guest"), b"sirhc@example.org").unwrap());
+    assert_eq!(
+        (claim.authcid.as_slice(), claim.credential.trace()),
+        (&b"guest"[..], Some("sirhc@example.org"))
+    );
+    assert!(matches!(start(Some("guest"), b"\xff"), Err(Breach::Grammar)));
+}
+
+#[test]
+fn only_what_sends_the_password_has_one_to_hand_on() {
+    let password = Credential::Password(secret(b"secret"));
+    assert!(password.password().is_some());
+    assert!(Credential::Certificate.password().is_none());
+    assert!(Credential::Anonymous { trace: None }.password().is_none());
+    let evidence = Evidence::CramMd5 { challenge: Box::default(), digest: [0; 16] };
+    assert!(Credential::Evidence(evidence.into()).password().is_none());
+}
