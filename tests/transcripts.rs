@@ -109,6 +109,7 @@ fn every_line_is_in_the_grammar_and_comes_back_the_same() {
                 }),
                 What::Hear { line, .. }
                 | What::HearSometime(line)
+                | What::DovecotSometime(line)
                 | What::Dovecot(line)
                 | What::Recorded(line) => back(line, &bindings, |line, out| {
                     if is_auth {

@@ -19,8 +19,9 @@ pub(super) const SERVICE: usize = 64;
 /// Longest text of a refused name that is repeated to the peer, in characters.
 const SHOWN_NAME: usize = 255;
 
-/// Longest `forward_fields` that are passed on, in bytes: they are kept with their request. Dovecot's own are a few
-/// addresses and names.
+/// Longest `forward_fields` that are passed on, in bytes, and what they may become in `OK`, where each has a longer name:
+/// they are kept with their request, and login processes read no line of any length. Dovecot's own are a few addresses
+/// and names.
 const FORWARD: usize = 2048;
 
 /// Longest reason that is told to a client which hands it on in a line of SMTP, in characters.
@@ -140,7 +141,9 @@ pub(super) fn accept(
 fn forwarded(forward: &[u8], fields: Fields<'_>, to: &mut FieldsBuf) {
     for field in Params::forward(forward) {
         let name = format!("forward_{}", String::from_utf8_lossy(&field.key));
+        let length = name.len() + field.value.as_ref().map_or(0, |value| 2 * value.len());
         match field.value {
+            _ if to.as_fields().raw().len() + length > FORWARD => return,
             // The name was chosen by whoever speaks to the proxy.
             _ if name.contains('=') || fields.has(name.as_bytes()) => {}
             Some(value) => to.push(&name, value),

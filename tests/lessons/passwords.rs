@@ -62,7 +62,7 @@ fn what_a_password_holds_becomes_no_field() {
 #[test]
 fn an_unknown_scheme_lets_nobody_in_and_mail_through() {
     let stored =
-        ["{NO-SUCH}secret", "{}secret", "$9$salt$secret", "{DES-CRYPT}", "{ARGON2ID}$argon2id$", "{SSHA}"];
+        ["{NO-SUCH}secret", "{}secret", "$9$salt$secret", "{DES-CRYPT}x", "{ARGON2ID}$argon2id$", "{SSHA}"];
     let lines = stored.iter().enumerate().map(|(n, stored)| format!("u{n}:{stored}:5000:5000::/m/u{n}::\n"));
     let users = lines.collect::<String>() + "good:{PLAIN}good:5000:5000::/m/good::\n";
     let gatepost = daemon(PEOPLE, &users).started();

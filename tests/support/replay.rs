@@ -67,7 +67,9 @@ impl Replay<'_> {
             let taken = match &step.what {
                 What::Say { .. } => self.say(connection, steps, &bindings),
                 What::Hear { .. } => self.hear(connection, steps, &mut bindings),
-                What::HearSometime(_) => hear_sometime(connection, steps, &mut bindings),
+                What::HearSometime(_) | What::DovecotSometime(_) => {
+                    hear_sometime(connection, steps, &mut bindings, self.subject.is_dovecot)
+                }
                 What::Dovecot(line) if self.subject.is_dovecot => {
                     // In place of the next line.
                     hear_line(connection, line, &mut bindings).map(|()| 2)
@@ -146,12 +148,27 @@ fn hear_line(from: &mut Connection, line: &Line, bindings: &mut Bindings) -> Res
 }
 
 /// Hears lines in any order. Returns how many.
-fn hear_sometime(from: &mut Connection, steps: &[Step], bindings: &mut Bindings) -> Result<usize, String> {
+fn hear_sometime(
+    from: &mut Connection,
+    steps: &[Step],
+    bindings: &mut Bindings,
+    from_dovecot: bool,
+) -> Result<usize, String> {
     let same = steps.iter().take_while(|step| step.connection == steps[0].connection);
-    let mut missing: Vec<&Line> = same
-        .map_while(|step| if let What::HearSometime(line) = &step.what { Some(line) } else { None })
+    let lines: Vec<(&Line, bool)> = same
+        .map_while(|step| match &step.what {
+            What::HearSometime(line) => Some((line, true)),
+            What::DovecotSometime(line) => Some((line, from_dovecot)),
+            What::Say { .. }
+            | What::Hear { .. }
+            | What::Dovecot(_)
+            | What::Recorded(_)
+            | What::Close
+            | What::Closed => None,
+        })
         .collect();
-    let count = missing.len();
+    let count = lines.len();
+    let mut missing: Vec<&Line> = lines.into_iter().filter(|(_, said)| *said).map(|(line, _)| line).collect();
     while !missing.is_empty() {
         let heard = from.line().map_err(|why| format!("{} lines are missing: {why}", missing.len()))?;
         let place = missing.iter().position(|line| line.fits(&heard, bindings));

@@ -32,6 +32,8 @@ pub enum What {
     Hear { line: Line, joined: bool },
     /// `S~`: one of several lines whose order nothing depends on.
     HearSometime(Line),
+    /// `D~`: one of these that Dovecot's own service alone says.
+    DovecotSometime(Line),
     /// `D:`: what Dovecot's own service says in place of the `S:` line after it.
     Dovecot(Line),
     /// `R:`: what the server of the recording said in place of the `S:` line after it.
@@ -112,6 +114,7 @@ impl Step {
             "C:" | "C+" => What::Say { line: line()?, joined: mark == "C+" },
             "S:" | "S+" => What::Hear { line: line()?, joined: mark == "S+" },
             "S~" => What::HearSometime(line()?),
+            "D~" => What::DovecotSometime(line()?),
             "D:" => What::Dovecot(line()?),
             "R:" => What::Recorded(line()?),
             "C." => What::Close,

@@ -221,11 +221,14 @@ fn who_may_not_log_in_is_refused_to_a_client_that_knows_no_nologin() {
 fn what_a_trusted_proxy_passed_on_goes_to_the_next_hop() {
     let (shared, engine) = (shared(), engine());
     let long = "x".repeat(2100);
+    let many = "a\u{1}t".repeat(600);
+    let passed_on = "\tforward_a".repeat(205);
     for (name, forward, expected) in [
         ("alice", "foo=b=ar\u{1}tx=y", "\tforward_foo=b=ar\tforward_x=y"),
         ("alice", "flag\u{1}tx=", "\tforward_flag\tforward_x="),
         ("alice", "", ""),
         ("alice", &long, ""),
+        ("alice", &many, &passed_on),
         // Twice escaped: a TAB and a line end of a value stay in it.
         ("alice", "x=a\u{1}1tb\u{1}1nc", "\tforward_x=a\u{1}tb\u{1}nc"),
         ("alice", "x\u{1}1ty=z", "\tforward_x\u{1}ty=z"),
