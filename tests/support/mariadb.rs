@@ -27,6 +27,8 @@ impl<'a> MariaDb<'a> {
         let tree = place.tree();
         let (uid, gid) = (tree.uid("mysql"), tree.gid("mysql"));
         place.dir("maria", 0o755, uid, gid);
+        // Temporary tables are named by a process id, and two in one tree may have the same.
+        place.dir("maria/tmp", 0o755, uid, gid);
         Authority::found(place, "maria/ca").certify("maria/server");
         let key = place.outside("maria/server.key");
         fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
@@ -41,7 +43,8 @@ impl<'a> MariaDb<'a> {
                 "--auth-root-authentication-method=normal",
                 "--skip-test-db",
             ])
-            .args([format!("--datadir={inside}/data"), "--innodb-log-file-size=8M".to_owned()])
+            .args([format!("--datadir={inside}/data"), format!("--tmpdir={inside}/tmp")])
+            .arg("--innodb-log-file-size=8M")
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -69,7 +72,8 @@ impl<'a> MariaDb<'a> {
             .args(["--performance-schema=off", "--innodb-buffer-pool-size=64M", "--innodb-log-file-size=8M"])
             // Nothing of this is to survive a power failure.
             .args(["--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync"])
-            .args([format!("--datadir={inside}/data"), format!("--socket={inside}/sock")])
+            .args([format!("--datadir={inside}/data"), format!("--tmpdir={inside}/tmp")])
+            .arg(format!("--socket={inside}/sock"))
             .args([format!("--pid-file={inside}/pid"), format!("--port={PORT}")])
             .args([format!("--bind-address={}", self.place.address())])
             .args([format!("--ssl-ca={inside}/ca.pem"), format!("--ssl-cert={inside}/server.pem")])
