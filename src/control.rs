@@ -309,6 +309,7 @@ mod tests {
             primary_password_services: None,
             kind: config::Kind::Static { password, users: None },
             master: None,
+            rehash: None,
             place: None,
         };
         let pool = Pool::with_queue(1, 1 << 26, 1);

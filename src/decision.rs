@@ -7,6 +7,7 @@ mod app_password;
 mod engine;
 mod identity;
 mod proof;
+mod rehash;
 mod route;
 mod rules;
 mod salts;

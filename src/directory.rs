@@ -254,11 +254,12 @@ impl Directory {
         }
     }
 
-    /// Whether it can replace a stored password: whether it has an `update_password_query`.
+    /// Whether it can replace a stored password: whether it is gatepost's own, or has an `update_password_query`.
     pub fn updates_passwords(&self) -> bool {
         match &self.0.kind {
+            Kind::Sqlite(_) => true,
             Kind::Sql(sql) => sql.updates_passwords(),
-            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => false,
+            Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => false,
         }
     }
 
@@ -274,8 +275,11 @@ impl Directory {
         new: &Secret,
     ) -> Result<bool, Unavailable> {
         match &self.0.kind {
+            Kind::Sqlite(database) => {
+                database.update_password(user, old, new).await.map_err(|why| self.unavailable(why))
+            }
             Kind::Sql(sql) => sql.update_password(user, old, new).await.map_err(|why| self.unavailable(why)),
-            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
+            Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
                 Err(self.unavailable("it replaces no passwords".to_owned()))
             }
         }
@@ -451,6 +455,7 @@ fn recipe(config: &config::Directory, default_domain: Option<&str>) -> Result<Re
         domains: Domains::new(config.domains.clone()),
         default_domain: default_domain.map(Arc::from),
         default_scheme: Scheme::Crypt,
+        rehash: config.rehash,
         fields: config.fields.clone(),
         ids: Ids::default(),
     };

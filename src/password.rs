@@ -28,6 +28,7 @@ mod otp;
 mod pbkdf2;
 mod plain;
 mod pool;
+mod renewal;
 mod scheme;
 mod scram;
 mod scrypt;
@@ -40,11 +41,14 @@ mod yescrypt;
 
 use std::{fmt, sync::Arc};
 
+use gatepost_protocol::secret::Secret;
+
 pub use self::{
     argon2::hash_new,
     decoy::Decoy,
     evidence::{Evidence, Verdict},
     pool::{Pool, Unverified},
+    renewal::{NewHash, Outdated},
     scheme::Scheme,
     scram::{ScramHash, Terms},
 };
@@ -60,6 +64,8 @@ pub struct Stored {
     kind: Arc<Kind>,
     /// A decoy does the work and then never matches.
     decoy: bool,
+    /// Whether, and by what, it is to be replaced.
+    outdated: Option<Arc<Outdated>>,
 }
 
 impl Stored {
@@ -71,7 +77,7 @@ impl Stored {
     pub fn parse(text: &[u8], default: Scheme) -> Result<Self, Unusable> {
         let (scheme, encoding, text) = scheme::split(text, default)?;
         let material = encoding.decode(scheme, text)?;
-        Ok(Self { scheme, kind: Arc::new(Kind::read(scheme, &material)?), decoy: false })
+        Ok(Self { scheme, kind: Arc::new(Kind::read(scheme, &material)?), decoy: false, outdated: None })
     }
 
     /// The same, as the password of an account of this name. DIGEST-MD5 has the name hashed into it and cannot be
@@ -100,6 +106,20 @@ impl Stored {
         }
     }
 
+    /// The same, to be replaced by a new hash if it is not as good as that: `text` is how it is stored.
+    pub fn renewed_by(self, new: NewHash, text: &[u8]) -> Self {
+        if self.is_locked() || new.is_met_by(&self) {
+            return self;
+        }
+        let text = Secret::new(text.to_vec());
+        Self { outdated: Some(Arc::new(Outdated { text, by: new })), ..self }
+    }
+
+    /// What it is to be replaced by, if it is.
+    pub fn outdated(&self) -> Option<&Arc<Outdated>> {
+        self.outdated.as_ref()
+    }
+
     /// The scheme it was stored under.
     pub fn scheme(&self) -> Scheme {
         self.scheme
@@ -123,7 +143,12 @@ impl Stored {
 
     /// Something of the same cost that never matches.
     fn decoy(&self) -> Result<Self, Broken> {
-        Ok(Self { scheme: self.scheme, kind: Arc::new(self.kind.hash().decoy()?), decoy: true })
+        Ok(Self {
+            scheme: self.scheme,
+            kind: Arc::new(self.kind.hash().decoy()?),
+            decoy: true,
+            outdated: None,
+        })
     }
 
     /// The work of one verification, for comparing.

@@ -16,6 +16,7 @@ use super::{
     template::Template,
     tree::Spot,
 };
+use crate::password::NewHash;
 
 pub mod ldap;
 pub mod sql;
@@ -38,6 +39,8 @@ pub struct Directory {
     /// `master`, `targets`: it knows master users, who log in as others with their own password, and nobody else.
     /// `None`: it knows ordinary users.
     pub master: Option<Master>,
+    /// `rehash`: what stored passwords are replaced by when somebody logs in with one that is weaker. `None`: they stay.
+    pub rehash: Option<NewHash>,
     /// Where it was configured; `None` for the embedded default.
     pub place: Option<Place>,
 }
@@ -77,6 +80,17 @@ impl Directory {
     pub fn serves(&self, domain: Option<&str>) -> bool {
         let covers = |domain| self.domains.iter().any(|pattern| pattern.matches(domain));
         self.domains.is_empty() || domain.is_some_and(covers)
+    }
+}
+
+impl Kind {
+    /// Whether a stored password can be replaced.
+    fn is_written(&self) -> bool {
+        match self {
+            Self::Sqlite { .. } => true,
+            Self::Sql(sql) => sql.update_password_query.is_some(),
+            Self::Ldap(_) | Self::PasswdFile { .. } | Self::Static { .. } => false,
+        }
     }
 }
 
@@ -133,6 +147,7 @@ pub(super) fn embedded(server: &Server) -> Directory {
         primary_password_services: None,
         kind: Kind::Sqlite { file: server.state_dir.join(USERS_DB) },
         master: None,
+        rehash: None,
         place: None,
     }
 }
@@ -188,8 +203,15 @@ fn directory(
             Some(Kind::Static { password, users })
         }
     };
+    let rehash = reader.one_of("rehash", &NewHash::NAMES, &[]);
+    if rehash.is_some() && !kind.as_ref().is_none_or(Kind::is_written) {
+        let what = "needs a directory that gatepost can write to";
+        let remedy = "leave it out here, or give a directory of tables its update_password_query";
+        reader.wrong("rehash", Wrong::new(what, remedy));
+    }
     reader.finish();
-    Some(Directory { name: name?, domains, fields, primary_password_services, kind: kind?, master, place })
+    let name = name?;
+    Some(Directory { name, domains, fields, primary_password_services, kind: kind?, master, rehash, place })
 }
 
 fn domains(reader: &mut Reader<'_>) -> Vec<DomainPattern> {

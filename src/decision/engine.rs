@@ -6,19 +6,22 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use gatepost_protocol::secret::Secret;
+
 use super::{
     Attempt, By, Decision, Hop, Refusal, SaltKey, Target, TempFail, Verified,
     app_password::Here,
     identity::{self, Identity, Separator},
     proof::{Proven, Prover},
+    rehash::{Job, Renewal},
     route::Router,
     rules,
 };
 use crate::{
     account::{Account, State, is_delivery},
     app_password::{AppPasswords, Moment, Use},
-    directory::{Chain, Check, Inquiry, Unavailable},
-    mechanism::Sought,
+    directory::{Chain, Check, Found, Inquiry, Unavailable},
+    mechanism::{Credential, Sought},
     observe,
     password::{Pool, Terms, Unverified},
     username::{InvalidName, Username},
@@ -33,6 +36,7 @@ pub struct Engine {
     limits: Limits,
     default_domain: Option<Box<str>>,
     salts: Option<SaltKey>,
+    pub(super) renewal: Renewal,
     separator: Separator,
     router: Router,
 }
@@ -60,6 +64,7 @@ impl Engine {
             limits,
             default_domain: default_domain.map(Into::into),
             salts: SaltKey::ephemeral().ok(),
+            renewal: Renewal::default(),
             separator: None,
             router: Router::default(),
         }
@@ -188,8 +193,9 @@ impl Engine {
                 let proven =
                     self.prover(attempt, now, false).prove(&found, &attempt.claim.credential).await?;
                 rules::usable(found.state_elsewhere(), now)?;
-                let account = found.account.ok_or(Refusal::UserUnknown)?;
+                let account = found.account.clone().ok_or(Refusal::UserUnknown)?;
                 rules::admit(&account, attempt, now)?;
+                self.renew(&found, &proven.by, &attempt.claim.credential);
                 self.verified(account, proven, attempt).await
             }
             Identity::Master { master, target } => {
@@ -238,6 +244,21 @@ impl Engine {
         let account = found.account.ok_or(Refusal::TargetRefused(Target::Unknown))?;
         rules::admit_master(&account, attempt, now)?;
         self.verified(account, Proven { by: By::Master(master), answer }, attempt).await
+    }
+
+    /// Has the hash replaced that a password was just verified with, if the operator wants it stronger.
+    fn renew(&self, found: &Found<'_>, by: &By, credential: &Credential) {
+        if let (By::Password, Some(password)) = (by, credential.password())
+            && let Some((directory, account, outdated)) = found.outdated()
+        {
+            let job = Job {
+                directory: directory.clone(),
+                user: account.user.clone(),
+                outdated: Arc::clone(outdated),
+                password: Secret::new(password.expose().to_vec()),
+            };
+            self.renewal.offer(&self.pool, job);
+        }
     }
 
     async fn verified(

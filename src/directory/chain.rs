@@ -9,7 +9,7 @@ use super::{Directory, Inquiry, Known, LISTED_AHEAD, Misfit, Unavailable};
 use crate::{
     account::{Account, Elsewhere, Password, State},
     config::{self, Part},
-    password::{Broken, Decoy, Stored, Unusable},
+    password::{Broken, Decoy, Outdated, Stored, Unusable},
     username::Username,
 };
 
@@ -309,6 +309,14 @@ impl<'c> Found<'c> {
     /// What stands in for a password that is not there.
     pub fn decoy(&self) -> &Decoy {
         self.checked().1.map_or(self.stranger, Directory::decoy)
+    }
+
+    /// What was found to be replaced, and where: only if somebody has given the right password.
+    pub fn outdated(&self) -> Option<(&Directory, &Account, &Arc<Outdated>)> {
+        let (account, directory) = self.checked();
+        let (account, directory) = (account?, directory?);
+        let outdated = account.password.stored()?.outdated()?;
+        Some((directory, account, outdated))
     }
 
     /// Where the password is: the account that it belongs to, and the directory of that.

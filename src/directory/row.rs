@@ -21,7 +21,7 @@ use super::{domains::Domains, ids::Ids};
 use crate::{
     account::{Account, Password},
     config::{Part, Template},
-    password::{Scheme, Stored},
+    password::{NewHash, Scheme, Stored},
     username::Username,
 };
 
@@ -72,6 +72,8 @@ pub(super) struct Recipe {
     pub(super) default_domain: Option<Arc<str>>,
     /// The scheme of stored passwords that do not name theirs.
     pub(super) default_scheme: Scheme,
+    /// What weaker stored passwords are to be replaced by.
+    pub(super) rehash: Option<NewHash>,
     /// The operator's `fields`, in the order of the file.
     pub(super) fields: Vec<(String, Template)>,
     /// The numbers behind names of system users.
@@ -159,7 +161,10 @@ impl Recipe {
         }
         match Stored::parse(text, self.default_scheme) {
             Ok(stored) if stored.is_locked() => Password::Missing,
-            Ok(stored) => Password::Stored(stored),
+            Ok(stored) => Password::Stored(match self.rehash {
+                Some(new) => stored.renewed_by(new, text),
+                None => stored,
+            }),
             Err(unusable) => Password::Unusable(unusable),
         }
     }

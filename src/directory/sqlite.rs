@@ -11,7 +11,7 @@
 //! Values are bound, never pasted into SQL. The tables are in `schema`.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
         mpsc::{Receiver, SyncSender, sync_channel},
@@ -20,8 +20,10 @@ use std::{
     time::Duration,
 };
 
+use gatepost_protocol::secret::Secret;
 use tokio::sync::oneshot;
 use tracing::{error, warn};
+use zeroize::Zeroizing;
 
 use self::reader::{Job, Reader};
 use super::row::Recipe;
@@ -47,6 +49,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The asking side.
 pub(super) struct Sqlite {
     jobs: SyncSender<Job>,
+    path: PathBuf,
 }
 
 impl Sqlite {
@@ -65,11 +68,32 @@ impl Sqlite {
             };
             start(reader, Arc::clone(&queue));
         }
-        Self { jobs }
+        Self { jobs, path: path.to_owned() }
     }
 
     pub(super) async fn lookup(&self, user: &Username) -> Result<Option<Arc<Account>>, String> {
         self.ask(|reply| Job::Lookup(user.clone(), reply)).await
+    }
+
+    /// Replaces a stored password by another one, if it is still there. Whether it was.
+    ///
+    /// Through a connection of its own, since those of the readers cannot write, and on a thread of its own, since another
+    /// writer may have to be waited for.
+    pub(super) async fn update_password(
+        &self,
+        user: &Username,
+        old: &Secret,
+        new: &Secret,
+    ) -> Result<bool, String> {
+        let text = |secret: &Secret| String::from_utf8(secret.expose().to_vec()).map(Zeroizing::new);
+        // The column holds nothing else.
+        let (Ok(old), Ok(new)) = (text(old), text(new)) else { return Ok(false) };
+        let (path, user) = (self.path.clone(), user.clone());
+        let written = tokio::task::spawn_blocking(move || {
+            users::replace_password(&path, &user, &old, &new)
+                .map_err(|trouble| format!("{}: {trouble}", path.display()))
+        });
+        written.await.map_err(|_| "the writer failed".to_owned())?
     }
 
     /// The next names after `after`, which starts as `""`, and where to go on; `None` at the end.

@@ -17,9 +17,12 @@ use super::{
 /// Dovecot's own default of 64 MiB in three passes takes five times as long. A mail server verifies in bursts (every
 /// phone connects anew after a restart, while no cache is warm yet), and then that factor is an outage, at little gain
 /// against guessing.
-const NEW_MEMORY_KIB: u32 = 19 * 1024;
+pub(super) const NEW_MEMORY_KIB: u32 = 19 * 1024;
 const NEW_PASSES: u32 = 2;
 const NEW_LANES: u32 = 1;
+
+/// Memory written by a new hash in all its passes, in KiB.
+pub(super) const NEW_WORK_KIB: u64 = NEW_MEMORY_KIB as u64 * NEW_PASSES as u64;
 
 /// `("$argon2i" / "$argon2id") "$v=19$m=" KiB ",t=" passes ",p=" lanes "$" salt "$" digest`, base64 without padding.
 ///

@@ -16,7 +16,10 @@ use super::{
 };
 
 /// Bytes of a password that count; bcrypt ignores the rest. With the NUL at its end if that is still among them.
-const PASSWORD_BYTES: usize = 72;
+pub(super) const PASSWORD_BYTES: usize = 72;
+
+/// Cost of a new hash: some 50 ms, and the least that OWASP's cheat sheet allows.
+pub(super) const NEW_COST: u32 = 10;
 
 /// `"$2" ("a" / "b" / "x" / "y") "$" cost "$" salt digest`: two digits, then 22 and 31 of bcrypt's own base64.
 pub(super) struct BlfCrypt {
@@ -60,14 +63,9 @@ impl BlfCrypt {
 
 impl Hash for BlfCrypt {
     fn matches(&self, password: &[u8]) -> Result<bool, Broken> {
-        let mut key = Zeroizing::new([0; PASSWORD_BYTES]);
-        let length = password.len().min(PASSWORD_BYTES);
-        for (to, &from) in key.iter_mut().zip(password) {
-            *to = from;
-        }
-        let key = key.get(..(length + 1).min(PASSWORD_BYTES)).ok_or(Broken)?;
-        let worn = self.defective.then(|| wear(key));
-        let key = worn.as_ref().map_or(key, |worn| worn.as_slice());
+        let key = key(password);
+        let worn = self.defective.then(|| wear(&key));
+        let key = worn.as_ref().map_or(key.as_slice(), |worn| worn.as_slice());
         let digest = Zeroizing::new(::bcrypt::bcrypt(self.cost, self.salt, key));
         Ok(digest.iter().as_slice().get(..23).ok_or(Broken)?.ct_eq(self.digest.as_slice()).into())
     }
@@ -77,13 +75,29 @@ impl Hash for BlfCrypt {
     }
 
     fn work(&self) -> Work {
-        Work { function: "bcrypt", parameters: [self.cost, 0, 0, 0, 16] }
+        let function = if self.defective { "bcrypt-x" } else { "bcrypt" };
+        Work { function, parameters: [self.cost, 0, 0, 0, 16] }
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {
         let (salt, digest) = (*random()?, random()?);
         Ok(Kind::BlfCrypt(Self { cost: self.cost, defective: self.defective, salt, digest }))
     }
+}
+
+/// The bytes of a password that count, with the NUL at its end.
+fn key(password: &[u8]) -> Zeroizing<Vec<u8>> {
+    let bytes = password.iter().copied().chain([0]).take(PASSWORD_BYTES);
+    Zeroizing::new(bytes.collect())
+}
+
+/// The stored form of a new password, of which no more than 72 bytes count.
+pub(super) fn hash_new(password: &[u8]) -> Result<Zeroizing<String>, Broken> {
+    let salt = *random::<16>()?;
+    let digest = Zeroizing::new(::bcrypt::bcrypt(NEW_COST, salt, &key(password)));
+    let digest = digest.get(..23).ok_or(Broken)?;
+    let (salt, digest) = (::bcrypt::BASE_64.encode(salt), ::bcrypt::BASE_64.encode(digest));
+    Ok(Zeroizing::new(format!("{{BLF-CRYPT}}$2y${NEW_COST:02}${salt}{digest}")))
 }
 
 /// The key of 18 words that the defective implementation made of a key: its bytes over and over again, four to a word,

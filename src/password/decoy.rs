@@ -21,7 +21,8 @@ impl Decoy {
     /// Until a real password has been seen, it costs what a [new](super::hash_new) one does.
     pub fn new() -> Result<Self, Broken> {
         let kind = Arc::new(argon2::initial_decoy()?);
-        let current = ArcSwap::from_pointee(Stored { scheme: Scheme::Argon2id, kind, decoy: true });
+        let current =
+            ArcSwap::from_pointee(Stored { scheme: Scheme::Argon2id, kind, decoy: true, outdated: None });
         Ok(Self { current, terms: Default::default() })
     }
 

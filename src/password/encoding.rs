@@ -140,6 +140,19 @@ pub(super) fn crypt64(text: &[u8]) -> Option<Wiped> {
     (bits == 0 && held < 6).then_some(bytes)
 }
 
+/// Encodes as crypt(3)'s base64.
+pub(super) fn crypt64_text(bytes: &[u8]) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(bytes.len() * 4 / 3 + 1));
+    for group in bytes.chunks(3) {
+        let mut value = group.iter().rev().fold(0_u64, |value, &byte| value << 8 | u64::from(byte));
+        for _ in 0..=group.len() {
+            text.push(crypt64_letter(value).into());
+            value >>= 6;
+        }
+    }
+    text
+}
+
 /// The bytes in the order in which crypt(3) writes them.
 pub(super) fn reorder<const N: usize>(bytes: &[u8; N], order: &[u8; N]) -> Zeroizing<[u8; N]> {
     Zeroizing::new(order.map(|at| bytes.get(usize::from(at)).copied().unwrap_or_default()))

@@ -10,11 +10,12 @@ use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task,
 };
+use zeroize::Zeroizing;
 
 #[cfg(test)]
 pub(super) use self::tests::Probe;
 
-use super::{Broken, Cost, Evidence, Stored, Verdict};
+use super::{Broken, Cost, Evidence, NewHash, Stored, Verdict};
 
 /// Slow verifications that may wait, per thread, on top of those that run: a second or two of new hashes, five or so of
 /// Dovecot's own. After that a mail client has given up.
@@ -77,6 +78,33 @@ impl Pool {
         };
         let (stored, evidence) = (stored.clone(), Arc::clone(evidence));
         self.run(memory_kib, move || stored.proven_by(&evidence)).await
+    }
+
+    /// The stored form of a new password, made if there is nothing else to do right now: nobody waits for it, and nobody
+    /// is to wait because of it. `None` where the scheme would not keep all of the password.
+    pub async fn make(
+        &self,
+        new: NewHash,
+        password: &Secret,
+    ) -> Result<Option<Zeroizing<String>>, Unverified> {
+        let permits = self.enter_if_idle(new.memory_kib())?;
+        let password = Secret::new(password.expose().to_vec());
+        let hash = task::spawn_blocking(move || {
+            let _held_while_it_runs = permits;
+            new.make(password.expose())
+        });
+        Ok(hash.await.map_err(|_| Broken)??)
+    }
+
+    fn enter_if_idle(&self, memory_kib: u32) -> Result<Permits, Unverified> {
+        if memory_kib > self.memory_kib {
+            return Err(Unverified::TooExpensive);
+        }
+        let busy = |_| Unverified::Busy;
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(busy)?;
+        let memory = Arc::clone(&self.memory).try_acquire_many_owned(memory_kib).map_err(busy)?;
+        let thread = Arc::clone(&self.threads).try_acquire_owned().map_err(busy)?;
+        Ok(Permits { _thread: thread, _memory: memory, _place: place })
     }
 
     async fn run<T: Send + 'static>(

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::{
     Broken, Cost, Scheme, Unusable,
     encoding::{Wiped, number},
-    kind::{Hash, Kind, Work, length, random_like},
+    kind::{Hash, Kind, Work, length, random, random_like},
     limits,
 };
 
@@ -158,6 +158,16 @@ impl Scram {
     pub(super) const fn hash(&self) -> ScramHash {
         self.hash
     }
+}
+
+/// The stored form of a new password.
+pub(super) fn hash_new(password: &[u8]) -> Result<Zeroizing<String>, Broken> {
+    let salt = random::<{ Terms::USUAL_SALT }>()?;
+    let terms = Terms { salt: salt.as_slice().into(), iterations: Terms::USUAL_ITERATIONS };
+    let keys = Keys::derive(ScramHash::Sha256, password, &terms)?;
+    let (salt, stored) = (STANDARD.encode(salt.as_slice()), Zeroizing::new(STANDARD.encode(&*keys.stored)));
+    let server = Zeroizing::new(STANDARD.encode(&*keys.server));
+    Ok(Zeroizing::new(format!("{{SCRAM-SHA-256}}{},{salt},{},{}", terms.iterations, *stored, *server)))
 }
 
 fn base64(text: &[u8]) -> Option<Wiped> {

@@ -6,13 +6,16 @@ use zeroize::Zeroizing;
 
 use super::{
     Broken, Cost, Scheme, Unusable,
-    encoding::{Wiped, crypt64, number, reorder},
+    encoding::{Wiped, crypt64, crypt64_letter, crypt64_text, number, reorder},
     kind::{Hash, Kind, Work, length, random, random_like},
     limits,
 };
 
 /// Rounds where none are given.
 const DEFAULT_ROUNDS: u32 = 5000;
+
+/// Rounds of a new hash: some 50 ms.
+pub(super) const NEW_ROUNDS: u32 = 100_000;
 
 /// The order in which the bytes of a SHA-256 digest are written.
 const ORDER_256: [u8; 32] = [
@@ -106,4 +109,14 @@ impl Hash for ShaCrypt {
         };
         Ok(Kind::ShaCrypt(Self { rounds: self.rounds, salt: random_like(&self.salt)?, digest }))
     }
+}
+
+/// The stored form of a new password of at most [`limits::SHA_CRYPT_PASSWORD_BYTES`].
+pub(super) fn hash_new(password: &[u8]) -> Result<Zeroizing<String>, Broken> {
+    let salt = random::<16>()?.map(|byte| crypt64_letter(byte.into()));
+    let params = Params::new(NEW_ROUNDS).map_err(|_| Broken)?;
+    let digest = Zeroizing::new(sha512_crypt(password, &salt, params));
+    let digest = crypt64_text(reorder(&digest, &ORDER_512).as_slice());
+    let salt = std::str::from_utf8(&salt).map_err(|_| Broken)?;
+    Ok(Zeroizing::new(format!("{{SHA512-CRYPT}}$6$rounds={NEW_ROUNDS}${salt}${}", *digest)))
 }

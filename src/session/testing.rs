@@ -94,6 +94,7 @@ pub(super) fn engine_over(lines: &str) -> Engine {
         primary_password_services: None,
         kind: config::Kind::PasswdFile { file, default_scheme: None },
         master,
+        rehash: None,
         place: None,
     };
     let directories =

@@ -35,6 +35,17 @@ impl<'a> Authority<'a> {
         self.place.outside(&format!("{}.pem", self.name))
     }
 
+    /// Signs the certificate of a person, and writes `NAME.pem` and `NAME.key`.
+    pub fn certify_person(&self, name: &str) {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        self.place.write(&format!("{name}.pem"), &certificate.pem());
+        self.place.write(&format!("{name}.key"), &key.serialize_pem());
+    }
+
     /// Signs a certificate for whatever is here or behind a proxy, and writes `NAME.pem` and `NAME.key`.
     pub fn certify(&self, name: &str) {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();

@@ -27,6 +27,15 @@ impl<'a> Dovecot<'a> {
         Self::start_with(place, &Place::snippet(snippet(place)))
     }
 
+    /// The same with more settings, which have the last word.
+    pub fn start_also(place: &'a Place, more: &str) -> Self {
+        install(place, &Place::snippet(snippet(place)));
+        place.write("dovecot/local.conf", &(place.read("dovecot/local.conf") + more));
+        let mut dovecot = Self { place, process: None };
+        dovecot.start_again();
+        dovecot
+    }
+
     /// The same with another snippet than that of `conf.d/peers`.
     pub fn start_with(place: &'a Place, snippet: &str) -> Self {
         install(place, snippet);
@@ -65,6 +74,11 @@ impl<'a> Dovecot<'a> {
         let before = self.log().matches(said).count();
         self.process.as_ref().expect("Dovecot runs").signal(Signal::SIGHUP);
         wait_until("Dovecot has reloaded", || self.log().matches(said).count() > before);
+    }
+
+    /// Where it takes IMAP, for clients that are programs of their own.
+    pub fn imap_address(&self) -> SocketAddr {
+        self.address(IMAP)
     }
 
     pub fn imap(&self) -> Imap {

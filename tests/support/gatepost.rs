@@ -40,6 +40,12 @@ impl<'a> Gatepost<'a> {
         Self::start_with(place, Vec::new(), false)
     }
 
+    /// The same with further SASL settings in place of the usual mechanisms.
+    pub fn start_offering(place: &'a Place, listeners: &[Listener], sasl: &str, directories: &str) -> Self {
+        prepare_with(place, listeners, sasl, directories);
+        Self::start_with(place, Vec::new(), false)
+    }
+
     /// Starts it with its sockets open already, as systemd does for a socket unit: what connects while it is
     /// away waits in the backlog.
     pub fn start_activated(place: &'a Place, listeners: &[Listener]) -> Self {
@@ -133,7 +139,11 @@ fn prepare(place: &Place, listeners: &[Listener]) {
 }
 
 fn prepare_over(place: &Place, listeners: &[Listener], directories: &str) {
-    place.write("gatepost.toml", &configuration(place, listeners, directories));
+    prepare_with(place, listeners, "mechanisms = [\"PLAIN\", \"LOGIN\"]", directories);
+}
+
+fn prepare_with(place: &Place, listeners: &[Listener], sasl: &str, directories: &str) {
+    place.write("gatepost.toml", &configuration(place, listeners, sasl, directories));
     for listener in listeners {
         if let At::Path { path, .. } = &listener.at {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -144,7 +154,7 @@ fn prepare_over(place: &Place, listeners: &[Listener], directories: &str) {
     }
 }
 
-fn configuration(place: &Place, listeners: &[Listener], directories: &str) -> String {
+fn configuration(place: &Place, listeners: &[Listener], sasl: &str, directories: &str) -> String {
     let (state, runtime) = (place.outside("gatepost/state"), place.outside("gatepost/run"));
     let (state, runtime) = (state.display(), runtime.display());
     let mut text = format!(
@@ -154,7 +164,7 @@ state_dir = "{state}"
 runtime_dir = "{runtime}"
 
 [sasl]
-mechanisms = ["PLAIN", "LOGIN"]
+{sasl}
 failure_delay = "200ms"
 
 {directories}"#

@@ -101,6 +101,11 @@ const BAD: &[(&str, &str, &[&str])] = &[
         "sasl.failure_delay = 2\n",
         &["1:22: sasl.failure_delay: a string is wanted here, not a whole number"],
     ),
+    (
+        "[[directory]]\nname = 'r'\ntype = 'static'\nrehash = 'ARGON2ID'\n",
+        "[[directory]]\nname = 's'\ntype = 'sqlite'\nrehash = 'MD5'\n",
+        &["4:10: directory.rehash: \"MD5\" is not known here"],
+    ),
     // [[listener]]
     (
         "",

@@ -45,6 +45,7 @@ const SHOWN: &[&str] = &[
     "protocol",
     "proxy_self",
     "queue",
+    "rehash",
     "require_group",
     "runtime_dir",
     "scope",

@@ -45,6 +45,7 @@ impl House {
             primary_password_services: None,
             kind: config::Kind::PasswdFile { file, default_scheme: None },
             master: None,
+            rehash: None,
             place: None,
         };
         let admins = config::Directory {
@@ -57,6 +58,7 @@ impl House {
                 users: Some(vec!["admin".to_owned()]),
             },
             master: Some(config::Master { targets: None }),
+            rehash: None,
             place: None,
         };
         let records = Records::open(&dir.path().join(FILE), true).unwrap();

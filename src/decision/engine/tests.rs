@@ -31,6 +31,7 @@ fn engine(lines: Option<&[u8]>) -> Engine {
         primary_password_services: None,
         kind: config::Kind::PasswdFile { file, default_scheme: None },
         master: None,
+        rehash: None,
         place: None,
     };
     let chain = Chain::open(&[people], None).unwrap();

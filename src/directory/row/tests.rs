@@ -20,6 +20,7 @@ fn recipe(more: &str) -> Recipe {
         default_scheme: Scheme::Crypt,
         fields: config.fields,
         ids: super::Ids::default(),
+        rehash: None,
     }
 }
 

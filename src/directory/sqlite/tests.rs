@@ -271,7 +271,7 @@ async fn a_full_queue_and_a_dead_reader_are_outages() {
     let directory = fixture.directory();
     let Kind::Sqlite(database) = &directory.0.kind else { panic!("not sqlite") };
     let (jobs, queue) = std::sync::mpsc::sync_channel(QUEUE);
-    let stuck = super::Sqlite { jobs };
+    let stuck = super::Sqlite { jobs, path: PathBuf::new() };
     let mut waiting = Vec::new();
     for _ in 0..QUEUE {
         let mut lookup = Box::pin(stuck.page(String::new()));
@@ -289,7 +289,7 @@ async fn a_full_queue_and_a_dead_reader_are_outages() {
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_for_a_reader_that_hangs() {
     let (jobs, _queue) = std::sync::mpsc::sync_channel(1);
-    let stuck = super::Sqlite { jobs };
+    let stuck = super::Sqlite { jobs, path: PathBuf::new() };
     assert!(stuck.lookup(&name("a@example.org")).await.unwrap_err().starts_with("no answer within"));
 }
 
@@ -357,4 +357,29 @@ fn a_database_of_a_later_version_is_told_apart_from_a_missing_one() {
 
 fn set_version(path: &Path, version: i64) {
     rusqlite::Connection::open(path).unwrap().pragma_update(None, "user_version", version).unwrap();
+}
+
+#[tokio::test]
+async fn a_stored_password_is_replaced_only_while_it_is_the_old_one() {
+    let fixture = Fixture::new();
+    fixture.users().add(&name("a@example.org"), &with_password("{PLAIN}secret")).unwrap();
+    let directory = fixture.directory();
+    let replace = async |user: &str, old: &[u8], new: &[u8]| {
+        let secret = |text: &[u8]| gatepost_protocol::secret::Secret::new(text.to_vec());
+        directory.update_password(&name(user), &secret(old), &secret(new)).await
+    };
+    assert!(directory.updates_passwords());
+    assert_eq!(replace("a@example.org", b"{PLAIN}other", b"{SHA}x").await, Ok(false));
+    assert_eq!(replace("b@example.org", b"{PLAIN}secret", b"{SHA}x").await, Ok(false));
+    assert_eq!(replace("a@example.org", b"{PLAIN}secret\xff", b"{SHA}x").await, Ok(false));
+    assert_eq!(replace("a@example.org", b"' OR 1=1 --", b"{SHA}x").await, Ok(false));
+    assert_eq!(ask(&directory, "a@example.org").await, "PLAIN");
+    let sha = b"{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
+    assert_eq!(replace("a@example.org", b"{PLAIN}secret", sha).await, Ok(true));
+    assert_eq!(ask(&directory, "a@example.org").await, "SHA1");
+    assert_eq!(replace("a@example.org", b"{PLAIN}secret", sha).await, Ok(false), "it is another one now");
+
+    fs::remove_file(&fixture.path).unwrap();
+    assert!(replace("a@example.org", sha, b"{PLAIN}x").await.is_err());
+    assert!(!fixture.path.exists(), "a writer makes no file either");
 }

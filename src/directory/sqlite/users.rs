@@ -187,6 +187,13 @@ impl Users {
     }
 }
 
+/// Replaces a user's stored password by another one, if it is still `old`. Whether it was.
+pub(super) fn replace_password(path: &Path, name: &Username, old: &str, new: &str) -> Result<bool, Trouble> {
+    let change = "UPDATE users SET password = ?3, updated_at = unixepoch() WHERE name = ?1 AND password = ?2";
+    let db = schema::open_to_write(path)?;
+    Ok(db.execute(change, params![name.as_str(), old, new])? > 0)
+}
+
 fn id(
     name: &'static str,
     text: Option<&str>,

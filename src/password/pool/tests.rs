@@ -81,7 +81,7 @@ impl Hash for Probe {
 
 fn probe(memory_kib: u32, gate: &Arc<Gate>) -> Stored {
     let kind = Arc::new(Kind::Probe(Probe { memory_kib, gate: Arc::clone(gate) }));
-    Stored { scheme: Scheme::Plain, kind, decoy: false }
+    Stored { scheme: Scheme::Plain, kind, decoy: false, outdated: None }
 }
 
 fn start(pool: &Arc<Pool>, stored: &Stored, password: &[u8]) -> JoinHandle<Result<bool, Unverified>> {
