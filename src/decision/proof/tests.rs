@@ -3,10 +3,13 @@
 use std::{
     cell::{Cell, RefCell},
     fs,
+    sync::Arc,
 };
 
 use futures_util::FutureExt as _;
 use gatepost_protocol::secret::Secret;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use md5::Md5;
 
 use super::{Main, Prover, Source};
 use crate::{
@@ -15,7 +18,7 @@ use crate::{
     decision::{AppMismatch, AppPassword, By, Refusal, TempFail, app_password::Here},
     directory::{Bound, Record, Unavailable, Uncheckable},
     mechanism::Credential,
-    password::{Pool, Scheme, Stored},
+    password::{Evidence, Pool, Scheme, Stored},
     username::Username,
 };
 
@@ -216,6 +219,31 @@ fn where_the_main_password_may_not_be_used_no_directory_is_asked_about_it() {
     }
     let asked = Asked { primary: Services::only("IMAP"), ..binding() };
     assert_eq!(prove(&asked, "main").0, Ok(By::Password));
+}
+
+/// CRAM-MD5, SCRAM: they prove the main password, so what holds for it holds for them. No app password can be proven so.
+#[test]
+fn what_proves_the_main_password_without_showing_it_is_no_way_around_either() {
+    let evidence = |password: &str| {
+        let mut hmac = Hmac::<Md5>::new_from_slice(password.as_bytes()).unwrap();
+        hmac.update(b"<challenge>");
+        let digest = hmac.finalize().into_bytes().into();
+        Credential::Evidence(Arc::new(Evidence::CramMd5 { challenge: (*b"<challenge>").into(), digest }))
+    };
+    let (pool, app_passwords) = (Pool::with_queue(1, 1 << 26, 1), AppPasswords::none());
+    let here = Here { service: "imap", remote: None, now: Moment::of_unix(1000), on_behalf: false };
+    let prover = Prover { pool: &pool, app_passwords: &app_passwords, here };
+    let prove = |asked: &Asked, password: &str| {
+        let proven = prover.prove(asked, &evidence(password)).now_or_never().unwrap();
+        (proven.map(|proven| proven.by), asked.log.borrow().clone())
+    };
+    let nothing = String::new;
+    assert_eq!(prove(&storing(), "main"), (Ok(By::Password), nothing()));
+    assert_eq!(prove(&storing(), "for-all"), (Err(Refusal::PasswordMismatch), nothing()));
+    let strict = || Asked { primary: Services::only("smtp"), ..storing() };
+    assert_eq!(prove(&strict(), "main"), (Err(denied()), nothing()));
+    assert_eq!(prove(&strict(), "wrong"), (Err(Refusal::PasswordMismatch), nothing()));
+    assert_eq!(prove(&binding(), "main"), (Err(Refusal::NoCredentials("CRAM-MD5")), nothing()));
 }
 
 #[test]

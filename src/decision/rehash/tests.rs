@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use zeroize::Zeroizing;
 
 use crate::{
+    app_password::{self, AppPasswords, New, Records},
     config,
     decision::{Attempt, Engine, Limits},
     directory::{self, Chain, sqlite::NewUser},
@@ -112,6 +113,20 @@ async fn nothing_is_replaced_for_who_does_not_know_the_password_or_where_nobody_
     assert_eq!(log_in(&idle, "secret").await, "verified");
     assert!(wary.renewal.is_untouched() && idle.renewal.is_untouched(), "nothing was put into the queue");
     assert_eq!((wanted.scheme().as_str(), unwanted.scheme().as_str()), ("SHA1", "SHA1"));
+}
+
+/// What is stored is the main password: nothing else may take its place.
+#[tokio::test]
+async fn an_app_password_takes_the_place_of_no_stored_password() {
+    let mut fixture = Fixture::new(Some(NewHash::Argon2id));
+    fixture.config.primary_password_services = Some(vec!["smtp".to_owned()]);
+    let file = fixture._home.path().join(app_password::FILE);
+    let app_password = Records::open(&file, true).unwrap().create(&user(), &New::default()).unwrap();
+    let engine = fixture.engine(&pool()).with_app_passwords(AppPasswords::at(fixture._home.path()));
+    assert_eq!(log_in(&engine, &app_password.text()).await, "verified");
+    assert_eq!(log_in(&engine, "secret").await, "primary_password_denied");
+    assert!(engine.renewal.is_untouched(), "nothing was put into the queue");
+    assert_eq!(fixture.scheme(), "SHA1");
 }
 
 #[tokio::test]
