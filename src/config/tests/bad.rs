@@ -104,7 +104,10 @@ const BAD: &[(&str, &str, &[&str])] = &[
     (
         "[[directory]]\nname = 'r'\ntype = 'static'\nrehash = 'ARGON2ID'\n",
         "[[directory]]\nname = 's'\ntype = 'sqlite'\nrehash = 'MD5'\n",
-        &["4:10: directory.rehash: \"MD5\" is not known here"],
+        &[
+            "4:10: directory.rehash: needs a directory that gatepost can write to",
+            "8:10: directory.rehash: \"MD5\" is not known here",
+        ],
     ),
     // [[listener]]
     (
