@@ -63,7 +63,8 @@ fn parameters() -> Vec<Row> {
             READY,
             with("service=imap\tforward_fields=user=bob@example.org\u{1}tnologin\tuser=bob@example.org"),
         )
-        .hears(OK),
+        // What a proxy passed on is passed on, and means nothing under its other names.
+        .hears("OK\t1\tuser=alice@example.org\tforward_user=bob@example.org\tforward_nologin\n"),
         row("escapes that nobody writes", READY, with("service=im\u{1}ap\tx=\u{1}\tsession=\u{1}\u{1}"))
             .hears(OK),
         row("bytes that are no UTF-8 in the service", READY, {
@@ -219,7 +220,8 @@ fn names() -> Vec<Row> {
             "alice\u{202e}@example.org".as_bytes(),
             "alice\u{202e}@example.org",
         ),
-        row("a name in capitals", READY, auth(1, &plain("ALICE@Example.ORG", "wonder"))).hears(OK),
+        row("a name in capitals", READY, auth(1, &plain("ALICE@Example.ORG", "wonder")))
+            .hears("OK\t1\tuser=alice@example.org\toriginal_user=ALICE@Example.ORG\n"),
         row("an empty name", READY, auth(1, &plain("", "wonder"))).hears(REFUSED),
         row(
             "the wish to be somebody else",
