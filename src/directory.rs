@@ -152,20 +152,17 @@ impl Directory {
         let decoy = Arc::new(Decoy::new().map_err(|broken: Broken| misfit(broken.to_string()))?);
         let kind = match &config.kind {
             config::Kind::Sqlite { file } => Kind::Sqlite(Sqlite::open(file, recipe, &decoy)),
-            config::Kind::Sql(sql) => Kind::Sql(Box::new(Sql::open(sql, recipe, &decoy).map_err(misfit)?)),
+            config::Kind::Sql(sql) => {
+                recipe.default_scheme = scheme(sql.default_scheme.as_deref()).map_err(misfit)?;
+                Kind::Sql(Box::new(Sql::open(sql, recipe, &decoy).map_err(misfit)?))
+            }
             config::Kind::Ldap(ldap) => {
-                if let Some(scheme) = &ldap.default_scheme {
-                    recipe.default_scheme = Scheme::named(scheme)
-                        .ok_or_else(|| misfit(format!("default_scheme: {scheme} is not supported")))?;
-                }
+                recipe.default_scheme = scheme(ldap.default_scheme.as_deref()).map_err(misfit)?;
                 let ldap = Ldap::new(ldap, recipe);
                 Kind::Ldap(Box::new(ldap.map_err(|roots| misfit(format!("ca_file: {roots}")))?))
             }
             config::Kind::PasswdFile { file, default_scheme } => {
-                if let Some(scheme) = default_scheme {
-                    recipe.default_scheme = Scheme::named(scheme)
-                        .ok_or_else(|| misfit(format!("default_scheme: {scheme} is not supported")))?;
-                }
+                recipe.default_scheme = scheme(default_scheme.as_deref()).map_err(misfit)?;
                 Kind::PasswdFile(PasswdFile::open(file.clone(), recipe, Arc::clone(&decoy)))
             }
             config::Kind::Static { password, users } => {
@@ -449,6 +446,12 @@ pub fn users(
             Err(Misfit::new(config, what.to_owned()))
         }
     }
+}
+
+/// The scheme of stored passwords that do not name theirs: those of crypt(3), unless the operator says another.
+fn scheme(default_scheme: Option<&str>) -> Result<Scheme, String> {
+    let Some(name) = default_scheme else { return Ok(Scheme::Crypt) };
+    Scheme::named(name).ok_or_else(|| format!("default_scheme: {name} is not supported"))
 }
 
 fn recipe(config: &config::Directory, default_domain: Option<&str>) -> Result<Recipe, Misfit> {

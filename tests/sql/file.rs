@@ -69,3 +69,19 @@ fn a_query_that_changes_something_is_not_run() {
         db.query_row("SELECT active FROM people WHERE name LIKE 'alice%'", [], |row| row.get(0)).unwrap();
     assert_eq!(active, 1);
 }
+
+/// Dovecot's `default_pass_scheme`: rows stay as they are.
+#[test]
+fn a_password_without_its_scheme_has_that_of_the_configuration() {
+    let place = Place::new(&Tree::bookworm());
+    let database = Database::start("sqlite", &place);
+    let db = rusqlite::Connection::open(place.outside("people.db")).unwrap();
+    db.execute("UPDATE people SET password = 'wonder' WHERE name = 'alice@example.test'", []).unwrap();
+    for (scheme, said) in [("", TEMPORARY), ("default_scheme = \"plain\"\n", WELCOME)] {
+        let source = format!("{}{scheme}", database.source());
+        let gatepost = daemon(&database.directory(&source, QUERY, &place), "").started();
+        let mut auth = Auth::connect(&gatepost);
+        assert_eq!(auth.plain("alice@example.test", "wonder"), said, "{scheme}");
+        assert_eq!(auth.plain("bob@example.test", "builder"), "OK\tuser=bob@example.test", "{scheme}");
+    }
+}

@@ -8,6 +8,7 @@ use std::{
 use gatepost_protocol::secret::Secret;
 
 use self::url::Url;
+use super::scheme;
 use crate::config::{
     problem::Wrong,
     query::{Dialect, Parameter, Query},
@@ -32,6 +33,8 @@ pub struct Sql {
     pub app_password_query: Option<Query>,
     /// `update_password_query`: replaces `:old_password` by `:password`.
     pub update_password_query: Option<Query>,
+    /// `default_scheme`: for a stored password without `{SCHEME}`, in capitals.
+    pub default_scheme: Option<String>,
     /// `max_connections`, 1 to 1000. A listing has one more.
     pub max_connections: usize,
     /// `timeout`: how long a question may take altogether.
@@ -148,6 +151,7 @@ fn queries(reader: &mut Reader<'_>, dialect: Dialect) -> Option<Sql> {
         reader.text("app_password_query", |text| asks_for_a_user(Query::parse(text, dialect, USER)?));
     let update_password_query =
         reader.text("update_password_query", |text| replaces(Query::parse(text, dialect, UPDATE)?));
+    let default_scheme = reader.text("default_scheme", scheme);
     // A server far away answers each connection's questions one after the other; Dovecot has 30 workers. A file does
     // not answer sooner for being read by many.
     let many = if dialect == Dialect::Sqlite { 8 } else { 32 };
@@ -163,6 +167,7 @@ fn queries(reader: &mut Reader<'_>, dialect: Dialect) -> Option<Sql> {
         list_query,
         app_password_query,
         update_password_query,
+        default_scheme,
         max_connections,
         timeout,
         connect_timeout,
