@@ -3,7 +3,7 @@
 //! A request walks through rooms. Each takes one type, gives one type, and does not know the others.
 //!
 //! ```text
-//! Dovecot / Postfix                                                  SQLite · passwd-file · static
+//! Dovecot / Postfix                                              LDAP · SQL · passwd-file · static
 //!      │ bytes                                                                     ▲
 //! ┌────▼─────┐ frame  ┌─────────┐ request ┌───────────┐  claim   ┌─────────────────┴───────────────┐
 //! │ listener ├───────►│ protocol├────────►│ mechanism ├─────────►│ decision                        │
