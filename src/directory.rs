@@ -1,7 +1,7 @@
 //! The cellar: the places that know users.
 //!
-//! A [`Directory`] is asked for a name and gives the [`Account`], or says that nobody has this name, or that it cannot
-//! answer. The last two are different things up to the wire: see [`Unavailable`]. A [`Chain`] asks several in turn.
+//! A [`Directory`] is asked for a name and gives the account ([`Known`]), or says that nobody has this name, or that it
+//! cannot answer. The last two are different things up to the wire: see [`Unavailable`]. A [`Chain`] asks several in turn.
 //!
 //! What a row, a line or an entry means is decided in one place for all of them, `row`. Passwords are not compared
 //! here: an account carries its stored one, and each directory a [`Decoy`] for those who have none.
