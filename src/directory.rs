@@ -105,7 +105,7 @@ impl Directory {
             }
             config::Kind::Ldap(ldap) => {
                 recipe.default_scheme = scheme(ldap.default_scheme.as_deref()).map_err(misfit)?;
-                let ldap = Ldap::new(ldap, recipe);
+                let ldap = Ldap::new(ldap, recipe, Arc::clone(&decoy));
                 Kind::Ldap(Box::new(ldap.map_err(|roots| misfit(format!("ca_file: {roots}")))?))
             }
             config::Kind::PasswdFile { file, default_scheme } => {

@@ -11,6 +11,8 @@
 
 mod support;
 
+use std::process::Command;
+
 use support::{Authority, House, Place, Samba, Table, Tree, samba, samba::ROOT, wait_until};
 
 /// The example of `conf.d`.
@@ -65,6 +67,22 @@ fn the_example_lets_in_who_is_in_the_group_and_says_why_it_lets_others_not() {
         assert!(answer.starts_with("NO"), "{user}: {answer}");
         house.says(&[&format!("user=\"{user}\""), &format!("outcome={outcome}")]);
     }
+
+    // No bind is needed for the controller to have its say: who is disabled has no other way in either.
+    let app_password = |user: &str| {
+        let made = Command::new(env!("CARGO_BIN_EXE_gatepost"))
+            .args(["app-password", "create", user, "--label", "phone", "--config"])
+            .arg(place.outside("gatepost.toml"))
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        String::from_utf8(made.stdout).unwrap().trim().to_owned()
+    };
+    house.admits("alice@example.org", &app_password("alice@example.org"));
+    house.refuses("disabled@example.org", "wrong");
+    let answer = house.login("disabled@example.org", &app_password("disabled@example.org"));
+    assert!(answer.starts_with("NO"), "{answer}");
+    house.says(&["user=\"disabled@example.org\"", "outcome=disabled"]);
 
     let reply = house.dovecot.lmtp().send("a@example.test", "disabled@example.org", "hello");
     assert_eq!(reply.code, 250, "who is disabled gets mail: {}", reply.text);

@@ -36,8 +36,9 @@ use super::{
     row::{Audience, Recipe, Row, Value},
 };
 use crate::{
-    account::Password,
+    account::{Password, State},
     config::{self, Template, ldap::Find},
+    password::Decoy,
     tls::{self, NoRoots},
     username::Username,
 };
@@ -63,6 +64,8 @@ const DN: &str = "dn";
 pub(super) struct Ldap {
     name: Arc<str>,
     recipe: Recipe,
+    /// What an unknown user costs, where passwords are compared here.
+    decoy: Arc<Decoy>,
     servers: Arc<Servers>,
     searchers: Searchers,
     binders: Binders,
@@ -87,7 +90,7 @@ impl Ldap {
     /// # Errors
     ///
     /// No certificate to verify a server with.
-    pub(super) fn new(config: &config::Ldap, recipe: Recipe) -> Result<Self, NoRoots> {
+    pub(super) fn new(config: &config::Ldap, recipe: Recipe, decoy: Arc<Decoy>) -> Result<Self, NoRoots> {
         let tls = tls::client(config.ca_file.as_deref())?;
         let account = config
             .account
@@ -104,6 +107,7 @@ impl Ldap {
         ));
         Ok(Self {
             name: directory,
+            decoy,
             searchers: Searchers::new(Arc::clone(&servers), config.search_connections),
             binders: Binders::new(Arc::clone(&servers), config.bind_connections),
             servers,
@@ -154,15 +158,48 @@ impl Ldap {
             }
         };
         // One more than there may be, to see that there are several.
-        let attributes = &self.attributes;
-        let ask = Ask { base: &base, scope, filter: &filter, attributes, most: 2 };
-        let hits = self.searchers.search(&ask, Instant::now() + self.timeout).await?;
+        let attributes: Vec<String> =
+            self.attributes.iter().cloned().chain(SWITCHES.map(str::to_owned)).collect();
+        let ask = Ask { base: &base, scope, filter: &filter, attributes: &attributes, most: 2 };
+        let deadline = Instant::now() + self.timeout;
+        let hits = self.searchers.search(&ask, deadline).await?;
         match (hits.outcome.code, hits.entries.as_slice()) {
             (verdict::SUCCESS | verdict::SIZE_LIMIT_EXCEEDED, [_, _, ..]) => Ok(Known::Several),
             (verdict::SUCCESS, []) => Ok(Known::Nobody),
-            (verdict::SUCCESS, [entry]) => self.account(user, &entry.dn, Some(entry)),
+            (verdict::SUCCESS, [entry]) => {
+                let known = self.account(user, &entry.dn, Some(entry))?;
+                self.alone(user, known, &entry.dn, deadline).await
+            }
             // The entry itself was looked for. Anywhere else it is `base_dn` that does not exist.
             (verdict::NO_SUCH_OBJECT, []) if matches!(self.find, Find::Dn(_)) => Ok(Known::Nobody),
+            _ => Err(format!("the search ended with {}", NoVerdict::of(&hits.outcome))),
+        }
+    }
+
+    /// Makes sure that nobody else has the name that an account goes on under, where that is not the one that was
+    /// asked for. An attribute that is not unique, or that people may write themselves, would make one of them another.
+    async fn alone(
+        &self,
+        asked: &Username,
+        known: Known,
+        dn: &str,
+        deadline: Instant,
+    ) -> Result<Known, String> {
+        let (Known::Account(account), Find::Filter(template)) = (&known, &self.find) else {
+            return Ok(known);
+        };
+        let Some(filter) =
+            Some(&account.user).filter(|user| *user != asked).and_then(|user| encode::filter(template, user))
+        else {
+            return Ok(known);
+        };
+        let filter = self.with_member(&filter);
+        let ask = Ask { base: &self.base_dn, scope: self.scope, filter: &filter, attributes: &[], most: 2 };
+        let hits = self.searchers.search(&ask, deadline).await?;
+        match (hits.outcome.code, hits.entries.as_slice()) {
+            (verdict::SUCCESS, []) => Ok(known),
+            (verdict::SUCCESS, [entry]) if entry.dn == dn => Ok(known),
+            (verdict::SUCCESS | verdict::SIZE_LIMIT_EXCEEDED, [_, ..]) => Ok(Known::Several),
             _ => Err(format!("the search ended with {}", NoVerdict::of(&hits.outcome))),
         }
     }
@@ -271,6 +308,12 @@ impl Ldap {
         if self.binds() {
             account.password = Password::Bind(dn.into());
         }
+        if entry.is_some_and(is_switched_off) {
+            account.state = State::Disabled;
+        }
+        if let Some(stored) = account.password.stored() {
+            self.decoy.note(stored);
+        }
         Ok(Known::Account(Arc::new(account)))
     }
 
@@ -289,6 +332,19 @@ impl Ldap {
             None => {}
         }
     }
+}
+
+/// Where servers keep that an account is switched off. A bind tells as well, but not everybody comes with the password
+/// that the server knows.
+const SWITCHES: [&str; 2] = ["userAccountControl", "nsAccountLock"];
+
+/// Whether Active Directory (`userAccountControl`, bit ACCOUNTDISABLE) or 389 Directory Server (`nsAccountLock`) says so.
+fn is_switched_off(entry: &Entry) -> bool {
+    const ACCOUNTDISABLE: i64 = 2;
+    let [control, lock] =
+        SWITCHES.map(|name| entry.first(name).and_then(|value| std::str::from_utf8(value).ok()));
+    control.and_then(|flags| flags.parse::<i64>().ok()).is_some_and(|flags| flags & ACCOUNTDISABLE != 0)
+        || lock.is_some_and(|lock| lock.eq_ignore_ascii_case("true"))
 }
 
 /// The condition that an entry is a member of a group, directly or, as Active Directory knows it, through other groups

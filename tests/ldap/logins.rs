@@ -188,3 +188,27 @@ fn a_name_of_two_entries_is_nobodys() {
     let reply = house.dovecot.lmtp().send("a@example.test", "twin@example.org", "hello");
     assert_eq!(reply.code, 451, "mail is not lost because of a slip: {}", reply.text);
 }
+
+/// An attribute that people may write themselves, or that is not unique, makes nobody somebody else.
+#[test]
+fn who_takes_the_address_of_somebody_else_is_not_let_in_as_them() {
+    let place = Place::new(&Tree::bookworm());
+    let slapd = Slapd::start(&place);
+    let table = searching(&[format!("ldaps://{}", slapd.ldaps())], &place.outside("authority.pem"))
+        .with("base_dn", format_args!("ou=people,{SUFFIX}"))
+        .with("user_filter", "(&(objectClass=inetOrgPerson)(|(mail={user})(uid={local})))");
+    let house = House::open(&place, &format!("{}user = \"{{mail}}\"\n", table.fields(&place)));
+    house.admits("bob@elsewhere.test", "builder");
+    house.admits("bob@example.org", "builder");
+    let of_bob = |mail: &str| {
+        let bob =
+            format!("dn: uid=bob,ou=people,{SUFFIX}\nchangetype: modify\nreplace: mail\nmail: {mail}\n");
+        slapd.modify(&bob, false);
+    };
+    of_bob("alice@example.org");
+    house.refuses("bob@elsewhere.test", "builder");
+    house.says(&["user=\"bob@elsewhere.test\"", "outcome=ambiguous"]);
+    house.refuses("bob@example.org", "builder");
+    of_bob("bob@example.org");
+    house.admits("bob@elsewhere.test", "builder");
+}

@@ -65,7 +65,7 @@ impl Listing<'_> {
         let link = self.servers.connect(For::Searches).await?;
         let mut cookie = Vec::new();
         loop {
-            let page = timeout(self.timeout, self.page(&link, cookie)).await;
+            let page = timeout(self.timeout, self.page(&link, cookie.clone())).await;
             let page = page.map_err(|_| "no page in time".to_owned())??;
             for name in page.names.into_iter().filter(&serves) {
                 if to.send(Ok(name)).await.is_err() {
@@ -74,6 +74,12 @@ impl Listing<'_> {
             }
             if page.cookie.is_empty() {
                 return Ok(());
+            }
+            if to.is_closed() {
+                return Ok(());
+            }
+            if page.cookie == cookie {
+                return Err("the server gives the same page again".to_owned());
             }
             cookie = page.cookie;
         }
