@@ -50,6 +50,9 @@ impl Sql {
                     return Err(Fault::Wrong(what.to_owned()));
                 }
                 after = last;
+                if to.is_closed() {
+                    return Ok(());
+                }
                 for record in &page {
                     match self.pass_on(named(record)?, to).await {
                         Passed::On => {}

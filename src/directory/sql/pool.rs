@@ -116,7 +116,11 @@ impl<D: Database> Pool<D> {
                 None => Err(Fault::Silent),
             };
             self.give_back(lease, &done);
-            done
+            // A server that takes no changes, such as a replica, answers questions all the same.
+            match done {
+                Err(Fault::Broken(why)) => Err(Fault::Refused(why)),
+                done => done,
+            }
         })
         .await
     }
@@ -228,7 +232,7 @@ impl<D: Database> Pool<D> {
             };
             (done, old)
         });
-        let patience = SUSPICION.min(self.times.whole / 2);
+        let (begun, patience) = (Instant::now(), SUSPICION.min(self.times.whole / 2));
         match timeout(patience, &mut first).await {
             Ok((Err(Fault::Broken(_)), mut old)) => {
                 // Whatever ended this one has probably ended its like.
@@ -242,6 +246,12 @@ impl<D: Database> Pool<D> {
             }
             Err(_) => {
                 let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+                    // Others were answered meanwhile: the server is slow and not dead, and no faster for new connections.
+                    if *lock(&self.heard) > begun {
+                        let (done, old) = first.await;
+                        self.give_back(old, &done);
+                        return done;
+                    }
                     // All are in use, perhaps as dead as this one: it makes room for another.
                     drop(first);
                     self.forget_idle();

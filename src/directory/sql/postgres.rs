@@ -1,7 +1,7 @@
 //! PostgreSQL, by tokio-postgres.
 //!
 //! Parameters are declared as `text`, so that no type of a column makes a value something else than what was typed;
-//! who compares with a number writes `:user::bigint`. Rows come in the binary form and become text in `value`.
+//! who compares with a number writes `id::text = :user`. Rows come in the binary form and become text in `value`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -91,7 +91,8 @@ impl Database for Postgres {
                 (client, tokio::spawn(connection))
             }
         };
-        let link = Link { client, driver: driver.abort_handle(), statements: Vec::new(), busy: false };
+        // Until the first answer: whoever gives up before that ends the driver too.
+        let mut link = Link { client, driver: driver.abort_handle(), statements: Vec::new(), busy: true };
         let milliseconds = match pace {
             Pace::Short(time) => time.as_millis(),
             Pace::Long => 0,
@@ -99,6 +100,7 @@ impl Database for Postgres {
         // Not among the parameters of the start, which PgBouncer does not take.
         let limit = format!("SET statement_timeout = {milliseconds}");
         link.client.batch_execute(&limit).await.map_err(broken)?;
+        link.busy = false;
         Ok(link)
     }
 

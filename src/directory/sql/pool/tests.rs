@@ -198,8 +198,10 @@ async fn a_change_is_not_made_twice() {
     strings.broken_below.store(1, SeqCst);
     let query = query();
     let ask = Ask { query: &query, values: Values::default() };
-    assert_eq!(pool.change(&ask).await, Err(Fault::Broken("broken".into())));
+    // Nor does it keep anybody from being looked up: a replica takes no changes.
+    assert_eq!(pool.change(&ask).await, Err(Fault::Refused("broken".into())));
     assert_eq!(strings.made.load(SeqCst), 1);
+    assert_eq!(pool.rows(&ask, 1).await.map(|rows| rows.len()), Ok(1));
 }
 
 #[tokio::test(start_paused = true)]
