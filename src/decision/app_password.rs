@@ -10,7 +10,8 @@ use crate::{
     account::Account,
     app_password::{self, AppPasswords, Barred, Listed, MOST_LISTED, Moment, Scope, Seen},
     directory::{Record, Unavailable},
-    password::{Pool, Scheme},
+    password::{Pool, Scheme, Unverified},
+    username::Username,
 };
 
 /// The circumstances that an app password may be bound to.
@@ -21,6 +22,8 @@ pub(super) struct Here<'a> {
     pub(super) now: Moment,
     /// Whether somebody wants to act as somebody else, for which an app password is no proof.
     pub(super) on_behalf: bool,
+    /// Appended to bare names, as in logins.
+    pub(super) default_domain: Option<&'a str>,
 }
 
 /// What trying the listed ones came to.
@@ -99,10 +102,12 @@ async fn each(pool: &Pool, account: &Account, rows: &[Record], password: &Secret
     for row in rows {
         match Listed::read(row.columns(), Scheme::Crypt) {
             // Only a database's idea of what is equal has brought this one here.
-            Ok(one) if one.user != account.user.as_str() => {}
+            Ok(one)
+                if Username::normalise(one.user.as_bytes(), here.default_domain).as_ref()
+                    != Ok(&account.user) => {}
             Ok(Listed { password: Some(stored), id, label, scope, .. }) => {
                 let which = AppPassword { id: id.into(), label: label.into(), own: None };
-                listed.push((here.admit(&scope), stored, which));
+                listed.push((here.admit(&scope), stored.belonging_to(account.user.as_str()), which));
             }
             Ok(Listed { password: None, .. }) => {}
             Err(bad) => unavailable(bad.to_string()),
@@ -116,8 +121,12 @@ async fn each(pool: &Pool, account: &Account, rows: &[Record], password: &Secret
         match pool.verify(&stored, password).await {
             Ok(false) => {}
             Ok(true) => return admitted(admit, which).map_or_else(Tried::Barred, Tried::Admitted),
-            // With the pool full, the others would fare no better.
-            Err(unverified) => return Tried::Unclear(TempFail::Hashing(unverified)),
+            // The others would fare no better.
+            Err(busy @ Unverified::Busy) => return Tried::Unclear(TempFail::Hashing(busy)),
+            // This one alone cannot be verified.
+            Err(unverified @ (Unverified::Broken | Unverified::TooExpensive)) => {
+                unclear.get_or_insert(TempFail::Hashing(unverified));
+            }
         }
     }
     unclear.map_or(Tried::Mismatch, Tried::Unclear)

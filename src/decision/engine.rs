@@ -232,7 +232,7 @@ impl Engine {
         }
         let master = account.user.clone();
         let found =
-            self.chain.lookup(&Inquiry { user: target, service }).await.map_err(TempFail::Directory)?;
+            self.chain.login(&Inquiry { user: target, service }).await.map_err(TempFail::Directory)?;
         if found.several {
             return Err(Refusal::TargetRefused(Target::Ambiguous));
         }
@@ -241,8 +241,15 @@ impl Engine {
         if !allowed(target) || found.account.as_ref().is_some_and(|account| !allowed(&account.user)) {
             return Err(Refusal::TargetRefused(Target::NotAllowed));
         }
-        let account = found.account.ok_or(Refusal::TargetRefused(Target::Unknown))?;
+        let account = found.account.clone().ok_or(Refusal::TargetRefused(Target::Unknown))?;
         rules::admit_master(&account, attempt, now)?;
+        // Who is switched off, or gone, where their password is checked is so for everybody who comes as them.
+        let known = found.known_elsewhere().map_err(TempFail::Directory)?;
+        match found.state_elsewhere().at(now) {
+            State::Active if known => {}
+            State::Active | State::Disabled => return Err(Refusal::TargetRefused(Target::Disabled)),
+            State::Expired | State::Until(_) => return Err(Refusal::TargetRefused(Target::Expired)),
+        }
         self.verified(account, Proven { by: By::Master(master), answer }, attempt).await
     }
 
@@ -250,6 +257,7 @@ impl Engine {
     fn renew(&self, found: &Found<'_>, by: &By, credential: &Credential) {
         if let (By::Password, Some(password)) = (by, credential.password())
             && let Some((directory, account, outdated)) = found.outdated()
+            && account.password.stored().is_some_and(|stored| stored.has_seen_all_of(password.expose()))
         {
             let job = Job {
                 directory: directory.clone(),
@@ -276,7 +284,13 @@ impl Engine {
 
     /// `on_behalf`: of somebody who wants to act as somebody else.
     fn prover<'a>(&'a self, attempt: &'a Attempt, now: SystemTime, on_behalf: bool) -> Prover<'a> {
-        let here = Here { service: &attempt.service, remote: attempt.remote, now: now.into(), on_behalf };
+        let here = Here {
+            service: &attempt.service,
+            remote: attempt.remote,
+            now: now.into(),
+            on_behalf,
+            default_domain: self.default_domain.as_deref(),
+        };
         Prover { pool: &self.pool, app_passwords: &self.app_passwords, here }
     }
 

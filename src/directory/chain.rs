@@ -176,6 +176,10 @@ impl Chain {
             Known::Account(other) if matches!(other.password, Password::Elsewhere(_)) => {
                 return unusable("password_from leads to an account that has password_from itself");
             }
+            // Only a database's idea of what is equal has led there: it is somebody else's password.
+            Known::Account(other) if other.user != *user && other.user != account.user => {
+                return unusable("password_from leads to the account of another name");
+            }
             Known::Account(other) => Some(other),
         };
         Ok(Verifier { account, directory })

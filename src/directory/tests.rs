@@ -256,11 +256,13 @@ async fn a_row_may_leave_the_password_to_another_directory() {
         line("admin", "password_from=admins"),
         line("down", "password_from=dead"),
         line("off", "password_from=retired"),
+        line("other", "password_from=renamed"),
     ];
     std::fs::write(&file, lines.concat()).unwrap();
     let chain = chain(&format!(
-        "[[directory]]\nname = 'people'\ntype = 'passwd-file'\nfile = '{}'\n{}{}{}{}",
+        "[[directory]]\nname = 'people'\ntype = 'passwd-file'\nfile = '{}'\n{}{}{}{}{}",
         file.display(),
+        directory("renamed", "'other@x.test'", "[directory.fields]\nuser = 'a@x.test'\n"),
         directory("staff", "'a@x.test'", "domains = ['x.test']\n"),
         directory("retired", "'off@x.test'", "[directory.fields]\nactive = 'no'\n"),
         directory("admins", "'admin@x.test'", "master = true\n"),
@@ -291,6 +293,7 @@ async fn a_row_may_leave_the_password_to_another_directory() {
         ("off", Ok("retired Disabled")),
         ("typo", Err("directory people is unavailable: password_from names no directory of users")),
         ("admin", Err("directory people is unavailable: password_from names no directory of users")),
+        ("other", Err("directory people is unavailable: password_from leads to the account of another name")),
         (
             "outside",
             Err(

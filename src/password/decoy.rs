@@ -12,8 +12,8 @@ use super::{Broken, Scheme, ScramHash, Stored, argon2};
 /// Where they are not, an unknown user costs what the user before did, whoever that was.
 pub struct Decoy {
     current: ArcSwap<Stored>,
-    /// Length of the salt and iterations of the SCRAM keys seen last, of SHA-1 and of SHA-256. Kept apart: another user
-    /// without such keys does not change what is told of one who is not there.
+    /// Length of the salt and iterations of the SCRAM keys seen first, of SHA-1 and of SHA-256. They stay, because what
+    /// is told of somebody who exists stays as well.
     terms: [Mutex<Option<(usize, u32)>>; 2],
 }
 
@@ -30,7 +30,7 @@ impl Decoy {
     pub fn note(&self, seen: &Stored) {
         for hash in [ScramHash::Sha1, ScramHash::Sha256] {
             if let Some(terms) = seen.scram_terms(hash) {
-                *self.usual(hash) = Some((terms.salt.len(), terms.iterations));
+                self.usual(hash).get_or_insert((terms.salt.len(), terms.iterations));
             }
         }
         if seen.is_locked() || seen.work() == self.current.load().work() {
@@ -42,7 +42,7 @@ impl Decoy {
         }
     }
 
-    /// Length of the salt and iterations of the SCRAM keys that were seen last, if there were any.
+    /// Length of the salt and iterations of the SCRAM keys that were seen first, if there were any.
     pub fn usual_terms(&self, hash: ScramHash) -> Option<(usize, u32)> {
         *self.usual(hash)
     }

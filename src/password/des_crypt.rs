@@ -12,6 +12,9 @@ use super::{
     limits,
 };
 
+/// How many characters of a password the traditional form looks at.
+const TRADITIONAL_LENGTH: usize = 8;
+
 /// How often the traditional form encrypts.
 const TRADITIONAL_COUNT: u32 = 25;
 
@@ -33,6 +36,14 @@ enum Form {
 }
 
 impl DesCrypt {
+    /// Whether nothing of a password that matches was left out.
+    pub(super) fn has_seen_all_of(&self, password: &[u8]) -> bool {
+        match self.form {
+            Form::Traditional => password.len() < TRADITIONAL_LENGTH && password.is_ascii(),
+            Form::Extended { .. } => password.is_ascii(),
+        }
+    }
+
     pub(super) fn read(scheme: Scheme, text: &[u8]) -> Result<Self, Unusable> {
         let expected = "<2 digits of salt><11 digits> or _<4 digits of count><4 of salt><11 digits>";
         let malformed = Unusable::Malformed { scheme: scheme.name(), expected };

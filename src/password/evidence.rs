@@ -1,6 +1,6 @@
 //! Proofs that somebody knows a password, made without sending it: CRAM-MD5 and SCRAM.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use gatepost_protocol::secret::Secret;
 use subtle::ConstantTimeEq as _;
@@ -12,8 +12,7 @@ use super::{
     scram::{Keys, Scram, Terms},
 };
 
-/// What was offered as proof, and what it is a proof for.
-#[derive(Debug)]
+/// What was offered as proof, and what it is a proof for. Both together are enough to guess passwords with.
 pub enum Evidence {
     /// CRAM-MD5, RFC 2195.
     CramMd5 {
@@ -45,6 +44,12 @@ pub enum Verdict {
     Match(Option<Vec<u8>>),
     /// What is stored says nothing about this kind of proof.
     Unable,
+}
+
+impl fmt::Debug for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Evidence({})", self.needs())
+    }
 }
 
 impl Evidence {

@@ -482,3 +482,20 @@ fn names_are_read_back_as_they_are_written() {
     assert_eq!(Scheme::named("PLAIN.b64"), None);
     assert_eq!(Scheme::named(""), None);
 }
+
+/// `password1` and `password2` are one to traditional DES: a hash of whichever was typed would shut out the other.
+#[test]
+fn a_scheme_that_leaves_something_out_says_so() {
+    let bcrypt = b"{BLF-CRYPT}$2y$05$oyubdtvKknJTnCorl../eewa/44SrxmpkQWhjHQy.HDxe2l7q.HyW";
+    for (text, whole, cut) in [
+        (&b"{DES-CRYPT}sSDZniAFZ9aXE"[..], &b"secret7"[..], &b"secret78"[..]),
+        (b"{DES-CRYPT}sSDZniAFZ9aXE", b"s", b"s\xc3\xa9"),
+        (b"{CRYPT}_J9..rasmz0.F/jqjWck", b"a password of many characters", b"s\xc3\xa9"),
+        (bcrypt, &[b'x'; 71], &[b'x'; 72]),
+    ] {
+        let stored = Stored::parse(text, Scheme::Crypt).unwrap();
+        assert!(stored.has_seen_all_of(whole), "{stored:?}");
+        assert!(!stored.has_seen_all_of(cut), "{stored:?}");
+    }
+    assert!(Stored::parse(b"{PLAIN}x", Scheme::Crypt).unwrap().has_seen_all_of(&[b'x'; 500]));
+}

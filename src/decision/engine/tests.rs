@@ -150,6 +150,14 @@ allow_nets = '192.0.2.0/24'
 name = 'people'
 type = 'passwd-file'
 file = '@DIR@/users'
+
+[[directory]]
+name = 'staff'
+type = 'static'
+users = ['left']
+password = '{PLAIN}staff'
+[directory.fields]
+active = 'no'
 ";
 
 const PEOPLE: &str = "
@@ -166,6 +174,8 @@ net:{PLAIN}net::::::allow_nets=192.0.2.0/24
 none:::::::
 shut:{PLAIN}shut::::::nologin
 bad:{PLAIN}bad:0:0::::
+left:{PLAIN}left::::::password_from=staff
+lost:{PLAIN}lost::::::password_from=staff
 ";
 
 #[test]
@@ -202,6 +212,9 @@ fn a_master_user_logs_in_as_others_with_their_own_password_alone() {
         ("pop*admin", "master", "target_refused"),
         ("net*admin", "master", "target_refused"),
         ("off*admin", "wrong", "rejected"),
+        // Those too that are kept where its password is checked.
+        ("left*admin", "master", "target_refused"),
+        ("lost*admin", "master", "target_refused"),
         ("bad*admin", "master", "unavailable"),
         // As do those of the master user.
         ("alice*closed", "master", "disabled"),

@@ -149,7 +149,8 @@ fn prove_with(
     password: &str,
 ) -> (Result<By, Refusal>, String) {
     let pool = Pool::with_queue(1, 1 << 26, 1);
-    let here = Here { service: "imap", remote: None, now: Moment::of_unix(1000), on_behalf };
+    let here =
+        Here { service: "imap", remote: None, now: Moment::of_unix(1000), on_behalf, default_domain: None };
     let prover = Prover { pool: &pool, app_passwords, here };
     asked.log.borrow_mut().clear();
     let credential = Credential::Password(Secret::new(password.as_bytes().to_vec()));
@@ -231,7 +232,13 @@ fn what_proves_the_main_password_without_showing_it_is_no_way_around_either() {
         Credential::Evidence(Arc::new(Evidence::CramMd5 { challenge: (*b"<challenge>").into(), digest }))
     };
     let (pool, app_passwords) = (Pool::with_queue(1, 1 << 26, 1), AppPasswords::none());
-    let here = Here { service: "imap", remote: None, now: Moment::of_unix(1000), on_behalf: false };
+    let here = Here {
+        service: "imap",
+        remote: None,
+        now: Moment::of_unix(1000),
+        on_behalf: false,
+        default_domain: None,
+    };
     let prover = Prover { pool: &pool, app_passwords: &app_passwords, here };
     let prove = |asked: &Asked, password: &str| {
         let proven = prover.prove(asked, &evidence(password)).now_or_never().unwrap();
@@ -282,7 +289,9 @@ fn nobody_says_no_while_an_app_password_cannot_be_read() {
 #[test]
 fn a_row_that_only_the_database_takes_for_theirs_lets_nobody_in() {
     let of = |user: &str| vec![row(&[("id", "1"), ("password", "{PLAIN}app"), ("user", user)])];
-    for (user, expected) in [("alice", true), ("alic\u{e9}", false), ("Alice", false), ("", false)] {
+    for (user, expected) in
+        [("alice", true), ("alic\u{e9}", false), ("Alice", true), ("alice2", false), ("", false)]
+    {
         let asked = Asked { rows: Ok(of(user)), ..binding() };
         assert_eq!(prove(&asked, "app").0.is_ok(), expected, "{user:?}");
     }
@@ -318,7 +327,13 @@ async fn what_looks_like_an_app_password_is_never_asked_of_a_directory() {
     let passwords = AppPasswords::at(dir.path());
     let pool = Pool::with_queue(1, 1 << 26, 1);
     let prove = async |asked: &Asked, on_behalf: bool, password: &str| {
-        let here = Here { service: "imap", remote: None, now: Moment::of_unix(1000), on_behalf };
+        let here = Here {
+            service: "imap",
+            remote: None,
+            now: Moment::of_unix(1000),
+            on_behalf,
+            default_domain: None,
+        };
         let prover = Prover { pool: &pool, app_passwords: &passwords, here };
         let credential = Credential::Password(Secret::new(password.as_bytes().to_vec()));
         prover.prove(asked, &credential).await.map(|proven| proven.by)
