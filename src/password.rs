@@ -115,6 +115,33 @@ impl Stored {
         Self { outdated: Some(Arc::new(Outdated { text, by: new })), ..self }
     }
 
+    /// Whether all of a password counts that matches. Where it does not, what was typed behind may be anything, and a
+    /// hash of it would shut its owner out.
+    pub fn has_seen_all_of(&self, password: &[u8]) -> bool {
+        match &*self.kind {
+            Kind::DesCrypt(des) => des.has_seen_all_of(password),
+            // The NUL behind it counts as well.
+            Kind::BlfCrypt(_) => password.len() < blf_crypt::PASSWORD_BYTES,
+            Kind::Argon2(_)
+            | Kind::CramMd5(_)
+            | Kind::DigestMd5(_)
+            | Kind::Digest(_)
+            | Kind::Locked
+            | Kind::Md5Crypt(_)
+            | Kind::Otp(_)
+            | Kind::Pbkdf2(_)
+            | Kind::Plain(_)
+            | Kind::Scram(_)
+            | Kind::Scrypt(_)
+            | Kind::Sha1Crypt(_)
+            | Kind::ShaCrypt(_)
+            | Kind::SunMd5(_)
+            | Kind::Yescrypt(_) => true,
+            #[cfg(test)]
+            Kind::Probe(_) => true,
+        }
+    }
+
     /// What it is to be replaced by, if it is.
     pub fn outdated(&self) -> Option<&Arc<Outdated>> {
         self.outdated.as_ref()

@@ -67,8 +67,10 @@ impl Listed {
             match (name.as_str(), place, value) {
                 ("user", _, value) => user = Some(value),
                 ("password", _, value) => password = Some(value),
-                ("id" | "label" | "services" | "allow_nets" | "expires_at" | "active", _, None)
-                | (_, Some(_), None) => {}
+                ("id" | "label" | "services" | "allow_nets" | "expires_at", _, None) | (_, Some(_), None) => {
+                }
+                // As of an account: a condition would not hold either.
+                ("active", _, None) => scope.active = false,
                 ("id", _, Some(value)) => id = shown(value),
                 ("label", _, Some(value)) => label = shown(value),
                 ("services", _, Some(value)) => only = Some(text("services", value)?),
@@ -195,7 +197,8 @@ mod tests {
         let nothing = ["id", "label", "services", "allow_nets", "expires_at", "active", "imap", "password"];
         let row = read(&nothing.map(|name| (name, None))).unwrap();
         assert!(row.password.is_none());
-        assert_eq!(row.scope, super::Scope { services: Services::default(), ..super::Scope::everything() });
+        // But for what says that it may be used at all: SQL's `1 AND NULL`.
+        assert_eq!(row.scope, super::Scope { active: false, ..super::Scope::everything() });
         assert!(read(&[("password", Some(""))]).unwrap().password.is_none());
         assert!(read(&[("password", Some("!"))]).unwrap().password.is_none());
         assert!(!read(&[("password", None), ("services", Some(""))]).unwrap().scope.services.allow("imap"));

@@ -247,6 +247,7 @@ fn render(
                 (Some(Value::Flag), _) => text.extend_from_slice(b"yes"),
                 // Without its domain, `/var/vmail/{domain}/{local}` would be a mailbox of somebody else.
                 (None, Place::Userdb(_)) if name == "domain" => return Err(missing(name)),
+                (Some(Value::Null), Place::Own(Own::Active)) => return Err(missing(name)),
                 (Some(Value::Null), _) | (None, Place::Userdb(_)) => return Ok(None),
                 (None, Place::Own(_) | Place::Passdb(..) | Place::Nowhere) => return Err(missing(name)),
             },

@@ -63,6 +63,10 @@ impl<'r, 'v> Draft<'r, 'v> {
     /// Takes one value to its place.
     pub(super) fn put(&mut self, place: Place<'_>, value: Value<'v>) -> Result<(), BadRow> {
         if let Value::Null = value {
+            // The outcome of a comparison with what is not there: `1 AND NULL`. A condition would not hold either.
+            if place == Place::Own(Own::Active) {
+                self.active = false;
+            }
             return Ok(());
         }
         match place {

@@ -223,6 +223,19 @@ fn a_template_may_say_what_stands_in_for_a_missing_value() {
     assert_eq!(raw(&bare.unwrap().userdb), "quota_rule=*:bytes=10M\tnote=none");
 }
 
+/// `mailbox.active AND domain.active`, where the domain is gone.
+#[test]
+fn nobody_is_active_because_the_database_does_not_know() {
+    use Audience::Column;
+    let mut row = Row::default();
+    row.put(Column, "active", Value::Null);
+    assert_eq!(recipe("").account(&name("a@example.org"), &row).unwrap().state, State::Disabled);
+    let mut row = Row::default();
+    row.put(Column, "both", Value::Null);
+    let unknown = recipe("[directory.fields]\nactive = '{both}'\n").account(&name("a@example.org"), &row);
+    assert_eq!(unknown.unwrap_err(), BadRow::Template { field: "active".into(), name: "both".into() });
+}
+
 #[test]
 fn a_template_without_its_value_leaves_the_field_out_unless_it_guards_the_login() {
     use Audience::Column;
