@@ -150,7 +150,7 @@ impl std::error::Error for BadListed {}
 #[cfg(test)]
 mod tests {
     use super::{BadListed, Listed, Moment, Scheme};
-    use crate::account::{Net, Services};
+    use crate::account::Net;
 
     fn read(columns: &[(&str, Option<&str>)]) -> Result<Listed, BadListed> {
         let columns = columns.iter().map(|(name, value)| (*name, value.map(str::as_bytes)));
