@@ -164,10 +164,12 @@ impl Directory {
     ///
     /// When it cannot be sure: it did not answer, or its answer makes no account.
     pub async fn lookup(&self, inquiry: &Inquiry<'_>) -> Result<Known, Unavailable> {
+        // What asks a server is boxed: inside of every login it would be moved about with those that are answered from
+        // memory.
         let found = match &self.0.kind {
             Kind::Sqlite(database) => database.lookup(inquiry.user).await.map(Known::from),
-            Kind::Sql(sql) => sql.lookup(inquiry).await,
-            Kind::Ldap(ldap) => ldap.lookup(inquiry.user).await,
+            Kind::Sql(sql) => Box::pin(sql.lookup(inquiry)).await,
+            Kind::Ldap(ldap) => Box::pin(ldap.lookup(inquiry.user)).await,
             Kind::PasswdFile(file) => file.lookup(inquiry.user).map(Known::from),
             Kind::Static(fixed) => fixed.lookup(inquiry.user).map(Known::from).map_err(|bad| bad.to_string()),
         };
@@ -191,7 +193,9 @@ impl Directory {
     /// Whenever it says neither yes nor no.
     pub async fn bind(&self, entry: &str, password: &Secret) -> Result<Bound, Unavailable> {
         match &self.0.kind {
-            Kind::Ldap(ldap) => ldap.bind(entry, password).await.map_err(|why| self.unavailable(why)),
+            Kind::Ldap(ldap) => {
+                Box::pin(ldap.bind(entry, password)).await.map_err(|why| self.unavailable(why))
+            }
             Kind::Sqlite(_) | Kind::Sql(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
                 Err(self.unavailable(format!("checks no passwords itself, and was asked to for {entry:?}")))
             }
@@ -244,7 +248,7 @@ impl Directory {
     /// When it did not answer.
     pub async fn app_passwords(&self, inquiry: &Inquiry<'_>) -> Result<Vec<Record>, Unavailable> {
         match &self.0.kind {
-            Kind::Sql(sql) => sql.app_passwords(inquiry).await.map_err(|why| self.unavailable(why)),
+            Kind::Sql(sql) => Box::pin(sql.app_passwords(inquiry)).await.map_err(|why| self.unavailable(why)),
             Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => Ok(Vec::new()),
         }
     }

@@ -199,7 +199,7 @@ impl Engine {
                 self.verified(account, proven, attempt).await
             }
             Identity::Master { master, target } => {
-                let verdict = self.verify_master(&master, &target, attempt, now).await;
+                let verdict = Box::pin(self.verify_master(&master, &target, attempt, now)).await;
                 observe::master_login(&master, &target, attempt, &verdict);
                 verdict
             }

@@ -357,3 +357,13 @@ expired = 'yes'
     let alice = engine.lookup(b"alice", "lmtp").now_or_never().unwrap().unwrap().unwrap();
     assert_eq!(alice.userdb.as_fields().raw(), b"uid=5000\tgid=5000\thome=/m/alice");
 }
+
+/// Each is moved about and allocated with its request, so those that ask a server keep that apart.
+#[test]
+fn a_login_that_is_answered_from_memory_is_small() {
+    let engine = engine(Some(b"alice:{PLAIN}good\n"));
+    let attempt = attempt(b"alice", b"good");
+    let (login, lookup) = (engine.decide(&attempt, UNIX_EPOCH), engine.lookup(b"alice", "imap"));
+    assert!(size_of_val(&login) <= 2048, "{} bytes", size_of_val(&login));
+    assert!(size_of_val(&lookup) <= 1024, "{} bytes", size_of_val(&lookup));
+}
