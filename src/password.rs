@@ -162,6 +162,18 @@ impl Stored {
         matches!(*self.kind, Kind::Locked)
     }
 
+    /// Gives `sink`, piece by piece, bytes by which a keyed digest knows this password again: two that do not accept the
+    /// same passwords never give the same, nor does one give the beginning of what another gives. How it is written
+    /// and whether it is to be replaced does not matter; whose it [is](Self::belonging_to) does where it decides. All
+    /// that nothing matches, decoys among it, is one.
+    ///
+    /// A password in the clear is in there as it is, and everything else is enough to guess with: what keeps it wipes
+    /// it.
+    pub fn feed(&self, mut sink: impl FnMut(&[u8])) {
+        let kind = if self.decoy { &Kind::Locked } else { &*self.kind };
+        kind.feed(&mut sink);
+    }
+
     /// Whether `password` is the one that was stored; takes as long as [`Self::cost`] says, so a task uses [`Pool`].
     pub fn matches(&self, password: &[u8]) -> Result<bool, Broken> {
         let same = self.kind.hash().matches(password)?;

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Broken, Cost, Scheme, Unusable,
-    kind::{Hash, Kind, Work, random},
+    kind::{Fields, Hash, Kind, Work, random},
     limits,
 };
 
@@ -77,6 +77,12 @@ impl Hash for BlfCrypt {
     fn work(&self) -> Work {
         let function = if self.defective { "bcrypt-x" } else { "bcrypt" };
         Work { function, parameters: [self.cost, 0, 0, 0, 16] }
+    }
+
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { cost: _, defective: _, salt, digest } = self;
+        fields.put(salt);
+        fields.put(digest.as_slice());
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {

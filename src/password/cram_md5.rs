@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Broken, Cost,
-    kind::{Hash, Kind, Work, random},
+    kind::{Fields, Hash, Kind, Work, random},
 };
 
 /// Bytes of a block of MD5.
@@ -94,6 +94,11 @@ impl Hash for CramMd5 {
 
     fn work(&self) -> Work {
         Work { function: "cram-md5", parameters: [0; 5] }
+    }
+
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self(context) = self;
+        fields.put(context.as_slice());
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {

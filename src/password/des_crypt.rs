@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{
     Broken, Cost, Scheme, Unusable, des,
     encoding::{crypt64_digit, crypt64_letter},
-    kind::{Hash, Kind, Work, random},
+    kind::{Fields, Hash, Kind, Work, random},
     limits,
 };
 
@@ -129,6 +129,12 @@ impl Hash for DesCrypt {
             Form::Traditional => Work { function: "des-crypt", parameters: [0; 5] },
             Form::Extended { count } => Work { function: "bsdi-crypt", parameters: [count, 0, 0, 0, 0] },
         }
+    }
+
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { form: _, salt, digest } = self;
+        fields.put(&salt.to_be_bytes());
+        fields.put(digest.as_slice());
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {

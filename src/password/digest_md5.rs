@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{
     Broken, Cost,
     encoding::Wiped,
-    kind::{Hash, Kind, Work, random},
+    kind::{Fields, Hash, Kind, Work, random},
 };
 
 /// A digest of sixteen bytes, and whose it is.
@@ -45,6 +45,12 @@ impl Hash for DigestMd5 {
 
     fn work(&self) -> Work {
         Work { function: "digest-md5", parameters: [0; 5] }
+    }
+
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { digest, head } = self;
+        fields.put(digest.as_slice());
+        fields.put(head.as_deref().map_or(&[], Vec::as_slice));
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::{
     Broken, Cost, Scheme, Unusable,
     encoding::{Wiped, crypt64, reorder},
-    kind::{Hash, Kind, Work, length, random, random_like},
+    kind::{Fields, Hash, Kind, Work, length, random, random_like},
 };
 
 const MAGIC: &[u8] = b"$1$";
@@ -48,6 +48,12 @@ impl Hash for Md5Crypt {
 
     fn work(&self) -> Work {
         Work { function: "md5-crypt", parameters: [0, 0, 0, 0, length(&self.salt)] }
+    }
+
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { salt, digest } = self;
+        fields.put(salt);
+        fields.put(digest.as_slice());
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::{
     Broken, Cost,
     encoding::Wiped,
-    kind::{Hash, Kind, Work, random},
+    kind::{Fields, Hash, Kind, Work, random},
 };
 
 /// The password itself.
@@ -40,6 +40,11 @@ impl Hash for Plain {
 
     fn work(&self) -> Work {
         Work { function: "plain", parameters: [0; 5] }
+    }
+
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self(password) = self;
+        fields.put(password);
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::{
     Broken, Cost, Scheme, Unusable,
     encoding::{Wiped, number},
-    kind::{Hash, Kind, Work, length, random, random_like},
+    kind::{Fields, Hash, Kind, Work, length, random, random_like},
     limits,
 };
 
@@ -189,6 +189,13 @@ impl Hash for Scram {
             function: self.hash.name(),
             parameters: [self.terms.iterations, 0, 0, 0, length(&self.terms.salt)],
         }
+    }
+
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { hash: _, terms: Terms { salt, iterations: _ }, keys: Keys { stored, server } } = self;
+        fields.put(salt);
+        fields.put(stored);
+        fields.put(server);
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {

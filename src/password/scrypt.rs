@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::{
     Broken, Cost, Scheme, Unusable,
     encoding::{Wiped, crypt64, crypt64_digit},
-    kind::{Hash, Kind, Work, length, random, random_like},
+    kind::{Fields, Hash, Kind, Work, length, random, random_like},
     limits,
 };
 
@@ -84,6 +84,12 @@ impl Hash for Scrypt {
 
     fn work(&self) -> Work {
         Work { function: "scrypt", parameters: [self.log2_n, self.r, self.p, 0, length(&self.salt)] }
+    }
+
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { log2_n: _, r: _, p: _, salt, digest } = self;
+        fields.put(salt);
+        fields.put(digest.as_slice());
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{
     Broken, Cost, Scheme, Unusable,
     encoding::{Wiped, crypt64_digit, number},
-    kind::{Hash, Kind, Work, length, random, random_like},
+    kind::{Fields, Hash, Kind, Work, length, random, random_like},
     limits,
 };
 
@@ -74,6 +74,12 @@ impl Hash for Sha1Crypt {
 
     fn work(&self) -> Work {
         Work { function: "sha1-crypt", parameters: [self.rounds, 0, 0, 0, length(&self.salt)] }
+    }
+
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { rounds: _, salt, digest } = self;
+        fields.put(salt);
+        fields.put(digest.as_slice());
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{
     Broken, Cost, Scheme, Unusable,
     encoding::{Wiped, crypt64, crypt64_digit, number, reorder},
-    kind::{Hash, Kind, Work, length, random},
+    kind::{Fields, Hash, Kind, Work, length, random},
     limits,
 };
 
@@ -96,6 +96,12 @@ impl Hash for SunMd5 {
 
     fn work(&self) -> Work {
         Work { function: "sun-md5", parameters: [self.rounds, 0, 0, 0, length(&self.setting)] }
+    }
+
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { rounds: _, setting, digest } = self;
+        fields.put(setting);
+        fields.put(digest.as_slice());
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {

@@ -1,6 +1,7 @@
 //! Stored passwords as nobody should have written them.
 
 mod arbitrary;
+mod fed;
 
 use super::{Cost, Scheme, Stored, Unusable, limits};
 
