@@ -118,6 +118,13 @@ impl FieldsBuf {
         escape_into(key.as_bytes(), &mut self.0);
     }
 
+    /// A list that was kept as [`Fields::raw`] gave it. A LF cannot have been in it; one that is there all the same is
+    /// left out with everything behind it.
+    pub fn of_wire(raw: &[u8]) -> Self {
+        let clean = raw.split(|&byte| byte == b'\n').next().unwrap_or_default();
+        Self(BytesMut::from(clean))
+    }
+
     /// Appends all of `fields` as they stand.
     pub fn extend(&mut self, fields: Fields<'_>) {
         if !fields.is_empty() {
