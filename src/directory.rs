@@ -176,6 +176,14 @@ impl Directory {
         found.map_err(|why| self.unavailable(why))
     }
 
+    /// Whether its answers differ from service to service.
+    pub fn reads_service(&self) -> bool {
+        match &self.0.kind {
+            Kind::Sql(sql) => sql.reads_service(),
+            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => false,
+        }
+    }
+
     /// Whether it checks passwords itself, so that it has none to compare with and none to imitate for unknown users.
     pub fn binds(&self) -> bool {
         match &self.0.kind {

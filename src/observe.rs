@@ -24,7 +24,7 @@ use crate::{
 ///
 /// What a remote or a peer chose (name, service, session) goes in as a string value, which is written in quotes and
 /// escaped: it cannot end its line or pass for another field.
-pub fn decided(attempt: &Attempt, decision: &Decision, took: Duration) {
+pub fn decided(attempt: &Attempt, decision: &Decision, cache: Option<&'static str>, took: Duration) {
     let user = String::from_utf8_lossy(&attempt.claim.authcid);
     let event = Decided {
         outcome: decision.outcome(),
@@ -38,7 +38,7 @@ pub fn decided(attempt: &Attempt, decision: &Decision, took: Duration) {
         session: attempt.session.as_deref(),
         mechanism: attempt.mechanism,
         trace: attempt.claim.credential.trace(),
-        cache: None,
+        cache,
         took,
     };
     match decision {

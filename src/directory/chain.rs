@@ -73,6 +73,12 @@ impl Chain {
         &self.directories
     }
 
+    /// The place of one of them in their order.
+    pub fn number(&self, directory: &Directory) -> u16 {
+        let at = self.directories.iter().position(|other| other.name() == directory.name());
+        at.and_then(|at| u16::try_from(at).ok()).unwrap_or(u16::MAX)
+    }
+
     /// Asks the directories that serve the name, one after the other. The first that knows it has the say; no account
     /// means that every one of them said that it has none. Those of master users are not asked.
     ///
