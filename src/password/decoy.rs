@@ -69,7 +69,7 @@ impl Decoy {
 #[cfg(test)]
 mod tests {
     use super::{Decoy, Scheme, Stored};
-    use crate::password::Cost;
+    use crate::password::{Cost, kind::Kind};
 
     /// One of each hash function.
     const SEEN: [&[u8]; 23] = [
@@ -113,6 +113,15 @@ mod tests {
             assert_eq!(picked.work(), seen.work(), "{seen:?}");
             assert_eq!(picked.cost(), seen.cost(), "{seen:?}");
             assert!(!picked.matches(b"secret").unwrap(), "{seen:?}");
+        }
+    }
+
+    /// Of 32 bytes at random, every eighth time one is zero.
+    #[test]
+    fn of_a_password_in_the_clear_it_is_one_that_somebody_could_have() {
+        for _ in 0..200 {
+            let decoy = stored(b"{PLAIN}secret").decoy().unwrap();
+            assert!(matches!(&*decoy.kind, Kind::Plain(plain) if !plain.is_impossible()));
         }
     }
 
