@@ -1,15 +1,18 @@
 //! The cellar's safe: stored passwords, and the slow work of comparing one with what a user typed.
 //!
 //! [`Stored`] is a password as a directory holds it, `{SCHEME}text`, read and checked once. [`Pool`] verifies it:
-//! cheap schemes in place, slow ones on a bounded number of threads within a memory budget. [`Decoy`] makes an unknown
-//! user cost what a known one costs. [`hash_new`] makes the stored form of a new password.
+//! cheap schemes in place, slow ones on a bounded number of threads within a memory budget. [`Evidence`] is what
+//! proves a password without sending it. [`Decoy`] makes an unknown user cost what a known one costs. [`NewHash`] is
+//! what an outdated one is replaced by, and [`hash_new`] makes the stored form of a new password.
 //!
 //! Verification is pure: it compares bytes and knows nothing of policy. That an empty password, or one with a NUL in
 //! it, never logs anybody in is decided before anything gets here, because LDAP binds and C strings go wrong there too.
+//! Only of evidence it is decided here, by what is stored: nobody else sees a password then.
 //!
 //! What cannot be verified here is an error ([`Unusable`], [`Unverified`]), never a mismatch and never a match: the
-//! caller answers with a temporary failure and tells the operator. All that crypt(3) of Debian verifies is verified here
+//! caller answers with a temporary failure and tells the operator. What crypt(3) of Debian verifies is verified here
 //! too, without calling it: a library in C is one more thing that may be absent, or not safe to call from several threads.
+//! Left out are bigcrypt and those flavours of yescrypt that crypt(3) itself does not write.
 
 mod argon2;
 mod blf_crypt;
