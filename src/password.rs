@@ -86,26 +86,9 @@ impl Stored {
     /// The same, as the password of an account of this name. DIGEST-MD5 has the name hashed into it and cannot be
     /// verified without; all others do not care.
     pub fn belonging_to(self, user: &str) -> Self {
-        match &*self.kind {
-            Kind::DigestMd5(digest) => Self { kind: Arc::new(Kind::DigestMd5(digest.of(user))), ..self },
-            Kind::Argon2(_)
-            | Kind::BlfCrypt(_)
-            | Kind::CramMd5(_)
-            | Kind::DesCrypt(_)
-            | Kind::Digest(_)
-            | Kind::Locked
-            | Kind::Md5Crypt(_)
-            | Kind::Otp(_)
-            | Kind::Pbkdf2(_)
-            | Kind::Plain(_)
-            | Kind::Scram(_)
-            | Kind::Scrypt(_)
-            | Kind::Sha1Crypt(_)
-            | Kind::ShaCrypt(_)
-            | Kind::SunMd5(_)
-            | Kind::Yescrypt(_) => self,
-            #[cfg(test)]
-            Kind::Probe(_) => self,
+        match self.kind.hash().belonging_to(user) {
+            Some(kind) => Self { kind: Arc::new(kind), ..self },
+            None => self,
         }
     }
 
@@ -121,28 +104,7 @@ impl Stored {
     /// Whether all of a password counts that matches. Where it does not, what was typed behind may be anything, and a
     /// hash of it would shut its owner out.
     pub fn has_seen_all_of(&self, password: &[u8]) -> bool {
-        match &*self.kind {
-            Kind::DesCrypt(des) => des.has_seen_all_of(password),
-            // The NUL behind it counts as well.
-            Kind::BlfCrypt(_) => password.len() < blf_crypt::PASSWORD_BYTES,
-            Kind::Argon2(_)
-            | Kind::CramMd5(_)
-            | Kind::DigestMd5(_)
-            | Kind::Digest(_)
-            | Kind::Locked
-            | Kind::Md5Crypt(_)
-            | Kind::Otp(_)
-            | Kind::Pbkdf2(_)
-            | Kind::Plain(_)
-            | Kind::Scram(_)
-            | Kind::Scrypt(_)
-            | Kind::Sha1Crypt(_)
-            | Kind::ShaCrypt(_)
-            | Kind::SunMd5(_)
-            | Kind::Yescrypt(_) => true,
-            #[cfg(test)]
-            Kind::Probe(_) => true,
-        }
+        self.kind.hash().has_seen_all_of(password)
     }
 
     /// What it is to be replaced by, if it is.

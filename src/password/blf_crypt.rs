@@ -89,6 +89,11 @@ impl Hash for BlfCrypt {
         let (salt, digest) = (*random()?, random()?);
         Ok(Kind::BlfCrypt(Self { cost: self.cost, defective: self.defective, salt, digest }))
     }
+
+    /// The NUL behind it counts as well.
+    fn has_seen_all_of(&self, password: &[u8]) -> bool {
+        password.len() < PASSWORD_BYTES
+    }
 }
 
 /// The bytes of a password that count, with the NUL at its end.

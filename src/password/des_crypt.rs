@@ -36,14 +36,6 @@ enum Form {
 }
 
 impl DesCrypt {
-    /// Whether nothing of a password that matches was left out.
-    pub(super) fn has_seen_all_of(&self, password: &[u8]) -> bool {
-        match self.form {
-            Form::Traditional => password.len() < TRADITIONAL_LENGTH && password.is_ascii(),
-            Form::Extended { .. } => password.is_ascii(),
-        }
-    }
-
     pub(super) fn read(scheme: Scheme, text: &[u8]) -> Result<Self, Unusable> {
         let expected = "<2 digits of salt><11 digits> or _<4 digits of count><4 of salt><11 digits>";
         let malformed = Unusable::Malformed { scheme: scheme.name(), expected };
@@ -140,5 +132,12 @@ impl Hash for DesCrypt {
     fn decoy(&self) -> Result<Kind, Broken> {
         let digest = written(u64::from_be_bytes(*random()?));
         Ok(Kind::DesCrypt(Self { form: self.form, salt: self.salt, digest }))
+    }
+
+    fn has_seen_all_of(&self, password: &[u8]) -> bool {
+        match self.form {
+            Form::Traditional => password.len() < TRADITIONAL_LENGTH && password.is_ascii(),
+            Form::Extended { .. } => password.is_ascii(),
+        }
     }
 }
