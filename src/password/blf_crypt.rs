@@ -92,7 +92,7 @@ impl Hash for BlfCrypt {
 
     /// The NUL behind it counts as well.
     fn has_seen_all_of(&self, password: &[u8]) -> bool {
-        password.len() < PASSWORD_BYTES
+        password.len() < PASSWORD_BYTES && (!self.defective || password.is_ascii())
     }
 }
 

@@ -488,11 +488,14 @@ fn names_are_read_back_as_they_are_written() {
 #[test]
 fn a_scheme_that_leaves_something_out_says_so() {
     let bcrypt = b"{BLF-CRYPT}$2y$05$oyubdtvKknJTnCorl../eewa/44SrxmpkQWhjHQy.HDxe2l7q.HyW";
+    let defective = b"{CRYPT}$2x$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a";
     for (text, whole, cut) in [
         (&b"{DES-CRYPT}sSDZniAFZ9aXE"[..], &b"secret7"[..], &b"secret78"[..]),
         (b"{DES-CRYPT}sSDZniAFZ9aXE", b"s", b"s\xc3\xa9"),
         (b"{CRYPT}_J9..rasmz0.F/jqjWck", b"a password of many characters", b"s\xc3\xa9"),
         (bcrypt, &[b'x'; 71], &[b'x'; 72]),
+        (bcrypt, "s\u{e9}".as_bytes(), &[b'x'; 72]),
+        (defective, b"secret", b"s\xe9"),
     ] {
         let stored = Stored::parse(text, Scheme::Crypt).unwrap();
         assert!(stored.has_seen_all_of(whole), "{stored:?}");
