@@ -64,14 +64,13 @@ impl Evidence {
 }
 
 impl Stored {
-    /// What a client has to stretch this password with; `None` if nothing was made with it, and of a
-    /// decoy.
-    pub fn scram_terms(&self, wanted: ScramHash) -> Option<Terms> {
+    /// What a client has to stretch this password with; `None` if nothing was made with it, and of a decoy.
+    pub fn scram_terms(&self, wanted: ScramHash) -> Option<&Terms> {
         if let Kind::Scram(scram) = &*self.kind
             && !self.decoy
             && scram.hash() == wanted
         {
-            return Some(scram.terms.clone());
+            return Some(&scram.terms);
         }
         None
     }
