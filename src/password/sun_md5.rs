@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Broken, Cost, Scheme, Unusable,
-    encoding::{Wiped, crypt64, crypt64_digit, number, reorder},
+    encoding::{Wiped, crypt64, is_crypt64, number, reorder},
     kind::{Fields, Hash, Kind, Work, length, random},
     limits,
 };
@@ -45,7 +45,7 @@ impl SunMd5 {
             salt = fields.next().ok_or(malformed)?;
         }
         let salt = salt.strip_suffix(b"$").unwrap_or(salt);
-        if !salt.iter().all(|&digit| crypt64_digit(digit).is_some()) {
+        if !is_crypt64(salt) {
             return Err(malformed);
         }
         if more > limits::SUN_MD5_ROUNDS {
