@@ -10,13 +10,11 @@ use super::{
     encoding::{Wiped, crypt64, is_crypt64, number, reorder},
     kind::{Fields, Hash, Kind, Work, length, random},
     limits,
+    md5_crypt::ORDER,
 };
 
 /// Rounds that nobody has to ask for.
 const LEAST_ROUNDS: u32 = 4096;
-
-/// The order in which the bytes of the digest are written: that of `$1$`.
-const ORDER: [u8; 16] = [12, 6, 0, 13, 7, 1, 14, 8, 2, 15, 9, 3, 5, 10, 4, 11];
 
 /// `"$md5" ("$" / ",") ["rounds=" number "$"] [salt] ["$"] "$"` and 22 digits.
 ///
