@@ -57,7 +57,7 @@ impl SunMd5 {
 
 /// Whether a round takes Hamlet in. All of it depends on the digest before.
 fn coin(digest: &[u8; 16], round: u32) -> bool {
-    let byte = |at: u32| u32::from(digest.iter().copied().nth((at % 16) as usize).unwrap_or_default());
+    let byte = |at: u32| u32::from(digest.get((at % 16) as usize).copied().unwrap_or_default());
     let bit = |at: u32| byte((at % 128) / 8) >> (at % 8) & 1;
     let half = |from: u32| {
         (0..8).fold(0, |bits, at| {
