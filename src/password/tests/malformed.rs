@@ -97,6 +97,10 @@ const OTHERS: &[(&str, Fate)] = &[
         Fate::Match,
     ),
     (
+        "{SCRAM-SHA-1}4096,ZpAIrkqiBcLw3nvN8UT6ag,7dG0ZlAfsXH7YU3Wo4D815pyLLE,TMI9nCiq80ztwEZDOo6ZZ478vR8",
+        Fate::Match,
+    ),
+    (
         "{SCRAM-SHA-256}4096,ZpAIrkqiBcLw3nvN8UT6ag==,7dG0ZlAfsXH7YU3Wo4D815pyLLE=,TMI9nCiq80ztwEZDOo6ZZ478vR8=",
         Fate::Malformed,
     ),
