@@ -1,4 +1,4 @@
-//! The two encodings that lines are made of: tab-escaping for values, base64 for SASL data.
+//! The encodings that lines are made of: tab-escaping for values, base64 for SASL data, hex for sixteen bytes.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -62,6 +62,28 @@ pub(crate) struct Shown<'a>(pub(crate) &'a [u8]);
 impl fmt::Debug for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
+/// Sixteen bytes in exactly 32 hexadecimal digits, of either case.
+pub(crate) fn sixteen(hex: &[u8]) -> Option<[u8; 16]> {
+    let (pairs, []) = hex.as_chunks::<2>() else {
+        return None;
+    };
+    let pairs: &[[u8; 2]; 16] = pairs.try_into().ok()?;
+    let mut bytes = [0; 16];
+    for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = nibble(high)? << 4 | nibble(low)?;
+    }
+    Some(bytes)
+}
+
+const fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
     }
 }
 

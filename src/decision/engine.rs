@@ -160,7 +160,7 @@ impl Engine {
         };
         let found = found.map_err(TempFail::Directory)?;
         let terms = match found.check().map_err(TempFail::from)? {
-            Check::Stored(stored) => stored.scram_terms(sought.hash),
+            Check::Stored(stored) => stored.scram_terms(sought.hash).cloned(),
             Check::Bind(..) | Check::Nothing => None,
         };
         let made_up = || self.made_up(prover.as_str(), sought, found.decoy().usual_terms(sought.hash));

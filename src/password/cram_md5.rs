@@ -17,7 +17,6 @@ const BLOCK: usize = 64;
 const START: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
 
 /// The state of the outer hash, then that of the inner one: eight words of 32 bits, least significant byte first.
-#[derive(Clone)]
 pub(super) struct CramMd5(Zeroizing<[u8; 32]>);
 
 impl CramMd5 {

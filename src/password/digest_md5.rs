@@ -23,13 +23,6 @@ impl DigestMd5 {
     pub(super) fn read(material: &[u8]) -> Option<Self> {
         material.try_into().ok().map(|digest| Self { digest: Zeroizing::new(digest), head: None })
     }
-
-    /// The same digest, of an account of this name. As in Dovecot, the realm is what follows the last `@`.
-    pub(super) fn of(&self, owner: &str) -> Self {
-        let (user, realm) = owner.rsplit_once('@').unwrap_or((owner, ""));
-        let head = Zeroizing::new(format!("{user}:{realm}:").into_bytes());
-        Self { digest: self.digest.clone(), head: Some(head) }
-    }
 }
 
 impl Hash for DigestMd5 {
@@ -55,5 +48,12 @@ impl Hash for DigestMd5 {
 
     fn decoy(&self) -> Result<Kind, Broken> {
         Ok(Kind::DigestMd5(Self { digest: random()?, head: Some(Zeroizing::new(b"::".to_vec())) }))
+    }
+
+    /// As in Dovecot, the realm is what follows the last `@`.
+    fn belonging_to(&self, owner: &str) -> Option<Kind> {
+        let (user, realm) = owner.rsplit_once('@').unwrap_or((owner, ""));
+        let head = Zeroizing::new(format!("{user}:{realm}:").into_bytes());
+        Some(Kind::DigestMd5(Self { digest: self.digest.clone(), head: Some(head) }))
     }
 }

@@ -65,6 +65,16 @@ pub(super) trait Hash {
 
     /// The same parameters and lengths with random bytes in place of salt and digest.
     fn decoy(&self) -> Result<Kind, Broken>;
+
+    /// The same of an account of this name, where the name is hashed, too.
+    fn belonging_to(&self, _owner: &str) -> Option<Kind> {
+        None
+    }
+
+    /// Whether all of a password counts that matches.
+    fn has_seen_all_of(&self, _password: &[u8]) -> bool {
+        true
+    }
 }
 
 /// `*(length field)`, lengths in eight bytes: no two lists of fields are written the same.

@@ -12,8 +12,8 @@ use super::{
 
 const MAGIC: &[u8] = b"$1$";
 
-/// The order in which the bytes of the digest are written.
-const ORDER: [u8; 16] = [12, 6, 0, 13, 7, 1, 14, 8, 2, 15, 9, 3, 5, 10, 4, 11];
+/// The order in which the bytes of the digest are written, here and in `$md5$`.
+pub(super) const ORDER: [u8; 16] = [12, 6, 0, 13, 7, 1, 14, 8, 2, 15, 9, 3, 5, 10, 4, 11];
 
 /// `"$1$" salt "$" digest`: a salt of at most eight bytes, a digest of sixteen in crypt(3)'s base64 and order.
 pub(super) struct Md5Crypt {

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Broken, Cost, Scheme, Unusable,
-    encoding::{Wiped, number},
+    encoding::{Wiped, base64, number},
     kind::{Fields, Hash, Kind, Work, length, random, random_like},
     limits,
 };
@@ -41,7 +41,7 @@ pub(super) struct Keys {
     server: Wiped,
 }
 
-/// `iterations "," salt "," StoredKey "," ServerKey`, all but the number in base64 with its padding.
+/// `iterations "," salt "," StoredKey "," ServerKey`, all but the number in base64.
 pub(super) struct Scram {
     hash: ScramHash,
     pub(super) terms: Terms,
@@ -115,12 +115,6 @@ impl Keys {
         Ok(Self { stored: hash.digest(&client), server: hash.mac(&salted, b"Server Key")? })
     }
 
-    /// Random ones, which no password has.
-    pub(super) fn random(hash: ScramHash) -> Result<Self, Broken> {
-        let like = vec![0; hash.length()];
-        Ok(Self { stored: random_like(&like)?, server: random_like(&like)? })
-    }
-
     /// `ServerSignature`, if `proof` is a client's who knows the password; `None` if it is not. Takes the same time
     /// either way.
     pub(super) fn verify(
@@ -160,7 +154,7 @@ impl Scram {
     }
 }
 
-/// The stored form of a new password.
+/// The stored form of a new password, its base64 with the padding that Dovecot writes.
 pub(super) fn hash_new(password: &[u8]) -> Result<Zeroizing<String>, Broken> {
     let salt = random::<{ Terms::USUAL_SALT }>()?;
     let terms = Terms { salt: salt.as_slice().into(), iterations: Terms::USUAL_ITERATIONS };
@@ -168,10 +162,6 @@ pub(super) fn hash_new(password: &[u8]) -> Result<Zeroizing<String>, Broken> {
     let (salt, stored) = (STANDARD.encode(salt.as_slice()), Zeroizing::new(STANDARD.encode(&*keys.stored)));
     let server = Zeroizing::new(STANDARD.encode(&*keys.server));
     Ok(Zeroizing::new(format!("{{SCRAM-SHA-256}}{},{salt},{},{}", terms.iterations, *stored, *server)))
-}
-
-fn base64(text: &[u8]) -> Option<Wiped> {
-    STANDARD.decode(text).ok().map(Zeroizing::new)
 }
 
 impl Hash for Scram {
@@ -201,6 +191,7 @@ impl Hash for Scram {
     fn decoy(&self) -> Result<Kind, Broken> {
         let salt = random_like(&self.terms.salt)?.as_slice().into();
         let terms = Terms { salt, iterations: self.terms.iterations };
-        Ok(Kind::Scram(Self { hash: self.hash, terms, keys: Keys::random(self.hash)? }))
+        let keys = Keys { stored: random_like(&self.keys.stored)?, server: random_like(&self.keys.server)? };
+        Ok(Kind::Scram(Self { hash: self.hash, terms, keys }))
     }
 }

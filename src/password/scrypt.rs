@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Broken, Cost, Scheme, Unusable,
-    encoding::{Wiped, crypt64, crypt64_digit},
+    encoding::{Wiped, crypt64, crypt64_number, is_crypt64},
     kind::{Fields, Hash, Kind, Work, length, random, random_like},
     limits,
 };
@@ -35,14 +35,14 @@ impl Scrypt {
         }
         let digest = digest.as_slice().try_into().map_err(|_| malformed)?;
         let (parameters, salt) = setting.split_at_checked(11).ok_or(malformed)?;
-        if !salt.iter().all(|&digit| crypt64_digit(digit).is_some()) {
+        if !is_crypt64(salt) {
             return Err(malformed);
         }
         let (log2_n, numbers) = parameters.split_at_checked(1).ok_or(malformed)?;
         let (r, p) = numbers.split_at_checked(5).ok_or(malformed)?;
-        let log2_n = number(log2_n).filter(|n| *n > 0).ok_or(malformed)?;
-        let r = number(r).filter(|r| *r > 0).ok_or(malformed)?;
-        let p = number(p).filter(|p| *p > 0).ok_or(malformed)?;
+        let log2_n = crypt64_number(log2_n).filter(|n| *n > 0).ok_or(malformed)?;
+        let r = crypt64_number(r).filter(|r| *r > 0).ok_or(malformed)?;
+        let p = crypt64_number(p).filter(|p| *p > 0).ok_or(malformed)?;
         if p > limits::LANES {
             return Err(too_expensive("p"));
         }
@@ -62,11 +62,6 @@ impl Scrypt {
         let n = 1_u64.checked_shl(self.log2_n).unwrap_or(u64::MAX);
         u64::from(self.r).saturating_mul(n.saturating_add(u64::from(self.p))) / 8
     }
-}
-
-/// Thirty bits at most.
-fn number(digits: &[u8]) -> Option<u32> {
-    digits.iter().rev().try_fold(0, |value, &digit| Some(value << 6 | crypt64_digit(digit)?))
 }
 
 impl Hash for Scrypt {
