@@ -19,7 +19,7 @@ use crate::{
     config::{self, Config, Loaded, Problems, Protocol},
     control,
     decision::{Engine, Limits, SaltKey},
-    directory::{self, Chain, Misfit},
+    directory::{self, Chain, Misfit, Tell},
     listener::{self, Listener, Slots, Stream},
     mechanism::Mechanism,
     observe::systemd,
@@ -203,7 +203,8 @@ fn offer(config: &Config) -> Offer {
 
 fn watch(engine: &Engine) -> CancellationToken {
     let (stop, chain) = (CancellationToken::new(), engine.chain().clone());
-    tokio::spawn(stop.clone().run_until_cancelled_owned(chain.watch()));
+    let tell: Tell = Arc::new(|changed| tracing::debug!(?changed, "the directories have changed"));
+    tokio::spawn(stop.clone().run_until_cancelled_owned(chain.watch(tell)));
     stop
 }
 
