@@ -5,11 +5,17 @@
 //! most of the time is the server's. Every answer is held against the one that is right: a server that is fast and
 //! lets the wrong people in is not fast.
 //!
+//! With a rate, requests are sent when they are due, whether or not those before are answered, and the time of an answer
+//! counts from when its request was due. Otherwise a server that stops for a second would be asked less in that second,
+//! and the figures would not show it.
+//!
 //! - [`load`]: the requests, and the answer that each must get.
 //! - `connection`: one connection from its greeting on.
 //! - [`tally`]: what came back, and how long it took.
 //! - [`cpu`]: what it cost the server, as the kernel counts it.
+//! - `alarm`: a clock for rates.
 
+mod alarm;
 mod connection;
 pub mod cpu;
 pub mod load;
@@ -17,7 +23,9 @@ pub mod tally;
 
 use std::{
     cell::{Cell, RefCell},
-    fmt, io,
+    fmt,
+    future::Future,
+    io,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -53,6 +61,12 @@ pub struct Plan {
     pub connections: u32,
     /// Requests in flight on each of them, at least 1.
     pub depth: u32,
+    /// Whether each request has a connection of its own, made for it and closed after its answer, as many at a time as
+    /// there are connections. Making it is part of the time that an answer takes.
+    pub reconnect: bool,
+    /// So many requests a second, each at its time, shared evenly among the connections; `None`: as fast as answers
+    /// come. The warm-up is always as fast as that.
+    pub rate: Option<u32>,
     /// So many requests first that do not count.
     pub warm_up: u64,
     /// When it ends.
@@ -91,16 +105,42 @@ pub struct Failure {
 /// One part of a run: who draws requests, how long, and what came of it.
 struct Phase<'a> {
     load: &'a Load,
-    /// Requests that may still be sent.
-    left: Cell<u64>,
+    /// How many requests there may be.
+    most: u64,
     ends: Option<Instant>,
+    pace: Option<Pace>,
     drawn: Cell<u64>,
     tally: RefCell<Tally>,
 }
 
+/// When requests are due.
+struct Pace {
+    started: Instant,
+    rate: u32,
+}
+
+/// What a connection may send now.
+enum Draw<'a> {
+    Now {
+        request: load::Request<'a>,
+        due: Instant,
+    },
+    /// Nothing until then.
+    Wait(Instant),
+    /// Nothing any more.
+    End,
+}
+
+/// Whose turn it is where requests have their times: the first connection's, the second one's, and so on.
+struct Turn {
+    next: u64,
+    step: u64,
+}
+
 /// Drives a server with `load`. `server` tells the CPU time that it has used so far, `progress` how far it has got.
 ///
-/// All connections are made before the first request, so their making is in none of the figures.
+/// All connections are made before the first request, so their making is in none of the figures, unless each request
+/// has one of its own.
 pub async fn run(
     plan: &Plan,
     load: &Load,
@@ -108,19 +148,22 @@ pub async fn run(
     mut progress: impl FnMut(u64, Duration),
 ) -> Result<Outcome, Failure> {
     let mut connections = Vec::new();
-    for number in 0..plan.connections {
+    let kept = if plan.reconnect { 0 } else { plan.connections };
+    for number in 0..kept {
         let connection = tokio::time::timeout(PATIENCE, Connection::open(&plan.target, number, plan.depth));
         let connection = connection.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         connections.push(connection.map_err(|error| Failure { at: "connecting", error })?);
     }
-    let warm_up = Phase::new(load, Length::Requests(plan.warm_up))?;
-    warm_up.drive(&mut connections, |_, _| {}).await.map_err(|error| Failure { at: "warming up", error })?;
+    let opened = Cell::new(kept);
+    let warm_up = Phase::new(load, Length::Requests(plan.warm_up), None)?;
+    let driven = warm_up.drive(plan, &mut connections, &opened, &mut |_, _| {}).await;
+    driven.map_err(|error| Failure { at: "warming up", error })?;
 
     let used = || server.map(cpu::Processes::used).transpose();
     let used = || used().map_err(|error| Failure { at: "reading the server's CPU time", error });
     let (used_before, started) = (used()?, Instant::now());
-    let phase = Phase::new(load, plan.length)?;
-    let driven = phase.drive(&mut connections, &mut progress).await;
+    let phase = Phase::new(load, plan.length, plan.rate)?;
+    let driven = phase.drive(plan, &mut connections, &opened, &mut progress).await;
     let took = started.elapsed();
     driven.map_err(|error| Failure { at: "driving the server", error })?;
     let cpu = used()?.zip(used_before).map(|(after, before)| after.saturating_sub(before));
@@ -128,25 +171,43 @@ pub async fn run(
 }
 
 impl<'a> Phase<'a> {
-    fn new(load: &'a Load, length: Length) -> Result<Self, Failure> {
+    fn new(load: &'a Load, length: Length, rate: Option<u32>) -> Result<Self, Failure> {
         let tally = Tally::new()
             .map_err(|error| Failure { at: "making a histogram", error: io::Error::other(error) })?;
-        let (left, ends) = match length {
+        let started = Instant::now();
+        let (most, ends) = match length {
             Length::Requests(requests) => (requests, None),
-            Length::Time(time) => (u64::MAX, Some(Instant::now() + time)),
+            Length::Time(time) => (u64::MAX, Some(started + time)),
         };
-        Ok(Self { load, left: Cell::new(left), ends, drawn: Cell::new(0), tally: RefCell::new(tally) })
+        let pace = rate.map(|rate| Pace { started, rate });
+        Ok(Self { load, most, ends, pace, drawn: Cell::new(0), tally: RefCell::new(tally) })
     }
 
-    /// Runs all connections until nothing is left to send and everything is answered.
+    /// Has all connections send until nothing is left and everything is answered. `opened` counts connections.
     async fn drive(
         &self,
-        connections: &mut [Connection],
-        mut progress: impl FnMut(u64, Duration),
+        plan: &Plan,
+        kept: &mut [Connection],
+        opened: &Cell<u32>,
+        progress: &mut impl FnMut(u64, Duration),
+    ) -> io::Result<()> {
+        let turns = (0..plan.connections).map(|at| Turn { next: at.into(), step: plan.connections.into() });
+        if plan.reconnect {
+            let running = turns.map(|turn| connection::one_each(self, turn, &plan.target, opened));
+            self.watch(running.collect(), progress).await
+        } else {
+            let running = kept.iter_mut().zip(turns).map(|(connection, turn)| connection.run(self, turn));
+            self.watch(running.collect(), progress).await
+        }
+    }
+
+    /// Waits for all that is `running`, for as long as there are answers.
+    async fn watch(
+        &self,
+        mut running: FuturesUnordered<impl Future<Output = io::Result<()>>>,
+        progress: &mut impl FnMut(u64, Duration),
     ) -> io::Result<()> {
         let started = Instant::now();
-        let mut running: FuturesUnordered<_> =
-            connections.iter_mut().map(|connection| connection.run(self)).collect();
         let mut looks = tokio::time::interval(LOOK);
         let (mut seen, mut seen_at) = (0, started);
         loop {
@@ -168,15 +229,29 @@ impl<'a> Phase<'a> {
         }
     }
 
-    /// The next request to send at `now`, if there is one.
-    fn draw(&self, now: Instant) -> Option<load::Request<'a>> {
-        if self.left.get() == 0 || self.ends.is_some_and(|ends| now >= ends) {
-            return None;
+    /// What is to be sent at `now` by the connection whose `turn` this is.
+    fn draw(&self, turn: &mut Turn, now: Instant) -> Draw<'a> {
+        let (number, due) = match &self.pace {
+            None => (self.drawn.get(), now),
+            Some(pace) => (turn.next, pace.due(turn.next)),
+        };
+        if number >= self.most || self.ends.is_some_and(|ends| due >= ends) {
+            return Draw::End;
         }
-        self.left.set(self.left.get() - 1);
-        let number = self.drawn.get();
-        self.drawn.set(number + 1);
-        Some(self.load.request(number))
+        if due > now {
+            return Draw::Wait(due);
+        }
+        self.drawn.set(self.drawn.get() + 1);
+        turn.next += turn.step;
+        Draw::Now { request: self.load.request(number), due }
+    }
+}
+
+impl Pace {
+    fn due(&self, number: u64) -> Instant {
+        let (rate, number) = (u64::from(self.rate.max(1)), u128::from(number));
+        let nanos = number * 1_000_000_000 / u128::from(rate);
+        self.started + Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 }
 

@@ -1,6 +1,7 @@
 //! One connection: the handshake, and then a fixed number of requests in flight.
 
 use std::{
+    cell::Cell,
     future::poll_fn,
     io::{self, Write as _},
     pin::Pin,
@@ -17,7 +18,7 @@ use gatepost_protocol::{
 use tokio::net::{TcpStream, UnixStream};
 use tokio_util::io::{poll_read_buf, poll_write_buf};
 
-use super::{Phase, Target};
+use super::{Draw, Phase, Target, Turn, alarm::Alarm, load};
 use crate::listener::Stream;
 
 /// What is announced: Dovecot 2.3's. All servers answer it alike.
@@ -43,10 +44,20 @@ struct Place {
     asked: Option<Asked>,
 }
 
+/// What a connection can send after what it is sending.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// There is no room for it before the next answer.
+    Full,
+    /// There is something then.
+    At(Instant),
+    Nothing,
+}
+
 #[derive(Clone, Copy)]
 struct Asked {
-    right: bool,
-    at: Instant,
+    kind: load::Kind,
+    due: Instant,
 }
 
 impl Connection {
@@ -74,8 +85,9 @@ impl Connection {
     }
 
     /// Sends what `phase` has to send, until it has no more and everything is answered.
-    pub(super) async fn run(&mut self, phase: &Phase<'_>) -> io::Result<()> {
-        poll_fn(|cx| self.poll(cx, phase)).await
+    pub(super) async fn run(&mut self, phase: &Phase<'_>, mut turn: Turn) -> io::Result<()> {
+        let mut alarm = phase.pace.is_some().then(Alarm::new).transpose()?;
+        poll_fn(|cx| self.poll(cx, phase, &mut turn, alarm.as_mut())).await
     }
 
     fn poll_greeting(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -107,17 +119,38 @@ impl Connection {
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, phase: &Phase<'_>) -> Poll<io::Result<()>> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        phase: &Phase<'_>,
+        turn: &mut Turn,
+        mut alarm: Option<&mut Alarm>,
+    ) -> Poll<io::Result<()>> {
         loop {
             // One look at the clock for all that goes out together, and one for all that came in together.
-            self.ask(phase, Instant::now());
+            let next = self.ask(phase, turn, Instant::now());
             self.poll_write(cx)?;
-            if self.free.len() == self.places.len() {
+            if let (Next::At(at), Some(alarm)) = (next, alarm.as_deref_mut())
+                && alarm.poll_until(cx, at)?.is_ready()
+            {
+                continue;
+            }
+            if next == Next::Nothing && self.free.len() == self.places.len() {
                 return Poll::Ready(Ok(()));
             }
             ready!(self.poll_read(cx))?;
             self.hear(phase, Instant::now())?;
         }
+    }
+
+    /// Waits for the answers to what is in flight.
+    fn poll_answers(&mut self, cx: &mut Context<'_>, phase: &Phase<'_>) -> Poll<io::Result<()>> {
+        while self.free.len() < self.places.len() {
+            self.poll_write(cx)?;
+            ready!(self.poll_read(cx))?;
+            self.hear(phase, Instant::now())?;
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Writes what can be written now; the rest is for the next time. Never waits, so that a server that waits for
@@ -140,16 +173,25 @@ impl Connection {
     }
 
     /// Fills the places that are free.
-    fn ask(&mut self, phase: &Phase<'_>, now: Instant) {
-        while let Some(place) = self.free.last().and_then(|&free| self.places.get_mut(free)) {
-            let Some(request) = phase.draw(now) else { break };
-            self.free.pop();
-            place.asked = Some(Asked { right: request.right, at: now });
-            self.out.put_slice(b"AUTH\t");
-            // Writing to a buffer that grows cannot fail.
-            let _ = write!((&mut self.out).writer(), "{}", place.id);
-            self.out.put_slice(request.tail);
+    fn ask(&mut self, phase: &Phase<'_>, turn: &mut Turn, now: Instant) -> Next {
+        while !self.free.is_empty() {
+            match phase.draw(turn, now) {
+                Draw::Now { request, due } => self.put(&request, due),
+                Draw::Wait(at) => return Next::At(at),
+                Draw::End => return Next::Nothing,
+            }
         }
+        Next::Full
+    }
+
+    /// Puts a request into a free place, and with what is to be written.
+    fn put(&mut self, request: &load::Request<'_>, due: Instant) {
+        let Some(place) = self.free.pop().and_then(|free| self.places.get_mut(free)) else { return };
+        place.asked = Some(Asked { kind: request.kind, due });
+        self.out.put_slice(b"AUTH\t");
+        // Writing to a buffer that grows cannot fail.
+        let _ = write!((&mut self.out).writer(), "{}", place.id);
+        self.out.put_slice(&request.tail);
     }
 
     /// Takes all replies that are complete.
@@ -168,12 +210,35 @@ impl Connection {
                 place.asked.take()
             });
             let asked = asked.ok_or_else(|| broken("an answer to a request that was not asked"))?;
-            tally.note(&reply, asked.right, now.duration_since(asked.at));
+            tally.note(&reply, asked.kind, now.duration_since(asked.due));
             self.free.push(index);
         }
         let size = self.received.len() - rest.len();
         self.received.advance(size);
         Ok(())
+    }
+}
+
+/// Sends each request that `phase` has over a connection of its own, until it has no more. `opened` gives each its number.
+pub(super) async fn one_each(
+    phase: &Phase<'_>,
+    mut turn: Turn,
+    target: &Target,
+    opened: &Cell<u32>,
+) -> io::Result<()> {
+    let mut alarm = phase.pace.is_some().then(Alarm::new).transpose()?;
+    loop {
+        match (phase.draw(&mut turn, Instant::now()), alarm.as_mut()) {
+            (Draw::Now { request, due }, _) => {
+                let number = opened.get();
+                opened.set(number.wrapping_add(1));
+                let mut connection = Connection::open(target, number, 1).await?;
+                connection.put(&request, due);
+                poll_fn(|cx| connection.poll_answers(cx, phase)).await?;
+            }
+            (Draw::Wait(at), Some(alarm)) => poll_fn(|cx| alarm.poll_until(cx, at)).await?,
+            (Draw::Wait(_), None) | (Draw::End, _) => return Ok(()),
+        }
     }
 }
 

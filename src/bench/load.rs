@@ -1,6 +1,6 @@
 //! What is asked: lines that are ready but for their id, and the answer that each must get.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use bytes::BytesMut;
 use gatepost_protocol::{
@@ -9,6 +9,7 @@ use gatepost_protocol::{
     secret::Secret,
     text::{Encoded, base64_into},
 };
+use zeroize::Zeroizing;
 
 /// The shape of a load.
 #[derive(Debug, Clone)]
@@ -19,25 +20,64 @@ pub struct Mix {
     pub bad: u8,
     /// How many of a hundred requests name somebody unknown.
     pub unknown: u8,
+    /// Whether no wrong password and no unknown name comes twice. Otherwise each user has one of either.
+    pub fresh: bool,
+    /// Which user is next.
+    pub order: Order,
+}
+
+/// Which user is next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Any, so that no two neighbours in the file are neighbours in the server's caches.
+    Random,
+    /// The next one of the file, and after the last one the first.
+    Sequence,
+    /// Any that has not been there yet; after all of them, all of them again.
+    Shuffled,
 }
 
 /// Requests of all users, in a form that takes no work to send.
 #[derive(Debug)]
 pub struct Load {
-    good: Vec<Secret>,
-    bad: Vec<Secret>,
-    unknown: Vec<Secret>,
+    service: String,
+    good: Tails,
+    bad: Tails,
+    unknown: Tails,
+    /// Of all users, if wrong passwords and unknown names are made as they are needed.
+    names: Vec<Box<str>>,
     bad_share: u64,
     unknown_share: u64,
+    order: Order,
+    /// What [`Order::Shuffled`] goes on by: it has no divisor in common with the number of users.
+    stride: u64,
+}
+
+/// Many tails one behind the other: a million of them are no million pieces of memory.
+#[derive(Default)]
+struct Tails {
+    bytes: Zeroizing<Vec<u8>>,
+    ends: Vec<usize>,
 }
 
 /// One request.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Request<'a> {
     /// `TAB <mechanism> ... LF`: what follows `AUTH TAB <id>`. Holds a password.
-    pub tail: &'a [u8],
-    /// Whether the password is right.
-    pub right: bool,
+    pub tail: Cow<'a, [u8]>,
+    /// What is right to answer.
+    pub kind: Kind,
+}
+
+/// What a request is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A user with the right password.
+    Good,
+    /// A user with a wrong password.
+    Bad,
+    /// Somebody whom the server does not know.
+    Unknown,
 }
 
 /// A line of the file of users that is none. The operator's fault; its text may be a password and is not shown.
@@ -53,50 +93,127 @@ impl Load {
     /// Takes the text of a file of users, a line each: `user ":" password`, where the password goes on to the end of
     /// the line and is not empty. Empty lines and those that begin with `#` are left out.
     pub fn read(users: &str, mix: &Mix) -> Result<Self, BadUsers> {
-        let (bad_share, unknown_share) = (u64::from(mix.bad), u64::from(mix.unknown));
-        let mut load =
-            Self { good: Vec::new(), bad: Vec::new(), unknown: Vec::new(), bad_share, unknown_share };
-        for (index, line) in users.lines().enumerate() {
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            load.add(line, &mix.service).ok_or(BadUsers::Line(index + 1))?;
+        let lines =
+            || users.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+        let count = lines().count();
+        // More than they take, so that no copy is left behind where they had been before they grew.
+        let tails = |wanted: bool| match wanted {
+            true => Tails::with_capacity(count, 2 * users.len() + count * (2 * mix.service.len() + 256)),
+            false => Tails::default(),
+        };
+        let mut load = Self {
+            service: mix.service.clone(),
+            good: tails(true),
+            bad: tails(mix.bad > 0 && !mix.fresh),
+            unknown: tails(mix.unknown > 0 && !mix.fresh),
+            names: Vec::new(),
+            bad_share: u64::from(mix.bad),
+            unknown_share: u64::from(mix.unknown),
+            order: mix.order,
+            stride: stride(count as u64),
+        };
+        for (index, line) in lines() {
+            load.add(line, mix.fresh).ok_or(BadUsers::Line(index + 1))?;
         }
-        if load.good.is_empty() { Err(BadUsers::Nobody) } else { Ok(load) }
+        if load.users() == 0 { Err(BadUsers::Nobody) } else { Ok(load) }
     }
 
     /// How many users there are.
     pub fn users(&self) -> usize {
-        self.good.len()
+        self.good.ends.len()
     }
 
-    /// The request of this number: the same one for the same number, in whichever run. The users come up at random,
-    /// so that no two neighbours in the file are neighbours in the server's caches.
+    /// The request of this number: the same one for the same number, in whichever run.
     pub fn request(&self, number: u64) -> Request<'_> {
-        let random = scatter(number);
-        let (share, who) = (random % 100, random / 100);
-        let (tails, right) = if share < self.bad_share {
-            (&self.bad, false)
-        } else if share < self.bad_share + self.unknown_share {
-            (&self.unknown, false)
-        } else {
-            (&self.good, true)
+        let (random, users) = (scatter(number), self.users().max(1) as u64);
+        let (share, random) = (random % 100, random / 100);
+        let who = match self.order {
+            Order::Random => random % users,
+            Order::Sequence => number % users,
+            Order::Shuffled => {
+                u64::try_from(u128::from(number) * u128::from(self.stride) % u128::from(users)).unwrap_or(0)
+            }
         };
-        let who = usize::try_from(who % tails.len().max(1) as u64).unwrap_or(0);
-        Request { tail: tails.get(who).map_or(b"", Secret::expose), right }
+        let who = usize::try_from(who).unwrap_or(0);
+        let (kind, tails) = if share < self.bad_share {
+            (Kind::Bad, &self.bad)
+        } else if share < self.bad_share + self.unknown_share {
+            (Kind::Unknown, &self.unknown)
+        } else {
+            (Kind::Good, &self.good)
+        };
+        let tail = match tails.get(who) {
+            Some(tail) => Cow::Borrowed(tail),
+            None => Cow::Owned(self.made_up(kind, who, number)),
+        };
+        Request { tail, kind }
     }
 
-    fn add(&mut self, line: &str, service: &str) -> Option<()> {
+    fn add(&mut self, line: &str, fresh: bool) -> Option<()> {
         let (user, password) = line.split_once(':').filter(|(_, password)| !password.is_empty())?;
-        let number = self.good.len();
-        self.good.push(tail(user, password, service, number)?);
+        let number = self.users();
+        let tail = |user: &str, password: &str| tail(user, password, &self.service, number);
+        self.good.push(&tail(user, password)?);
+        if fresh {
+            self.names.push(user.into());
+            return Some(());
+        }
         if self.bad_share > 0 {
-            self.bad.push(tail(user, &format!("{password}x"), service, number)?);
+            self.bad.push(&tail(user, &format!("{password}x"))?);
         }
         if self.unknown_share > 0 {
-            self.unknown.push(tail(&format!("nobody.{user}"), password, service, number)?);
+            self.unknown.push(&tail(&format!("nobody.{user}"), password)?);
         }
         Some(())
+    }
+
+    /// A request with a password that nobody has, or a name. Of neither is there another one.
+    fn made_up(&self, kind: Kind, who: usize, number: u64) -> Vec<u8> {
+        let (user, password) = (self.names.get(who).map_or("", |name| &**name), format!("wrong-{number:x}"));
+        let tail = match kind {
+            Kind::Good | Kind::Bad => tail(user, &password, &self.service, who),
+            Kind::Unknown => tail(&format!("nobody-{number:x}.{user}"), &password, &self.service, who),
+        };
+        tail.map_or_else(Vec::new, |tail| tail.expose().to_vec())
+    }
+}
+
+impl Tails {
+    fn with_capacity(count: usize, size: usize) -> Self {
+        Self { bytes: Zeroizing::new(Vec::with_capacity(size)), ends: Vec::with_capacity(count) }
+    }
+
+    fn push(&mut self, tail: &Secret) {
+        self.bytes.extend_from_slice(tail.expose());
+        self.ends.push(self.bytes.len());
+    }
+
+    fn get(&self, index: usize) -> Option<&[u8]> {
+        let begin = match index.checked_sub(1) {
+            Some(before) => *self.ends.get(before)?,
+            None => 0,
+        };
+        self.bytes.get(begin..*self.ends.get(index)?)
+    }
+}
+
+impl fmt::Debug for Tails {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tails({})", self.ends.len())
+    }
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Good, Self::Bad, Self::Unknown];
+
+    /// In figures and the like.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Bad => "bad",
+            Self::Unknown => "unknown",
+        }
     }
 }
 
@@ -137,6 +254,16 @@ const fn scatter(number: u64) -> u64 {
     bits ^ (bits >> 31)
 }
 
+/// A step that goes through all of `count` before it comes to one again, and hardly ever to a neighbour.
+fn stride(count: u64) -> u64 {
+    const fn common(a: u64, b: u64) -> u64 {
+        if b == 0 { a } else { common(b, a % b) }
+    }
+    // From the golden ratio on: 1 is a step for any count.
+    let first = count.saturating_mul(5) / 8;
+    (first.max(1)..=first.max(1) + count).find(|&step| common(step, count) == 1).unwrap_or(1)
+}
+
 impl fmt::Display for BadUsers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -152,10 +279,10 @@ impl std::error::Error for BadUsers {}
 mod tests {
     use gatepost_protocol::{dovecot::auth::Command, sasl::Plain};
 
-    use super::{BadUsers, Load, Mix};
+    use super::{BadUsers, Kind, Load, Mix, Order};
 
     fn mix(bad: u8, unknown: u8) -> Mix {
-        Mix { service: "imap".to_owned(), bad, unknown }
+        Mix { service: "imap".to_owned(), bad, unknown, fresh: false, order: Order::Random }
     }
 
     /// Name and password of a request, as a server reads them.
@@ -174,8 +301,8 @@ mod tests {
     fn requests_are_what_a_server_reads() {
         let load = Load::read("# who\n\nalice:a:b c\n", &mix(0, 0)).unwrap();
         let request = load.request(9);
-        assert!(request.right);
-        assert_eq!(read(request.tail), ("alice".to_owned(), "a:b c".to_owned()));
+        assert_eq!(request.kind, Kind::Good);
+        assert_eq!(read(&request.tail), ("alice".to_owned(), "a:b c".to_owned()));
     }
 
     #[test]
@@ -185,10 +312,15 @@ mod tests {
         let mut seen = std::collections::HashMap::<_, u32>::new();
         for number in 0..10_000 {
             let request = load.request(number);
-            let (name, password) = read(request.tail);
+            let (name, password) = read(&request.tail);
             let user = name.trim_start_matches("nobody.").trim_start_matches('u');
             let kind = (name.starts_with("nobody."), password == format!("secret{user}"));
-            assert_eq!(request.right, kind == (false, true), "{name} {password}");
+            let expected = match kind {
+                (false, true) => Kind::Good,
+                (false, false) => Kind::Bad,
+                (true, _) => Kind::Unknown,
+            };
+            assert_eq!(request.kind, expected, "{name} {password}");
             *seen.entry(kind).or_insert(0) += 1;
         }
         for (kind, expected) in [((false, true), 5000_u32), ((false, false), 2000), ((true, true), 3000)] {
@@ -200,8 +332,50 @@ mod tests {
     fn every_user_comes_up() {
         let users: String = (0..1000).map(|user| format!("u{user}:x\n")).collect();
         let load = Load::read(&users, &mix(0, 0)).unwrap();
-        let seen: std::collections::HashSet<_> = (0..20_000).map(|n| read(load.request(n).tail).0).collect();
+        let seen: std::collections::HashSet<_> = (0..20_000).map(|n| read(&load.request(n).tail).0).collect();
         assert_eq!(seen.len(), 1000);
+    }
+
+    #[test]
+    fn everybody_comes_up_once_before_anybody_comes_up_again() {
+        for (order, count) in [(Order::Sequence, 7), (Order::Shuffled, 1), (Order::Shuffled, 2)]
+            .into_iter()
+            .chain([6, 97, 1000, 1001, 4096].map(|count| (Order::Shuffled, count)))
+        {
+            let users: String = (0..count).map(|user| format!("u{user}:x\n")).collect();
+            let load = Load::read(&users, &Mix { order, ..mix(0, 0) }).unwrap();
+            let seen: Vec<_> = (0..2 * count).map(|n| read(&load.request(n).tail).0).collect();
+            let (first, second) = seen.split_at(seen.len() / 2);
+            for round in [first, second] {
+                let different: std::collections::HashSet<_> = round.iter().collect();
+                assert_eq!(different.len() as u64, count, "{order:?} {count}");
+            }
+            let next = first.windows(2).filter(|pair| {
+                let [a, b] =
+                    [&pair[0], &pair[1]].map(|name| name.trim_start_matches('u').parse::<i64>().unwrap());
+                b - a == 1
+            });
+            assert!(order == Order::Sequence || count < 6 || next.count() == 0, "{count}");
+        }
+    }
+
+    #[test]
+    fn fresh_garbage_never_comes_twice() {
+        let load = Load::read("a@x:right\nb@x:right\n", &Mix { fresh: true, ..mix(50, 49) }).unwrap();
+        let mut seen = std::collections::HashSet::new();
+        for number in 0..2000 {
+            let request = load.request(number);
+            let (name, password) = read(&request.tail);
+            let known = ["a@x", "b@x"].contains(&&*name);
+            let (expected, new) = match request.kind {
+                Kind::Good => ((true, true), true),
+                Kind::Bad => ((true, false), seen.insert(password.clone())),
+                Kind::Unknown => ((false, false), seen.insert(name)),
+            };
+            assert_eq!((known, password == "right"), expected);
+            assert!(new);
+        }
+        assert!(seen.len() > 1800);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{
     Failure, Length, Outcome, Plan, Target,
-    load::{Load, Mix},
+    load::{Kind, Load, Mix, Order},
     run,
 };
 
@@ -69,12 +69,19 @@ fn socket(dir: &TempDir) -> PathBuf {
     dir.path().join("auth")
 }
 
-async fn drive(socket: &Path, connections: u32, requests: u64) -> Result<Outcome, Failure> {
-    let mix = Mix { service: "imap".to_owned(), bad: 20, unknown: 20 };
-    let load = Load::read("alice:alice\nbob:bob\n", &mix).unwrap();
+fn load(bad: u8, unknown: u8) -> Load {
+    let mix = Mix { service: "imap".to_owned(), bad, unknown, fresh: false, order: Order::Random };
+    Load::read("alice:alice\nbob:bob\n", &mix).unwrap()
+}
+
+fn plan(socket: &Path, length: Length) -> Plan {
     let target = Target::Unix(socket.to_owned());
-    let plan = Plan { target, connections, depth: 8, warm_up: 16, length: Length::Requests(requests) };
-    run(&plan, &load, None, |_, _| {}).await
+    Plan { target, connections: 2, depth: 4, reconnect: false, rate: None, warm_up: 0, length }
+}
+
+async fn drive(socket: &Path, connections: u32, requests: u64) -> Result<Outcome, Failure> {
+    let plan = Plan { connections, depth: 8, warm_up: 16, ..plan(socket, Length::Requests(requests)) };
+    run(&plan, &load(20, 20), None, |_, _| {}).await
 }
 
 async fn serve(
@@ -197,14 +204,66 @@ async fn without_a_server_there_is_no_run() {
 #[tokio::test]
 async fn a_run_ends_after_its_time_and_waits_for_what_is_in_flight() {
     let server = Server::start(Greeting::Old, 1, rightly);
-    let load = Load::read("alice:alice\n", &Mix { service: "imap".to_owned(), bad: 0, unknown: 0 }).unwrap();
-    let target = Target::Unix(socket(&server.dir));
-    let length = Length::Time(Duration::from_millis(100));
-    let plan = Plan { target, connections: 2, depth: 4, warm_up: 0, length };
-    let outcome = run(&plan, &load, None, |_, _| {}).await.unwrap();
+    let plan = plan(&socket(&server.dir), Length::Time(Duration::from_millis(100)));
+    let outcome = run(&plan, &load(0, 0), None, |_, _| {}).await.unwrap();
+    let times = &outcome.tally.times;
     assert!(outcome.took >= Duration::from_millis(100) && outcome.tally.answered() > 0);
-    assert!(outcome.tally.percentile(50.0) <= outcome.tally.percentile(99.0));
-    assert!(outcome.tally.percentile(99.0) <= outcome.tally.slowest());
+    assert!(times.percentile(50.0) <= times.percentile(99.0));
+    assert!(times.percentile(99.0) <= times.slowest());
+}
+
+#[tokio::test]
+async fn each_request_has_a_connection_of_its_own_where_that_is_wanted() {
+    for greeting in [Greeting::Old, Greeting::New] {
+        let server = Server::start(greeting, 1, rightly);
+        let plan = Plan {
+            connections: 3,
+            depth: 1,
+            reconnect: true,
+            warm_up: 20,
+            ..plan(&socket(&server.dir), Length::Requests(100))
+        };
+        let tally = run(&plan, &load(30, 30), None, |_, _| {}).await.unwrap().tally;
+        assert_eq!((tally.answered(), tally.ok + tally.fail), (100, 100));
+        let cpids = server.cpids.lock().unwrap();
+        let different: HashSet<u32> = cpids.iter().copied().collect();
+        assert_eq!((cpids.len(), different.len()), (120, 120));
+    }
+}
+
+#[tokio::test]
+async fn times_are_told_apart_by_what_was_asked() {
+    let server = Server::start(Greeting::Old, 1, rightly);
+    let plan = plan(&socket(&server.dir), Length::Requests(1000));
+    let tally = run(&plan, &load(30, 30), None, |_, _| {}).await.unwrap().tally;
+    let [good, bad, unknown] = Kind::ALL.map(|kind| tally.of(kind).count());
+    assert_eq!((good, bad + unknown), (tally.ok, tally.fail));
+    assert!(bad > 200 && unknown > 200, "{bad} {unknown}");
+    assert!(Kind::ALL.into_iter().all(|kind| tally.of(kind).slowest() <= tally.times.slowest()));
+}
+
+#[tokio::test]
+async fn a_rate_is_kept_and_no_request_is_left_out() {
+    for reconnect in [false, true] {
+        let server = Server::start(Greeting::Old, 1, rightly);
+        let length = Length::Time(Duration::from_millis(200));
+        let plan = Plan { reconnect, rate: Some(1000), ..plan(&socket(&server.dir), length) };
+        let outcome = run(&plan, &load(0, 0), None, |_, _| {}).await.unwrap();
+        // One a millisecond, the first at once.
+        assert_eq!(outcome.tally.answered(), 200);
+        assert!(outcome.took >= Duration::from_millis(199));
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_keeps_waiting_counts_from_when_it_was_due() {
+    // It answers only when eight requests are there, four of either connection.
+    let server = Server::start(Greeting::Old, 4, rightly);
+    let plan = Plan { rate: Some(100), ..plan(&socket(&server.dir), Length::Requests(16)) };
+    let times = run(&plan, &load(0, 0), None, |_, _| {}).await.unwrap().tally.times;
+    // The first of four has to wait for three more, 20 ms apart, and so on.
+    assert!(times.slowest() >= Duration::from_millis(59), "{times:?}");
+    assert!(times.percentile(70.0) >= Duration::from_millis(19), "{times:?}");
 }
 
 #[test]

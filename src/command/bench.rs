@@ -9,11 +9,11 @@ use std::{
 };
 
 use clap::{Args, ValueEnum, value_parser};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use super::{Answer, Exit, serve::enough_descriptors, small_runtime};
-use crate::bench::{self, Length, MOST_CONNECTIONS, Outcome, Plan, Target, cpu, load};
+use crate::bench::{self, Length, MOST_CONNECTIONS, Outcome, Plan, Target, cpu, load, tally::Times};
 
 /// A load on the auth-client socket of any server, gatepost's or Dovecot's
 #[derive(Debug, Args)]
@@ -30,6 +30,15 @@ pub struct Bench {
     /// Requests in flight on each connection
     #[arg(long, default_value_t = 16, value_parser = value_parser!(u32).range(1..=65_536))]
     depth: u32,
+    /// A new connection, greeting and all, for each request, as login processes make them; --connections at a time
+    #[arg(long, conflicts_with = "depth")]
+    reconnect: bool,
+    /// So many requests a second, whether or not answers come; latency counts from when a request was due
+    #[arg(long, value_name = "A_SECOND", value_parser = value_parser!(u32).range(1..=10_000_000))]
+    rate: Option<u32>,
+    /// End after every user has come up once
+    #[arg(long, conflicts_with_all = ["requests", "duration", "warm_up"])]
+    once: bool,
     /// End after so many requests
     #[arg(long, conflicts_with = "duration", value_parser = value_parser!(u64).range(1..))]
     requests: Option<u64>,
@@ -45,6 +54,12 @@ pub struct Bench {
     /// How many of a hundred requests name an unknown user
     #[arg(long, value_name = "PERCENT", default_value_t = 0, value_parser = value_parser!(u8).range(0..=100))]
     unknown: u8,
+    /// Make every wrong password and every unknown name up anew; otherwise each user has one of either
+    #[arg(long)]
+    fresh: bool,
+    /// Which user is next
+    #[arg(long, value_enum, default_value = "random")]
+    order: Order,
     /// The service to log in to
     #[arg(long, default_value = "imap")]
     service: String,
@@ -67,13 +82,28 @@ enum Mechanism {
     Plain,
 }
 
+/// Which user is next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Order {
+    /// Any
+    Random,
+    /// The next one of the file
+    Sequence,
+}
+
 impl Bench {
     pub(super) fn run(self) -> Answer {
         let Mechanism::Plain = self.mechanism;
         if self.bad + self.unknown > 100 {
             return unfit("--bad and --unknown are more than 100 together");
         }
-        let mix = load::Mix { service: self.service.clone(), bad: self.bad, unknown: self.unknown };
+        let order = match (self.order, self.once) {
+            (Order::Sequence, _) => load::Order::Sequence,
+            (Order::Random, true) => load::Order::Shuffled,
+            (Order::Random, false) => load::Order::Random,
+        };
+        let service = self.service.clone();
+        let mix = load::Mix { service, bad: self.bad, unknown: self.unknown, fresh: self.fresh, order };
         let users = match fs::read_to_string(&self.users).map(Zeroizing::new) {
             Ok(users) => users,
             Err(error) => return unfit(&format!("{}: {error}", self.users.display())),
@@ -82,8 +112,9 @@ impl Bench {
             Ok(load) => load,
             Err(bad) => return unfit(&format!("{}: {bad}", self.users.display())),
         };
+        drop(users);
         enough_descriptors();
-        let plan = self.plan();
+        let plan = self.plan(&load);
         let server =
             (!self.pid.is_empty()).then_some(cpu::Processes { pids: self.pid, children: self.children });
         let ran = small_runtime().map_err(|error| bench::Failure { at: "the runtime", error }).and_then(
@@ -109,13 +140,21 @@ impl Bench {
         }
     }
 
-    fn plan(&self) -> Plan {
+    fn plan(&self, load: &load::Load) -> Plan {
         let length = match self.requests {
+            _ if self.once => Length::Requests(load.users() as u64),
             Some(requests) => Length::Requests(requests),
             None => Length::Time(self.duration),
         };
-        let (target, warm_up) = (self.socket.clone(), self.warm_up);
-        Plan { target, connections: self.connections, depth: self.depth, warm_up, length }
+        Plan {
+            target: self.socket.clone(),
+            connections: self.connections,
+            depth: if self.reconnect { 1 } else { self.depth },
+            reconnect: self.reconnect,
+            rate: self.rate,
+            warm_up: self.warm_up,
+            length,
+        }
     }
 }
 
@@ -158,8 +197,6 @@ fn say(plan: &Plan, outcome: &Outcome) -> Answer {
     let (tally, seconds) = (&outcome.tally, outcome.took.as_secs_f64());
     let requests = tally.answered();
     let rate = a_second(requests, outcome.took);
-    let [p50, p90, p99] = [50.0, 90.0, 99.0].map(|percent| micros(tally.percentile(percent)));
-    let max = micros(tally.slowest());
     let cpu = outcome.cpu.map(|cpu| micros(cpu) / requests.max(1) as f64);
 
     let (exit, word) = match (tally.wrong(), tally.other) {
@@ -169,8 +206,14 @@ fn say(plan: &Plan, outcome: &Outcome) -> Answer {
     };
     let mut text = format!(
         "requests     {requests} in {seconds:.2} s, {rate:.0} a second\n\
-         latency      p50 {p50:.0}, p90 {p90:.0}, p99 {p99:.0}, max {max:.0} us\n"
+         latency      {}\n",
+        in_words(&tally.times)
     );
+    // One line says it all where there is but one kind.
+    let kinds = || load::Kind::ALL.into_iter().filter(|&kind| tally.of(kind).count() > 0);
+    for kind in kinds().filter(|_| kinds().count() > 1) {
+        let _ = writeln!(text, "  {:<10} {}", kind.name(), in_words(tally.of(kind)));
+    }
     if let Some(cpu) = cpu {
         let _ = writeln!(text, "server CPU   {cpu:.2} us a request");
     }
@@ -185,12 +228,34 @@ fn say(plan: &Plan, outcome: &Outcome) -> Answer {
     let json = json!({
         "outcome": word, "connections": plan.connections, "depth": plan.depth,
         "requests": requests, "seconds": seconds, "requests_per_second": rate,
-        "latency_us": { "p50": p50, "p90": p90, "p99": p99, "max": max },
+        "reconnect": plan.reconnect, "rate": plan.rate,
+        "latency_us": in_figures(&tally.times),
+        "kinds": kinds().map(|kind| (kind.name().to_owned(), in_figures(tally.of(kind)))).collect::<Map<_, _>>(),
         "server_cpu_us_per_request": cpu,
         "ok": tally.ok, "fail": tally.fail, "other": tally.other,
         "wrong": { "let_in": tally.let_in, "shut_out": tally.shut_out },
     });
     Answer { exit, text, json }
+}
+
+const PERCENTILES: [(&str, f64); 4] = [("p50", 50.0), ("p90", 90.0), ("p99", 99.0), ("p999", 99.9)];
+
+fn in_words(times: &Times) -> String {
+    let mut text = String::new();
+    for (name, percent) in PERCENTILES {
+        let _ = write!(text, "{name} {:.0}, ", micros(times.percentile(percent)));
+    }
+    let _ = write!(text, "max {:.0} us", micros(times.slowest()));
+    text
+}
+
+fn in_figures(times: &Times) -> Value {
+    let percentiles = PERCENTILES.map(|(name, percent)| (name, micros(times.percentile(percent))));
+    let mut figures: Map<_, _> =
+        percentiles.into_iter().map(|(name, time)| (name.to_owned(), time.into())).collect();
+    figures.insert("max".to_owned(), micros(times.slowest()).into());
+    figures.insert("requests".to_owned(), times.count().into());
+    Value::Object(figures)
 }
 
 fn micros(duration: Duration) -> f64 {
