@@ -26,6 +26,7 @@ mod learn;
 mod shard;
 
 use std::{
+    collections::HashSet,
     hash::{BuildHasher as _, Hasher as _, RandomState},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -276,12 +277,7 @@ impl Cache {
     /// entries that were.
     pub fn flush(&self, whom: impl Fn(&str) -> bool) -> usize {
         self.epoch.fetch_add(1, Ordering::AcqRel);
-        let about = |entry: &Entry| {
-            whom(entry.user())
-                || whom(entry.canonical())
-                || entry.elsewhere().is_some_and(|other| whom(other.user.as_str()))
-        };
-        self.shards.iter().map(|shard| lock(shard).forget(about)).sum()
+        self.shards.iter().map(|shard| lock(shard).forget(|entry| entry.is_about(&whom))).sum()
     }
 
     /// Has everybody asked about again before anything is said of them, because something has changed and nobody knows what.
@@ -292,19 +288,17 @@ impl Cache {
         self.doubted.fetch_max(now.get().saturating_add(1), Ordering::AcqRel);
     }
 
-    /// Forgets who has one of these names.
-    pub fn forget<'n>(&self, names: impl Iterator<Item = &'n str> + Clone, services: &[&str]) {
+    /// Forgets who has one of these names, where answers do not differ from service to service.
+    pub fn forget(&self, names: &HashSet<&str>) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
-        for user in names.clone() {
-            for service in services {
-                let sought = self.sought(Key { user, service });
-                self.shard(sought.hash).remove(sought);
-            }
+        for user in names {
+            let sought = self.sought(Key { user, service: "" });
+            self.shard(sought.hash).remove(sought);
         }
         for shard in &self.shards {
             let mut shard = lock(shard);
             if shard.has_aliases() {
-                shard.forget(|entry| names.clone().any(|name| entry.is_about(name)));
+                shard.forget(|entry| entry.is_about(|name| names.contains(name)));
             }
         }
     }

@@ -201,9 +201,16 @@ fn offer(config: &Config) -> Offer {
     Offer { mechanisms: mechanisms.into(), failure_delay: config.sasl.failure_delay, anonymous_user }
 }
 
-fn watch(engine: &Engine) -> CancellationToken {
+/// Has the engine hear what changes in its directories. It ends with the token, and does not keep the engine alive.
+fn watch(engine: &Arc<Engine>) -> CancellationToken {
     let (stop, chain) = (CancellationToken::new(), engine.chain().clone());
-    let tell: Tell = Arc::new(|changed| tracing::debug!(?changed, "the directories have changed"));
+    let told = Arc::downgrade(engine);
+    let tell: Tell = Arc::new(move |changed| {
+        tracing::debug!(?changed, "the directories have changed");
+        if let Some(engine) = told.upgrade() {
+            engine.changed(changed);
+        }
+    });
     tokio::spawn(stop.clone().run_until_cancelled_owned(chain.watch(tell)));
     stop
 }

@@ -133,10 +133,10 @@ fn is_alias(entry: &Entry) -> bool {
 }
 
 impl Entry {
-    /// Whether it is about the one of this name, whichever of their names it has.
-    pub(super) fn is_about(&self, name: &str) -> bool {
-        self.user() == name
-            || self.canonical() == name
-            || self.elsewhere().is_some_and(|other| other.user.as_str() == name)
+    /// Whether `whom` says so of one of its names.
+    pub(super) fn is_about(&self, whom: impl Fn(&str) -> bool) -> bool {
+        whom(self.user())
+            || whom(self.canonical())
+            || self.elsewhere().is_some_and(|other| whom(other.user.as_str()))
     }
 }

@@ -10,6 +10,7 @@
 mod ask;
 
 use std::{
+    collections::HashSet,
     net::IpAddr,
     sync::Arc,
     time::{Instant, SystemTime},
@@ -27,7 +28,7 @@ use crate::{
     account::{Account, Password, State},
     app_password::recognise,
     cache::{Cache, Digest, Entry, Fingerprint, Flights, Key, Limits, Place, Recall, Right, Status, Tick},
-    directory::{Chain, Found, Inquiry, Unavailable},
+    directory::{Chain, Changed, Found, Inquiry, Unavailable},
     mechanism::{Claim, Credential},
     username::Username,
 };
@@ -361,6 +362,27 @@ impl Engine {
     /// Forgets those of whom `whom` says so by one of their names; how many that were.
     pub fn flush(&self, whom: impl Fn(&str) -> bool) -> usize {
         self.memory.as_ref().map_or(0, |memory| memory.cache.flush(whom))
+    }
+
+    /// Takes note of what has changed in the directories: whoever that is, is forgotten; where nobody knows who it is,
+    /// everybody is asked about again.
+    pub fn changed(&self, changed: &[Changed]) {
+        let Some(memory) = &self.memory else { return };
+        let name = |changed| match changed {
+            &Changed::User(ref user) => Some(user.as_str()),
+            &Changed::Everybody => None,
+        };
+        if changed.contains(&Changed::Everybody) {
+            memory.cache.doubt(memory.tick());
+        }
+        let names: HashSet<&str> = changed.iter().filter_map(name).collect();
+        if !names.is_empty() {
+            if memory.reads_service {
+                memory.cache.flush(|name| names.contains(name));
+            } else {
+                memory.cache.forget(&names);
+            }
+        }
     }
 
     /// How memory stands; `None` where nothing is kept.
