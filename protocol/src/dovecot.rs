@@ -18,7 +18,7 @@
 //! # fn main() -> Result<(), Malformed> {
 //! let line = b"AUTH\t1\tPLAIN\tservice=imap\tsecured\trip=192.0.2.1\tresp=AGFsaWNlAHNlY3JldA==";
 //! let auth::Command::Auth(auth) = auth::Command::parse(line)? else { unreachable!() };
-//! assert_eq!(auth.params.service.as_deref(), Some(&b"imap"[..]));
+//! assert_eq!(auth.params.service().as_deref(), Some(&b"imap"[..]));
 //!
 //! // What follows may fail through the remote user's fault: the connection goes on.
 //! let response = auth.response.map(|response| response.decode()).transpose()?;
@@ -47,6 +47,7 @@ pub mod master;
 pub mod mech;
 pub mod params;
 pub mod reply;
+mod segment;
 #[cfg(test)]
 mod testing;
 

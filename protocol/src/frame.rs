@@ -1,8 +1,7 @@
 //! Cuts a byte stream into lines. Where a message ends and how much is held for a peer is settled here and nowhere else.
 
-use memchr::memchr;
-
 use crate::error::TooLong;
+use crate::scan::find_far;
 
 /// Longest line on an auth-client socket, either way, in bytes without its end. Dovecot expects no longer one.
 pub const AUTH_LINE: usize = 16_384;
@@ -36,7 +35,7 @@ impl Lines {
     /// [`TooLong`] for a line above the limit, also when its end is not in sight yet. The stream is lost then:
     /// the only thing left to do is to disconnect.
     pub fn cut<'a>(&self, buf: &mut &'a [u8]) -> Result<Option<&'a [u8]>, TooLong> {
-        let (line, rest) = match memchr(b'\n', buf) {
+        let (line, rest) = match find_far(b'\n', buf) {
             Some(end) => {
                 let (line, rest) = buf.split_at(end);
                 (line, rest.get(1..))
@@ -44,7 +43,7 @@ impl Lines {
             None => (*buf, None),
         };
         // The CR of an unfinished line may yet turn out to be a part of its end.
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let line = if let [line @ .., b'\r'] = line { line } else { line };
         if line.len() > self.limit {
             return Err(TooLong { limit: self.limit });
         }

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::{BufMut as _, BytesMut};
-use memchr::memchr;
+
+use crate::scan::find;
 
 mod encoded;
 
@@ -39,7 +40,7 @@ pub fn escape_into(value: &[u8], out: &mut BytesMut) {
 /// after it stands for nothing. With these two rules it does not matter whether a field is split at its `=`
 /// before or after this.
 pub fn unescape(value: &[u8]) -> Cow<'_, [u8]> {
-    let Some(first) = memchr(ESCAPE, value) else {
+    let Some(first) = find(ESCAPE, value) else {
         return Cow::Borrowed(value);
     };
     let (plain, rest) = value.split_at(first);

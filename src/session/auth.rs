@@ -315,15 +315,16 @@ impl Session {
         }
         let params = &auth.params;
         let context = Context {
-            service: words::lossy(params.service.as_deref().unwrap_or_default(), words::SERVICE),
+            service: words::lossy(params.service().as_deref().unwrap_or_default(), words::SERVICE),
             remote: remote(params),
-            session: params.session.as_deref().map(|text| words::lossy(text, SESSION)),
+            session: params.session().as_deref().map(|text| words::lossy(text, SESSION)),
             hop: words::hop(params),
             final_response: params.final_resp_ok,
         };
         let bound = mechanism.bound().is_some_and(|bound| self.offers(bound, minor));
+        let certificate = params.cert_username();
         let around = Circumstances {
-            certificate: params.cert_username.as_deref().filter(|_| params.valid_client_cert),
+            certificate: certificate.as_deref().filter(|_| params.valid_client_cert),
             // Without TLS the login process hides it, and behind a TLS proxy it sees none.
             binding_offered: bound && params.secured == Secured::Tls,
             anonymous: self.offer.anonymous_user.as_deref(),
@@ -501,8 +502,9 @@ impl Session {
 /// One that is no address (`fe80::1%eth0`) is not the same as none: `allow_nets=local` admits those without one. It
 /// becomes the unspecified address, which nobody has.
 fn remote(params: &Params<'_>) -> Option<IpAddr> {
-    let said = || params.fields.find(b"rip").and_then(|field| field.value);
-    params.rip.or_else(|| said().filter(|text| !text.is_empty()).map(|_| Ipv6Addr::UNSPECIFIED.into()))
+    params
+        .rip()
+        .or_else(|| params.rip_text().filter(|text| !text.is_empty()).map(|_| Ipv6Addr::UNSPECIFIED.into()))
 }
 
 impl Drop for Session {
