@@ -1,6 +1,6 @@
 //! Logins that memory can judge at once: no question is asked, and nothing is kept of them.
 
-use std::{str, sync::Arc, time::Instant};
+use std::{borrow::Cow, str, sync::Arc, time::Instant};
 
 use bytes::BytesMut;
 use gatepost_protocol::{
@@ -26,16 +26,15 @@ struct Ordinary<'a> {
 
 impl<'a> Ordinary<'a> {
     /// `None`: it is to be read in the usual way.
-    fn read(auth: &'a Auth<'_>, response: &'a Secret) -> Option<Self> {
+    fn read(auth: &Auth<'a>, response: &'a Secret) -> Option<Self> {
         let params = &auth.params;
         let plain = Plain::parse(response.expose()).ok()?;
-        let text = |bytes: &'a [u8], most| str::from_utf8(bytes).ok().filter(|text| text.len() <= most);
-        let service = text(params.service.as_deref()?, words::SERVICE)?;
-        let session = match params.session.as_deref() {
+        let service = text(params.service()?, words::SERVICE)?;
+        let session = match params.session() {
             Some(session) => Some(text(session, SESSION)?),
             None => None,
         };
-        if params.forward_fields.is_some() {
+        if params.forward_fields().is_some() {
             return None;
         }
         let authzid = Some(plain.authzid).filter(|name| !name.is_empty() && *name != plain.authcid);
@@ -90,6 +89,14 @@ impl<'a> Ordinary<'a> {
             session: None,
             hop: Hop::default(),
         }
+    }
+}
+
+/// Text of a peer that needs no other form for the log and for comparison than it has.
+fn text(bytes: Cow<'_, [u8]>, most: usize) -> Option<&str> {
+    match bytes {
+        Cow::Borrowed(bytes) => str::from_utf8(bytes).ok().filter(|text| text.len() <= most),
+        Cow::Owned(_) => None,
     }
 }
 
