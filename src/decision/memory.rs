@@ -236,9 +236,10 @@ impl Engine {
         if recognise(knock.password).is_some() {
             return None;
         }
-        let normalise = |name: &[u8]| self.normalise(name);
-        let who = identity::of_names(knock.authcid, knock.authzid, self.separator, normalise);
-        let Ok(Identity::Own(user)) = who else { return None };
+        if identity::are_two(knock.authcid, knock.authzid, self.separator) {
+            return None;
+        }
+        let user = self.normalise(knock.authcid).ok()?;
         let key = memory.key(user.as_str(), knock.service);
         let digest = memory.cache.digester().password(user.as_str(), knock.password);
         match memory.cache.recall(key, &digest, memory.cache.at(now)) {
@@ -247,7 +248,7 @@ impl Engine {
             Recall::Wrong => Some(Err(Refusal::PasswordMismatch)),
             Recall::Right(right) => {
                 let entry = &*right.entry;
-                let plain = entry.is_plain() && entry.canonical().as_bytes() == knock.authcid;
+                let plain = entry.is_plain() && entry.is_canonical(knock.authcid);
                 let admitted = plain && self.admits(&right, knock.service, knock.remote, SystemTime::now);
                 let directory = self.directory_name(entry.directory()).filter(|_| admitted)?;
                 Some(Ok(Known { right, directory }))
