@@ -1,7 +1,8 @@
 //! Cuts a byte stream into lines. Where a message ends and how much is held for a peer is settled here and nowhere else.
 
+use memchr::memchr;
+
 use crate::error::TooLong;
-use crate::scan::find_far;
 
 /// Longest line on an auth-client socket, either way, in bytes without its end. Dovecot expects no longer one.
 pub const AUTH_LINE: usize = 16_384;
@@ -35,7 +36,7 @@ impl Lines {
     /// [`TooLong`] for a line above the limit, also when its end is not in sight yet. The stream is lost then:
     /// the only thing left to do is to disconnect.
     pub fn cut<'a>(&self, buf: &mut &'a [u8]) -> Result<Option<&'a [u8]>, TooLong> {
-        let (line, rest) = match find_far(b'\n', buf) {
+        let (line, rest) = match memchr(b'\n', buf) {
             Some(end) => {
                 let (line, rest) = buf.split_at(end);
                 (line, rest.get(1..))

@@ -26,16 +26,6 @@ pub(crate) fn find(wanted: u8, bytes: &[u8]) -> Option<usize> {
     rest.iter().position(|&byte| byte == wanted).map(|at| bytes.len() - rest.len() + at)
 }
 
-/// Where `wanted` first stands in a text that is not short.
-#[inline]
-pub(crate) fn find_far(wanted: u8, bytes: &[u8]) -> Option<usize> {
-    let (blocks, _) = bytes.as_chunks::<32>();
-    // The compiler makes a few vector instructions of a comparison of all bytes without a way out.
-    let without = |block: &&[u8; 32]| !block.iter().fold(false, |any, &byte| any | (byte == wanted));
-    let skipped = blocks.iter().take_while(without).count() * 32;
-    find(wanted, bytes.get(skipped..)?).map(|at| skipped + at)
-}
-
 /// Which bytes of `word` are `wanted`, by their highest bit. The lowest one marked is right, those above it may not be.
 #[inline]
 pub(crate) const fn equal(word: u64, wanted: u8) -> u64 {
@@ -108,7 +98,7 @@ impl Iterator for Marks<'_> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Marks, find, find_far};
+    use super::{Marks, find};
 
     #[test]
     fn every_byte_is_found_at_every_place_behind_every_other() {
@@ -133,7 +123,6 @@ mod tests {
             for wanted in [0, 1, 3, b'\n', 0x80, 0xff] {
                 let plain = text.iter().position(|&byte| byte == wanted);
                 prop_assert_eq!(find(wanted, &text), plain);
-                prop_assert_eq!(find_far(wanted, &text), plain);
             }
             let marks: Vec<_> = Marks::of(&text).filter(|&at| text[at] != 14).collect();
             let plain: Vec<_> = (0..text.len()).filter(|&at| text[at] < 14).collect();

@@ -7,6 +7,7 @@ use bytes::{BufMut as _, BytesMut};
 
 use crate::scan::find;
 
+mod base64;
 mod encoded;
 
 pub use self::encoded::{Encoded, base64_into};

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr;
 use nom::branch::alt;
 use nom::combinator::{all_consuming, eof, rest, value, verify};
 use nom::error::ErrorKind;
@@ -9,7 +10,7 @@ use nom::sequence::preceded;
 use nom::{IResult, Parser};
 
 use crate::error::Malformed;
-use crate::scan::{find, find_far};
+use crate::scan::find;
 use crate::text::unescape;
 
 use super::{Fields, RequestId, Version};
@@ -21,7 +22,7 @@ pub(super) type Parsed<'a, T> = IResult<&'a [u8], T>;
 ///
 /// Refuses a LF, which no framed line has, so that no list taken from a line can ever bring one into a reply.
 pub(super) fn word(line: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
-    if find_far(b'\n', line).is_some() {
+    if memchr(b'\n', line).is_some() {
         return Err(TWO_LINES);
     }
     Ok(line.split_at(find(b'\t', line).unwrap_or(line.len())))
