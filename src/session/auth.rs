@@ -13,11 +13,14 @@ use std::{
 };
 
 use bytes::BytesMut;
-use gatepost_protocol::dovecot::{
-    Cookie, RequestId, Version,
-    auth::{Auth, Command, Cont},
-    params::{Params, Secured},
-    reply::{self, Reply},
+use gatepost_protocol::{
+    dovecot::{
+        Cookie, RequestId, Version,
+        auth::{Auth, Command, Cont},
+        params::{Params, Secured},
+        reply::{self, Reply},
+    },
+    secret::Scratch,
 };
 
 pub use self::requests::Handle;
@@ -101,6 +104,7 @@ pub struct Session {
     cookie: Cookie,
     phase: Phase,
     requests: Requests,
+    scratch: Scratch,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +119,16 @@ impl Session {
     pub fn new(role: Role, shared: Arc<Shared>, offer: Arc<Offer>, cookie: Cookie) -> Self {
         let connection = shared.next_connection();
         let requests = Requests::new(shared.started);
-        Self { role, shared, offer, connection, cookie, phase: Phase::WantVersion, requests }
+        Self {
+            role,
+            shared,
+            offer,
+            connection,
+            cookie,
+            phase: Phase::WantVersion,
+            requests,
+            scratch: Scratch::new(),
+        }
     }
 
     /// Takes one line. Replies are appended to `out`; a question is for the caller to have answered.
@@ -304,15 +317,15 @@ impl Session {
         }
         // R11: `resp=` with nothing after it is an absent response to old clients, an empty one to others.
         let response = auth.response.as_ref().filter(|text| minor >= 2 || !text.is_blank());
-        let Ok(response) = response.map(|text| text.decode()).transpose() else {
-            words::invalid_base64(auth.id, "Invalid base64 data in initial response", out);
-            return Ok(None);
-        };
-        if let (Mechanism::Plain, Some(response)) = (mechanism, &response)
+        if let (Mechanism::Plain, Some(response)) = (mechanism, response)
             && let Some(answered) = self.recall(auth, response, engine, now, out)
         {
             return answered;
         }
+        let Ok(response) = response.map(|text| text.decode()).transpose() else {
+            words::invalid_base64(auth.id, "Invalid base64 data in initial response", out);
+            return Ok(None);
+        };
         let params = &auth.params;
         let context = Context {
             service: words::lossy(params.service().as_deref().unwrap_or_default(), words::SERVICE),
