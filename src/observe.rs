@@ -11,7 +11,7 @@ mod time;
 
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
-use tracing::{debug, error, field::display, info, warn};
+use tracing::{Level, debug, error, field::display, info, level_filters::LevelFilter, warn};
 
 pub use self::decided::Decided;
 use crate::{
@@ -21,6 +21,11 @@ use crate::{
     mechanism::Mechanism,
     username::Username,
 };
+
+/// Whether anybody wants the events of judged logins.
+pub fn tells_decisions() -> bool {
+    Level::INFO <= LevelFilter::current()
+}
 
 /// The event of a judged login: everything that led to it, and never the password.
 ///

@@ -126,6 +126,7 @@ mod tests {
 
     use super::Decided;
     use crate::{
+        app_password::Scope,
         decision::{AppPassword, Refusal},
         mechanism::Mechanism,
         observe::{
@@ -252,7 +253,7 @@ mod tests {
             cache in option::of(select(&["hit", "stale"])),
             took in 0..1u64 << 40,
         ) {
-            let which = app_password.map(|label| AppPassword { id: "4k7mx2".into(), label: label.into(), own: None });
+            let which = app_password.map(|label| AppPassword { id: "4k7mx2".into(), label: label.into(), own: None, scope: Scope::everything() });
             let event = Decided {
                 user: &user,
                 master: master.as_deref(),
