@@ -50,6 +50,18 @@ const fn below(word: u64, limit: u8) -> u64 {
     word.wrapping_sub(ONES * limit as u64) & !word & HIGHS
 }
 
+/// Whether there are control characters that might mean something on a line.
+#[inline]
+pub(crate) fn any_mark(bytes: &[u8]) -> bool {
+    // The last word and the one before it may have bytes in common.
+    let Some(last) = bytes.last_chunk() else {
+        return bytes.iter().any(|&byte| byte < MARKS);
+    };
+    let (words, _) = bytes.as_chunks();
+    let any = |seen, word: &[u8; 8]| seen | marks(u64::from_le_bytes(*word));
+    words.iter().fold(any(0, last), any) != 0
+}
+
 /// Where the control characters stand that might mean something on a line. May also name a 0x0e behind one of them.
 pub(crate) struct Marks<'a> {
     words: std::slice::Iter<'a, [u8; 8]>,
@@ -98,7 +110,7 @@ impl Iterator for Marks<'_> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Marks, find};
+    use super::{Marks, any_mark, find};
 
     #[test]
     fn every_byte_is_found_at_every_place_behind_every_other() {
@@ -126,6 +138,7 @@ mod tests {
             }
             let marks: Vec<_> = Marks::of(&text).filter(|&at| text[at] != 14).collect();
             let plain: Vec<_> = (0..text.len()).filter(|&at| text[at] < 14).collect();
+            prop_assert_eq!(any_mark(&text), !plain.is_empty());
             prop_assert_eq!(marks, plain);
         }
     }
