@@ -36,10 +36,13 @@ class Server:
 
     def launch(self, command, log):
         # It ends with this script, also when that is killed.
-        command = ["setpriv", "--pdeathsig", "TERM", *map(str, command)]
-        with open(log, "ab") as out:
-            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        self.words, self.output = ["setpriv", "--pdeathsig", "TERM", *map(str, command)], log
+        self.spawn()
         wait(f"{self.name} listens", self.listens, lambda: self.last_words(log))
+
+    def spawn(self):
+        with open(self.output, "ab") as out:
+            self.process = subprocess.Popen(self.words, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
 
     def listens(self):
         if self.process.poll() is not None:
@@ -170,6 +173,7 @@ def load(binary, server, users, *arguments, allowed=(0,)):
 
 
 def median(results, *path):
+    """Of results, or of what they have there."""
     def value(result):
         for key in path:
             result = result[key]
