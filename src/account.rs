@@ -190,6 +190,11 @@ impl Services {
         }
     }
 
+    /// Whether no row has said anything.
+    pub fn are_all(&self) -> bool {
+        self.only.is_none() && self.never.is_empty()
+    }
+
     /// Whether mail is taken in for the account by `service`, as a peer spells it, or told about where it lives.
     ///
     /// Only `lmtp = no` says that it is not, to LMTP and Dovecot's delivery agent. A list of services is one of logins:

@@ -5,6 +5,7 @@
 mod app_password;
 mod ask;
 mod bench;
+mod cache;
 mod check;
 mod output;
 mod password;
@@ -59,6 +60,9 @@ pub enum Command {
     /// Keep app passwords: a password for one program each, for users of any directory
     #[command(subcommand)]
     AppPassword(app_password::AppPassword),
+    /// See to what the running daemon remembers
+    #[command(subcommand)]
+    Cache(cache::Cache),
     /// Measure how fast a server answers logins, gatepost or Dovecot's own, and whether it answers rightly
     Bench(bench::Bench),
 }
@@ -116,6 +120,7 @@ impl Cli {
             Command::Lookup(lookup) => lookup.run(&self.common),
             Command::User(user) => return user.run(&self.common),
             Command::AppPassword(app_password) => return app_password.run(&self.common),
+            Command::Cache(cache) => cache.run(&self.common),
             Command::Bench(bench) => bench.run(),
         };
         answer.print(self.common.json)

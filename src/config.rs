@@ -6,7 +6,7 @@
 //!   that is no TOML is a problem, and the other files are still read.
 //! - `reader` hands out the values of one table by name and type. It notes every name that it was asked for, so
 //!   what is left over at the end is unknown, and gets the nearest known key as its remedy.
-//! - one file a table (`server`, `listener`, `sasl`, `directory`, `hashing`, `log`) says what a value may be.
+//! - one file a table (`server`, `listener`, `sasl`, `directory`, `cache`, `hashing`, `log`) says what a value may be.
 //! - `problem` words what is wrong: place, key, what it is, what to write, and the line with a caret.
 //!
 //! serde is not used for this: it stops at the first error, and it forgets the places when files are merged.
@@ -17,6 +17,7 @@
 
 use std::path::{Path, PathBuf};
 
+mod cache;
 mod directory;
 mod domain;
 mod hashing;
@@ -36,6 +37,7 @@ mod tree;
 mod value;
 
 pub use self::{
+    cache::Cache,
     directory::{
         Directory, Kind,
         ldap::{self, Ldap},
@@ -65,6 +67,8 @@ pub struct Config {
     pub sasl: Sasl,
     /// `[[directory]]`, in the order in which they are asked. Never empty; every name occurs once.
     pub directories: Vec<Directory>,
+    /// `[cache]`: how long what directories have said is kept.
+    pub cache: Cache,
     /// `[hashing]`: what checking passwords may cost this machine.
     pub hashing: Hashing,
     /// `[log]`: what is written to standard error, and in which form.

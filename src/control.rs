@@ -32,6 +32,7 @@ use zeroize::Zeroize as _;
 
 use crate::{
     account::Account,
+    cache::Status,
     decision::{AppPassword, Attempt, Decision, Engine, Hop},
     mechanism::{Claim, Credential, Mechanism},
 };
@@ -74,6 +75,13 @@ pub enum Request {
         #[serde(default)]
         service: String,
     },
+    /// Forget what is remembered of these users: names, masks with `*` and `?`, `@domain`. None: of everybody.
+    CacheFlush {
+        /// Which.
+        users: Vec<String>,
+    },
+    /// How does the memory stand?
+    CacheStatus,
 }
 
 /// What is answered.
@@ -102,6 +110,12 @@ pub struct Response {
     /// What a mail process is told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub userdb: Vec<String>,
+    /// How many entries were forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flushed: Option<usize>,
+    /// How the memory stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache: Option<Status>,
 }
 
 impl Response {
@@ -111,6 +125,10 @@ impl Response {
     pub const UNAVAILABLE: &'static str = "unavailable";
     /// No directory knows the name.
     pub const NO_SUCH_USER: &'static str = "no_such_user";
+    /// What was to be done is done.
+    pub const DONE: &'static str = "done";
+    /// There is no memory to speak of: `cache.ttl` is 0s.
+    pub const OFF: &'static str = "off";
     /// The login would be let in.
     pub const VERIFIED: &'static str = "verified";
 
@@ -124,6 +142,8 @@ impl Response {
             reason: None,
             passdb: Vec::new(),
             userdb: Vec::new(),
+            flushed: None,
+            cache: None,
         }
     }
 
@@ -185,6 +205,15 @@ pub async fn answer(engine: &Engine, request: Request, password: Option<Secret>)
                 },
             }
         }
+        Request::CacheFlush { users } => {
+            let whom: Vec<_> = users.iter().map(|user| engine.whom(user.as_bytes())).collect();
+            let flushed = engine.flush_all_of(&whom);
+            Response { flushed: Some(flushed), ..Response::of(Response::DONE) }
+        }
+        Request::CacheStatus => match engine.memory_status() {
+            Some(status) => Response { cache: Some(status), ..Response::of(Response::DONE) },
+            None => Response::of(Response::OFF),
+        },
         Request::Lookup { user, service } => match engine.lookup(user.as_bytes(), &service).await {
             Ok(Some(account)) => Response::of(Response::FOUND).with(&account),
             Ok(None) => Response::of(Response::NO_SUCH_USER),
@@ -240,7 +269,7 @@ async fn serve(stream: UnixStream, engine: Arc<Engine>) -> io::Result<()> {
             framed = wiped(framed, line);
             Some(password?)
         }
-        Request::Lookup { .. } => None,
+        Request::Lookup { .. } | Request::CacheFlush { .. } | Request::CacheStatus => None,
     };
     let response = answer(&engine, request, password).await;
     say(&mut framed, &response).await

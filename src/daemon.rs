@@ -15,10 +15,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     app_password::AppPasswords,
-    config::{Config, Loaded, Problems, Protocol},
+    cache,
+    config::{self, Config, Loaded, Problems, Protocol},
     control,
     decision::{Engine, Limits, SaltKey},
-    directory::{self, Chain, Misfit},
+    directory::{self, Chain, Misfit, Tell},
     listener::{self, Listener, Slots, Stream},
     mechanism::Mechanism,
     observe::systemd,
@@ -168,6 +169,12 @@ fn engine_with(config: &Config, app_passwords: AppPasswords) -> Result<Engine, F
     let engine = Engine::new(chain, Arc::new(pool), Limits::default(), domain);
     let engine = engine.with_app_passwords(app_passwords);
     let separator = config.sasl.master_user_separator;
+    let config::Cache { ttl, negative_ttl, max_stale, max_memory } = config.cache;
+    let max_memory = usize::try_from(max_memory).unwrap_or(usize::MAX);
+    let limits = cache::Limits { ttl, negative_ttl, max_stale, max_memory };
+    let engine = engine
+        .with_memory(limits, Instant::now())
+        .map_err(|error| Failure::Io("random numbers", io::Error::other(error)))?;
     Ok(engine.with_separator(separator).with_proxy_self(config.server.proxy_self.clone()))
 }
 
@@ -194,9 +201,17 @@ fn offer(config: &Config) -> Offer {
     Offer { mechanisms: mechanisms.into(), failure_delay: config.sasl.failure_delay, anonymous_user }
 }
 
-fn watch(engine: &Engine) -> CancellationToken {
+/// Has the engine hear what changes in its directories. It ends with the token, and does not keep the engine alive.
+fn watch(engine: &Arc<Engine>) -> CancellationToken {
     let (stop, chain) = (CancellationToken::new(), engine.chain().clone());
-    tokio::spawn(stop.clone().run_until_cancelled_owned(chain.watch()));
+    let told = Arc::downgrade(engine);
+    let tell: Tell = Arc::new(move |changed| {
+        tracing::debug!(?changed, "the directories have changed");
+        if let Some(engine) = told.upgrade() {
+            engine.changed(changed);
+        }
+    });
+    tokio::spawn(stop.clone().run_until_cancelled_owned(chain.watch(tell)));
     stop
 }
 

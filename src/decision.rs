@@ -6,11 +6,13 @@
 mod app_password;
 mod engine;
 mod identity;
+mod memory;
 mod proof;
 mod rehash;
 mod route;
 mod rules;
 mod salts;
+mod whom;
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
@@ -19,11 +21,13 @@ use gatepost_protocol::dovecot::FailCode;
 pub use self::{
     engine::{Engine, Limits},
     identity::Separator,
+    memory::{Knock, Known, Now, Recalled, Recollection},
     salts::SaltKey,
+    whom::Whom,
 };
 use crate::{
     account::Account,
-    app_password::{Barred, Id},
+    app_password::{Barred, Id, Scope},
     directory::{Unavailable, Uncheckable},
     mechanism::{Breach, Claim, Mechanism},
     password::{Unusable, Unverified},
@@ -100,6 +104,8 @@ pub struct AppPassword {
     pub label: Box<str>,
     /// Set for gatepost's own: the last use is noted under it.
     pub own: Option<Id>,
+    /// What it is good for.
+    pub scope: Scope,
 }
 
 /// Why not. The difference between an outage and a wrong password is kept up to the wire.
@@ -395,10 +401,16 @@ impl fmt::Display for TempFail {
 #[cfg(test)]
 mod tests {
     use super::{AppMismatch, AppPassword, Barred, Refusal, Target, TempFail};
+    use crate::app_password::Scope;
     use crate::{mechanism::Breach, username::InvalidName};
 
     fn phone() -> AppPassword {
-        AppPassword { id: "4k7mx2".into(), label: "Old \"phone\"\n".into(), own: None }
+        AppPassword {
+            id: "4k7mx2".into(),
+            label: "Old \"phone\"\n".into(),
+            own: None,
+            scope: Scope::everything(),
+        }
     }
 
     #[test]

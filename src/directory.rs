@@ -48,6 +48,7 @@ mod row;
 mod sql;
 pub mod sqlite;
 mod static_;
+mod watch;
 
 pub(crate) use self::row::moment::parse as parse_moment;
 pub use self::{
@@ -56,6 +57,7 @@ pub use self::{
     found::{Check, Found, Uncheckable},
     misfit::Misfit,
     record::Record,
+    watch::{Changed, Tell},
 };
 
 /// Names that a listing holds ready before it waits for its reader.
@@ -176,6 +178,14 @@ impl Directory {
         found.map_err(|why| self.unavailable(why))
     }
 
+    /// Whether its answers differ from service to service.
+    pub fn reads_service(&self) -> bool {
+        match &self.0.kind {
+            Kind::Sql(sql) => sql.reads_service(),
+            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => false,
+        }
+    }
+
     /// Whether it checks passwords itself, so that it has none to compare with and none to imitate for unknown users.
     pub fn binds(&self) -> bool {
         match &self.0.kind {
@@ -283,9 +293,10 @@ impl Directory {
         names
     }
 
-    /// Looks after a file that can change, or servers that may not answer, for as long as the daemon runs. Others are done
-    /// at once.
-    pub async fn watch(self) {
+    /// Looks after what can change and after servers that may not answer, for as long as the daemon runs, and tells who
+    /// has changed. Where there is nothing to look after it is done at once.
+    pub async fn watch(self, tell: Tell) {
+        let _ = &tell;
         match &self.0.kind {
             Kind::PasswdFile(_) => passwd_file::watch(self.clone()).await,
             Kind::Ldap(ldap) => ldap.watch().await,

@@ -29,6 +29,7 @@
 pub mod account;
 pub mod app_password;
 pub mod bench;
+pub mod cache;
 pub mod command;
 pub mod config;
 pub mod control;

@@ -27,7 +27,7 @@ pub use self::{
     scram::{Scram, Seeking, Sought, WantFinal, farewell},
 };
 
-use crate::password::Evidence;
+use crate::password::{Evidence, ScramHash};
 
 /// The mechanisms this version can conduct.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -231,9 +231,11 @@ impl Mechanism {
             // The server speaks first; a response to nothing is none.
             Self::CramMd5 if initial.as_ref().is_none_or(Secret::is_empty) => return CramMd5::ask(),
             Self::CramMd5 => return Err(Breach::Grammar),
-            Self::ScramSha1 | Self::ScramSha1Plus | Self::ScramSha256 | Self::ScramSha256Plus => {
-                let scram = Scram::new(self, around.binding_offered).ok_or(Breach::Grammar)?;
-                (b"", Exchange::Scram(scram))
+            Self::ScramSha1 | Self::ScramSha1Plus => {
+                (b"", Exchange::Scram(Scram::new(self, ScramHash::Sha1, around.binding_offered)))
+            }
+            Self::ScramSha256 | Self::ScramSha256Plus => {
+                (b"", Exchange::Scram(Scram::new(self, ScramHash::Sha256, around.binding_offered)))
             }
             Self::External => (b"", Exchange::External(External::new(around.certificate))),
             Self::Anonymous => (b"", Exchange::Anonymous(Anonymous::new(around.anonymous))),

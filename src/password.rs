@@ -1,15 +1,18 @@
 //! The cellar's safe: stored passwords, and the slow work of comparing one with what a user typed.
 //!
 //! [`Stored`] is a password as a directory holds it, `{SCHEME}text`, read and checked once. [`Pool`] verifies it:
-//! cheap schemes in place, slow ones on a bounded number of threads within a memory budget. [`Decoy`] makes an unknown
-//! user cost what a known one costs. [`hash_new`] makes the stored form of a new password.
+//! cheap schemes in place, slow ones on a bounded number of threads within a memory budget. [`Evidence`] is what
+//! proves a password without sending it. [`Decoy`] makes an unknown user cost what a known one costs. [`NewHash`] is
+//! what an outdated one is replaced by, and [`hash_new`] makes the stored form of a new password.
 //!
 //! Verification is pure: it compares bytes and knows nothing of policy. That an empty password, or one with a NUL in
 //! it, never logs anybody in is decided before anything gets here, because LDAP binds and C strings go wrong there too.
+//! Only of evidence it is decided here, by what is stored: nobody else sees a password then.
 //!
 //! What cannot be verified here is an error ([`Unusable`], [`Unverified`]), never a mismatch and never a match: the
-//! caller answers with a temporary failure and tells the operator. All that crypt(3) of Debian verifies is verified here
+//! caller answers with a temporary failure and tells the operator. What crypt(3) of Debian verifies is verified here
 //! too, without calling it: a library in C is one more thing that may be absent, or not safe to call from several threads.
+//! Left out are bigcrypt and those flavours of yescrypt that crypt(3) itself does not write.
 
 mod argon2;
 mod blf_crypt;
@@ -83,26 +86,9 @@ impl Stored {
     /// The same, as the password of an account of this name. DIGEST-MD5 has the name hashed into it and cannot be
     /// verified without; all others do not care.
     pub fn belonging_to(self, user: &str) -> Self {
-        match &*self.kind {
-            Kind::DigestMd5(digest) => Self { kind: Arc::new(Kind::DigestMd5(digest.of(user))), ..self },
-            Kind::Argon2(_)
-            | Kind::BlfCrypt(_)
-            | Kind::CramMd5(_)
-            | Kind::DesCrypt(_)
-            | Kind::Digest(_)
-            | Kind::Locked
-            | Kind::Md5Crypt(_)
-            | Kind::Otp(_)
-            | Kind::Pbkdf2(_)
-            | Kind::Plain(_)
-            | Kind::Scram(_)
-            | Kind::Scrypt(_)
-            | Kind::Sha1Crypt(_)
-            | Kind::ShaCrypt(_)
-            | Kind::SunMd5(_)
-            | Kind::Yescrypt(_) => self,
-            #[cfg(test)]
-            Kind::Probe(_) => self,
+        match self.kind.hash().belonging_to(user) {
+            Some(kind) => Self { kind: Arc::new(kind), ..self },
+            None => self,
         }
     }
 
@@ -118,28 +104,7 @@ impl Stored {
     /// Whether all of a password counts that matches. Where it does not, what was typed behind may be anything, and a
     /// hash of it would shut its owner out.
     pub fn has_seen_all_of(&self, password: &[u8]) -> bool {
-        match &*self.kind {
-            Kind::DesCrypt(des) => des.has_seen_all_of(password),
-            // The NUL behind it counts as well.
-            Kind::BlfCrypt(_) => password.len() < blf_crypt::PASSWORD_BYTES,
-            Kind::Argon2(_)
-            | Kind::CramMd5(_)
-            | Kind::DigestMd5(_)
-            | Kind::Digest(_)
-            | Kind::Locked
-            | Kind::Md5Crypt(_)
-            | Kind::Otp(_)
-            | Kind::Pbkdf2(_)
-            | Kind::Plain(_)
-            | Kind::Scram(_)
-            | Kind::Scrypt(_)
-            | Kind::Sha1Crypt(_)
-            | Kind::ShaCrypt(_)
-            | Kind::SunMd5(_)
-            | Kind::Yescrypt(_) => true,
-            #[cfg(test)]
-            Kind::Probe(_) => true,
-        }
+        self.kind.hash().has_seen_all_of(password)
     }
 
     /// What it is to be replaced by, if it is.
@@ -160,6 +125,18 @@ impl Stored {
     /// Whether no password can ever match, as with the `!` and `*` of shadow files.
     pub fn is_locked(&self) -> bool {
         matches!(*self.kind, Kind::Locked)
+    }
+
+    /// Gives `sink`, piece by piece, bytes by which a keyed digest knows this password again: two that do not accept the
+    /// same passwords never give the same, nor does one give the beginning of what another gives. How it is written
+    /// and whether it is to be replaced does not matter; whose it [is](Self::belonging_to) does where it decides. All
+    /// that nothing matches, decoys among it, is one.
+    ///
+    /// A password in the clear is in there as it is, and everything else is enough to guess with: what keeps it wipes
+    /// it.
+    pub fn feed(&self, mut sink: impl FnMut(&[u8])) {
+        let kind = if self.decoy { &Kind::Locked } else { &*self.kind };
+        kind.feed(&mut sink);
     }
 
     /// Whether `password` is the one that was stored; takes as long as [`Self::cost`] says, so a task uses [`Pool`].

@@ -58,6 +58,11 @@ impl Username {
         Ok(Self(name.into()))
     }
 
+    /// One that was in normal form when it was put away as text.
+    pub(crate) fn of_normal_form(name: &str) -> Self {
+        Self(name.into())
+    }
+
     /// The whole name.
     pub fn as_str(&self) -> &str {
         &self.0

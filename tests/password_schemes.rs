@@ -10,10 +10,10 @@
     reason = "a test stops where something is not as it should be"
 )]
 
-use std::{sync::Mutex, thread};
+use std::{collections::HashMap, sync::Mutex, thread};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use gatepost::password::{Scheme, Stored, Unusable};
+use gatepost::password::{Cost, Scheme, Stored, Unusable};
 
 const VECTORS: &str = include_str!("vectors/password-schemes.tsv");
 
@@ -120,4 +120,66 @@ fn a_hash_cut_off_anywhere_does_not_verify() {
         }
     }
     assert!(cut > 1000, "only {cut} were read at all");
+}
+
+fn fed(stored: &Stored) -> Vec<u8> {
+    let mut fed = Vec::new();
+    stored.feed(|piece| fed.extend_from_slice(piece));
+    fed
+}
+
+/// Texts that differ from this one in a byte.
+fn edited(text: &[u8]) -> impl Iterator<Item = Vec<u8>> {
+    (0..text.len()).flat_map(move |at| {
+        let (head, tail) = text.split_at(at);
+        let byte = tail[0];
+        // Another digit of any base, a digit in the other case, a sign that parts fields.
+        let others = [byte ^ 1, byte ^ 2, byte ^ 0x20, b'.', b'0', b'A', b'$', b'=', 0xff];
+        let replaced = others.into_iter().filter(move |&other| other != byte);
+        let replaced = replaced.map(move |other| [head, &[other], &tail[1..]].concat());
+        let dropped_and_doubled = [[head, &tail[1..]].concat(), [head, &[byte], tail].concat()];
+        replaced.chain(dropped_and_doubled)
+    })
+}
+
+#[test]
+fn what_is_fed_tells_all_hashes_apart_that_differ_in_their_passwords() {
+    let mut known: HashMap<Vec<u8>, Row> = HashMap::new();
+    let mut same = 0;
+    for row in rows() {
+        let Ok(stored) = Stored::parse(&row.stored, Scheme::Crypt) else { continue };
+        let stored = stored.belonging_to(&row.user);
+        if let Some(other) = known.get(&fed(&stored)) {
+            assert_eq!(row.password, other.password, "{} and {}", row.name, other.name);
+            assert!(stored.matches(&other.password).unwrap());
+            same += 1;
+        }
+        known.insert(fed(&stored), row);
+    }
+    // Unsalted schemes, under their several names and in their several encodings.
+    assert!(same > 100 && known.len() > 300, "{same} of {}", known.len());
+}
+
+/// One that still verifies may be fed as before, and one that does not may never.
+#[test]
+fn what_is_fed_is_another_wherever_a_hash_is_changed() {
+    let (mut read, mut same) = (0, 0);
+    for row in rows() {
+        let Ok(stored) = Stored::parse(&row.stored, Scheme::Crypt) else { continue };
+        let before = fed(&stored.belonging_to(&row.user));
+        let mut slow = false;
+        for text in edited(&row.stored) {
+            let Ok(stored) = Stored::parse(&text, Scheme::Crypt) else { continue };
+            let stored = stored.belonging_to(&row.user);
+            read += 1;
+            if fed(&stored) != before || slow {
+                continue;
+            }
+            assert_eq!(stored.matches(&row.password), Ok(true), "{}: {}", row.name, text.escape_ascii());
+            // Hashing at every byte would take minutes.
+            slow = stored.cost() != Cost::Cheap;
+            same += 1;
+        }
+    }
+    assert!(read > 50_000 && same > 1000, "{same} the same of {read}");
 }

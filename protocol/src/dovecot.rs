@@ -18,7 +18,7 @@
 //! # fn main() -> Result<(), Malformed> {
 //! let line = b"AUTH\t1\tPLAIN\tservice=imap\tsecured\trip=192.0.2.1\tresp=AGFsaWNlAHNlY3JldA==";
 //! let auth::Command::Auth(auth) = auth::Command::parse(line)? else { unreachable!() };
-//! assert_eq!(auth.params.service.as_deref(), Some(&b"imap"[..]));
+//! assert_eq!(auth.params.service().as_deref(), Some(&b"imap"[..]));
 //!
 //! // What follows may fail through the remote user's fault: the connection goes on.
 //! let response = auth.response.map(|response| response.decode()).transpose()?;
@@ -38,6 +38,7 @@ use std::num::NonZeroU32;
 use bytes::{BufMut as _, BytesMut};
 
 use crate::error::Malformed;
+use crate::text::sixteen;
 
 pub mod auth;
 pub mod fields;
@@ -46,6 +47,7 @@ pub mod master;
 pub mod mech;
 pub mod params;
 pub mod reply;
+mod segment;
 #[cfg(test)]
 mod testing;
 
@@ -126,16 +128,7 @@ impl Cookie {
 
     /// Reads exactly 32 hexadecimal digits, of either case.
     pub fn parse(hex: &[u8]) -> Result<Self, Malformed> {
-        let malformed = Malformed::new("cookie", "32 hexadecimal digits");
-        let (pairs, []) = hex.as_chunks::<2>() else {
-            return Err(malformed);
-        };
-        let pairs: &[[u8; 2]; 16] = pairs.try_into().map_err(|_| malformed)?;
-        let mut bytes = [0; 16];
-        for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
-            *byte = nibble(high).zip(nibble(low)).map(|(high, low)| high << 4 | low).ok_or(malformed)?;
-        }
-        Ok(Self(bytes))
+        sixteen(hex).map(Self).ok_or(Malformed::new("cookie", "32 hexadecimal digits"))
     }
 
     fn encode(&self, out: &mut BytesMut) {
@@ -158,15 +151,6 @@ impl Eq for Cookie {}
 impl fmt::Debug for Cookie {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Cookie(..)")
-    }
-}
-
-const fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
     }
 }
 

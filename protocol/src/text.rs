@@ -1,11 +1,13 @@
-//! The two encodings that lines are made of: tab-escaping for values, base64 for SASL data.
+//! The encodings that lines are made of: tab-escaping for values, base64 for SASL data, hex for sixteen bytes.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use bytes::{BufMut as _, BytesMut};
-use memchr::memchr;
 
+use crate::scan::find;
+
+mod base64;
 mod encoded;
 
 pub use self::encoded::{Encoded, base64_into};
@@ -39,7 +41,7 @@ pub fn escape_into(value: &[u8], out: &mut BytesMut) {
 /// after it stands for nothing. With these two rules it does not matter whether a field is split at its `=`
 /// before or after this.
 pub fn unescape(value: &[u8]) -> Cow<'_, [u8]> {
-    let Some(first) = memchr(ESCAPE, value) else {
+    let Some(first) = find(ESCAPE, value) else {
         return Cow::Borrowed(value);
     };
     let (plain, rest) = value.split_at(first);
@@ -62,6 +64,28 @@ pub(crate) struct Shown<'a>(pub(crate) &'a [u8]);
 impl fmt::Debug for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "\"{}\"", self.0.escape_ascii())
+    }
+}
+
+/// Sixteen bytes in exactly 32 hexadecimal digits, of either case.
+pub(crate) fn sixteen(hex: &[u8]) -> Option<[u8; 16]> {
+    let (pairs, []) = hex.as_chunks::<2>() else {
+        return None;
+    };
+    let pairs: &[[u8; 2]; 16] = pairs.try_into().ok()?;
+    let mut bytes = [0; 16];
+    for (byte, &[high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = nibble(high)? << 4 | nibble(low)?;
+    }
+    Some(bytes)
+}
+
+const fn nibble(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
     }
 }
 

@@ -79,7 +79,12 @@ pub fn recognise(password: &[u8]) -> Option<Seen> {
         match byte {
             b' ' | b'\t' | b'-' => {}
             byte if byte.is_ascii_alphanumeric() => {
-                *symbols.get_mut(count)? = byte.to_ascii_lowercase();
+                let symbol = byte.to_ascii_lowercase();
+                // Most passwords end here at their first letter.
+                if MARK.get(count).is_some_and(|mark| *mark != symbol) {
+                    return None;
+                }
+                *symbols.get_mut(count)? = symbol;
                 count += 1;
             }
             _ => return None,

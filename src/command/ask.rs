@@ -67,6 +67,15 @@ fn ask(common: &Common, request: Request, password: Option<Secret>) -> Answer {
     }
 }
 
+/// What the running daemon answers.
+pub(super) fn running(config: &Config, request: &Request) -> Result<Response, Failure> {
+    let runtime = small_runtime().map_err(|error| Failure::Io("the runtime", error))?;
+    let socket = config.server.runtime_dir.join(control::SOCKET);
+    let response = runtime.block_on(control::ask(&socket, request, None));
+    let named = |error| io::Error::other(format!("{}: {error}", socket.display()));
+    response.map_err(|error| Failure::Io("the daemon", named(error)))
+}
+
 /// What the running daemon answers, or the directories themselves where none runs.
 pub(super) fn answer_of(
     config: &Config,

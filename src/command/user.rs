@@ -1,6 +1,7 @@
 //! `gatepost user`: the accounts of a directory of type `sqlite`.
 //!
-//! Changes are written to its file, and the daemon sees them with its next lookup: there is nothing to reload.
+//! Changes are written to its file, and a daemon that runs is told to forget what it knows of the user: there is nothing
+//! to reload.
 
 use std::path::Path;
 
@@ -9,13 +10,14 @@ use serde_json::json;
 
 use self::target::{Cannot, Target, describe, no, taken, unavailable};
 use super::{
-    Answer, Common, Exit,
+    Answer, Common, Exit, ask,
     output::{Output, Plain},
     password,
 };
 use crate::{
     app_password::{self, Records},
     config::Config,
+    control::Request,
     daemon::Failure,
     directory::sqlite::{AddError, NewUser, Trouble},
     password::hash_new,
@@ -116,6 +118,7 @@ impl User {
 
     fn answer(self, common: &Common, config: &Config) -> Result<Exit, Answer> {
         let target = Target::of(config, self.place().directory.as_deref())?;
+        let changed = self.changed().map(str::to_owned);
         let answer = match self {
             Self::Add(add) => add.run(&target)?,
             Self::List(_) => return list(&target, common.json, Output::of_this_process()),
@@ -123,7 +126,21 @@ impl User {
             Self::Passwd(Passwd { user, .. }) => passwd(&target, &user)?,
             Self::Delete(Delete { user, .. }) => delete(&target, &config.server.state_dir, &user)?,
         };
+        // A daemon that runs finds out by itself, a little later; one that does not has nothing to forget.
+        if let Some(name) = changed {
+            let _ = ask::running(config, &Request::CacheFlush { users: vec![name] });
+        }
         Ok(answer.print(common.json))
+    }
+
+    /// The user that is another one afterwards.
+    fn changed(&self) -> Option<&str> {
+        match self {
+            Self::List(_) | Self::Show(_) => None,
+            Self::Add(Add { user, .. })
+            | Self::Passwd(Passwd { user, .. })
+            | Self::Delete(Delete { user, .. }) => Some(user),
+        }
     }
 
     const fn place(&self) -> &Place {

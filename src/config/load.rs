@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Config, Loaded, Problems, Surroundings,
+    cache::cache,
     directory::{self, directories},
     hashing::hashing,
     listener::listeners,
@@ -27,7 +28,7 @@ const SYSTEM: &str = "/etc/gatepost";
 const LIMIT: u64 = 1 << 20;
 
 /// Tables that have a name, and no code in this version.
-const LATER: &[&str] = &["cache", "oidc", "policy", "cluster"];
+const LATER: &[&str] = &["oidc", "policy", "cluster"];
 
 /// What is wrong with a path.
 type Amiss = (PathBuf, Wrong);
@@ -100,13 +101,14 @@ fn check(root: &Table, around: &Surroundings, found: Found, extent: Extent) -> R
     } else if reader.is_empty_list("directory") {
         reader.wrong("directory", nobody());
     }
+    let cache = cache(reader.table("cache"));
     let hashing = hashing(reader.table("hashing"));
     let log = log(reader.table("log"));
     reader.refuse(LATER, "is not in this version yet", "take the table away");
     reader.finish();
     match found.into_problems() {
         Some(problems) => Err(problems),
-        None => Ok(Config { server, listeners, sasl, directories, hashing, log }),
+        None => Ok(Config { server, listeners, sasl, directories, cache, hashing, log }),
     }
 }
 

@@ -52,6 +52,7 @@ fn without_files_there_are_an_embedded_directory_and_the_default_sockets() {
     assert_eq!(config.server.default_domain, None);
     assert_eq!(config.sasl.mechanisms, [Mechanism::Plain, Mechanism::Login]);
     assert_eq!(config.sasl.failure_delay, Duration::from_secs(2));
+    assert_eq!(config.cache, Cache::default());
     assert_eq!(config.hashing, Hashing { threads: 0, memory: 1 << 30, queue: 1024 });
     assert_eq!(config.log, Log { filter: "info".to_owned(), format: Format::Text });
     let [directory] = config.directories.as_slice() else { panic!("{:?}", config.directories) };
@@ -104,6 +105,11 @@ fn every_key_arrives_where_it_belongs() {
         [sasl]
         mechanisms = ["login"]
         failure_delay = "1s500ms"
+        [cache]
+        ttl = '10m'
+        negative_ttl = '30s'
+        max_stale = '1h'
+        max_memory = '32MiB'
         [hashing]
         threads = 3
         memory = "128MiB"
@@ -145,6 +151,9 @@ fn every_key_arrives_where_it_belongs() {
     assert_eq!(config.server.default_domain.as_deref(), Some("example.org"));
     assert_eq!(config.sasl.mechanisms, [Mechanism::Login]);
     assert_eq!(config.sasl.failure_delay, Duration::from_millis(1500));
+    let (ttl, negative_ttl) = (Duration::from_secs(600), Duration::from_secs(30));
+    let max_stale = Duration::from_secs(3600);
+    assert_eq!(config.cache, Cache { ttl, negative_ttl, max_stale, max_memory: 32 << 20 });
     assert_eq!(config.hashing, Hashing { threads: 3, memory: 128 << 20, queue: 7 });
     assert_eq!(config.log.format, Format::Json);
     assert_eq!(config.log.filter, "warn,gatepost::session=debug");
@@ -159,7 +168,7 @@ fn every_key_arrives_where_it_belongs() {
             link: Some("/run/dovecot/login/login".into()),
         }
     );
-    assert_eq!(login.place.as_ref().unwrap().to_string(), "a.toml:16:9");
+    assert_eq!(login.place.as_ref().unwrap().to_string(), "a.toml:21:9");
     assert_eq!(
         far.endpoint,
         Endpoint::Tcp {

@@ -57,16 +57,17 @@ pub(super) async fn own(
     if account.is_none_or(|account| account.user.as_str() != kept.user) {
         return Err(Refusal::AppPasswordMismatch(AppMismatch::OfAnother));
     }
+    let scope = kept.scope.map_err(|why| {
+        let why = format!("the row of {}: {why}", typed.id().as_str());
+        TempFail::Directory(Unavailable::new(app_password::FILE, why))
+    })?;
     let which = AppPassword {
         id: typed.id().as_str().into(),
         label: kept.label.as_str().into(),
         own: Some(typed.id()),
+        scope,
     };
-    let scope = kept.scope.map_err(|why| {
-        let why = format!("the row of {}: {why}", which.id);
-        TempFail::Directory(Unavailable::new(app_password::FILE, why))
-    })?;
-    admitted(here.admit(&scope), which)
+    admitted(here.admit(&which.scope), which)
 }
 
 impl Here<'_> {
@@ -106,8 +107,8 @@ async fn each(pool: &Pool, account: &Account, rows: &[Record], password: &Secret
                 if Username::normalise(one.user.as_bytes(), here.default_domain).as_ref()
                     != Ok(&account.user) => {}
             Ok(Listed { password: Some(stored), id, label, scope, .. }) => {
-                let which = AppPassword { id: id.into(), label: label.into(), own: None };
-                listed.push((here.admit(&scope), stored.belonging_to(account.user.as_str()), which));
+                let which = AppPassword { id: id.into(), label: label.into(), own: None, scope };
+                listed.push((here.admit(&which.scope), stored.belonging_to(account.user.as_str()), which));
             }
             Ok(Listed { password: None, .. }) => {}
             Err(bad) => unavailable(bad.to_string()),

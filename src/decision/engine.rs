@@ -3,15 +3,16 @@
 use std::{
     net::IpAddr,
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use gatepost_protocol::secret::Secret;
 
 use super::{
-    Attempt, By, Decision, Hop, Refusal, SaltKey, Target, TempFail, Verified,
-    app_password::Here,
+    Attempt, By, Decision, Hop, Now, Recollection, Refusal, SaltKey, Target, TempFail, Verified,
+    app_password::{self, Here},
     identity::{self, Identity, Separator},
+    memory::Memory,
     proof::{Proven, Prover},
     rehash::{Job, Renewal},
     route::Router,
@@ -19,7 +20,8 @@ use super::{
 };
 use crate::{
     account::{Account, State, is_delivery},
-    app_password::{AppPasswords, Moment, Use},
+    app_password::{AppPasswords, Moment, Seen, Use},
+    cache,
     directory::{Chain, Check, Found, Inquiry, Unavailable},
     mechanism::{Credential, Sought},
     observe,
@@ -30,14 +32,15 @@ use crate::{
 /// Everything that is needed to judge. Built from a configuration as a whole, and replaced as a whole.
 #[derive(Debug)]
 pub struct Engine {
-    chain: Chain,
+    pub(super) chain: Chain,
     pool: Arc<Pool>,
     app_passwords: AppPasswords,
+    pub(super) memory: Option<Memory>,
     limits: Limits,
     default_domain: Option<Box<str>>,
     salts: Option<SaltKey>,
     pub(super) renewal: Renewal,
-    separator: Separator,
+    pub(super) separator: Separator,
     router: Router,
 }
 
@@ -61,6 +64,7 @@ impl Engine {
             chain,
             pool,
             app_passwords: AppPasswords::none(),
+            memory: None,
             limits,
             default_domain: default_domain.map(Into::into),
             salts: SaltKey::ephemeral().ok(),
@@ -74,6 +78,15 @@ impl Engine {
     #[must_use]
     pub fn with_app_passwords(self, app_passwords: AppPasswords) -> Self {
         Self { app_passwords, ..self }
+    }
+
+    /// The same, remembering what directories have said.
+    ///
+    /// # Errors
+    ///
+    /// Without random numbers.
+    pub fn with_memory(self, limits: cache::Limits, now: Instant) -> Result<Self, getrandom::Error> {
+        Ok(Self { memory: Memory::new(limits, &self.chain, now)?, ..self })
     }
 
     /// The same, with a key for made-up salts that outlives the process.
@@ -110,23 +123,16 @@ impl Engine {
     }
 
     /// Judges a login. `now` is what accounts that run out are held against.
-    pub async fn decide(&self, attempt: &Attempt, now: SystemTime) -> Decision {
-        match self.verify(attempt, now).await {
-            Ok(verified) => Decision::Accept(verified),
-            Err(refusal) => Decision::Refuse(refusal),
-        }
+    pub async fn decide(&self, attempt: &Attempt, now: impl Into<Now>) -> Decision {
+        self.judge(attempt, now).await.0
     }
 
     /// Looks up where a user's mail lives, without a credential. Whom `service` delivers nothing to is not there.
     pub async fn lookup(&self, name: &[u8], service: &str) -> Result<Option<Arc<Account>>, Unavailable> {
         match self.normalise(name) {
             Ok(user) => {
-                let found = self.chain.lookup(&Inquiry { user: &user, service }).await?;
-                // To say that there is nobody would bounce mail because of a slip in a directory.
-                if found.several {
-                    return Err(found.ambiguous());
-                }
-                Ok(found.account.filter(|account| account.services.deliver(service)))
+                let account = self.look_up(&user, service).await?;
+                Ok(account.filter(|account| account.services.deliver(service)))
             }
             // What nobody can be called, nobody is called.
             Err(_) => Ok(None),
@@ -154,7 +160,7 @@ impl Engine {
         };
         let found = found.map_err(TempFail::Directory)?;
         let terms = match found.check().map_err(TempFail::from)? {
-            Check::Stored(stored) => stored.scram_terms(sought.hash),
+            Check::Stored(stored) => stored.scram_terms(sought.hash).cloned(),
             Check::Bind(..) | Check::Nothing => None,
         };
         let made_up = || self.made_up(prover.as_str(), sought, found.decoy().usual_terms(sought.hash));
@@ -185,25 +191,66 @@ impl Engine {
         }
     }
 
-    async fn verify(&self, attempt: &Attempt, now: SystemTime) -> Result<Verified, Refusal> {
-        match identity::identify(&attempt.claim, self.separator, |name| self.normalise(name))? {
-            Identity::Own(user) => {
-                let inquiry = Inquiry { user: &user, service: &attempt.service };
-                let found = self.chain.login(&inquiry).await.map_err(TempFail::Directory)?;
-                let proven =
-                    self.prover(attempt, now, false).prove(&found, &attempt.claim.credential).await?;
-                rules::usable(found.state_elsewhere(), now)?;
-                let account = found.account.clone().ok_or(Refusal::UserUnknown)?;
-                rules::admit(&account, attempt, now)?;
-                self.renew(&found, &proven.by, &attempt.claim.credential);
-                self.verified(account, proven, attempt).await
-            }
+    pub(super) async fn verify(
+        &self,
+        attempt: &Attempt,
+        now: Now,
+    ) -> Result<(Verified, Option<Recollection>), (Refusal, Option<Recollection>)> {
+        let who = identity::identify(&attempt.claim, self.separator, |name| self.normalise(name));
+        match who.map_err(|refusal| (refusal, None))? {
+            Identity::Own(user) => self.verify_own(&user, attempt, now).await,
             Identity::Master { master, target } => {
-                let verdict = Box::pin(self.verify_master(&master, &target, attempt, now)).await;
+                let verdict = Box::pin(self.verify_master(&master, &target, attempt, now.wall)).await;
                 observe::master_login(&master, &target, attempt, &verdict);
-                verdict
+                verdict.map(|verified| (verified, None)).map_err(|refusal| (refusal, None))
             }
         }
+    }
+
+    /// Judges a login by asking, whatever memory says.
+    pub(super) async fn ask_afresh(
+        &self,
+        user: &Username,
+        attempt: &Attempt,
+        now: Now,
+    ) -> Result<Verified, Refusal> {
+        let inquiry = Inquiry { user, service: &attempt.service };
+        let found = self.chain.login(&inquiry).await.map_err(TempFail::Directory)?;
+        self.ask_of(&found, attempt, now).await
+    }
+
+    /// Judges a login by what was found.
+    pub(super) async fn ask_of(
+        &self,
+        found: &Found<'_>,
+        attempt: &Attempt,
+        now: Now,
+    ) -> Result<Verified, Refusal> {
+        let proven = self.prover(attempt, now.wall, false).prove(found, &attempt.claim.credential).await?;
+        rules::usable(found.state_elsewhere(), now.wall)?;
+        let account = found.account.clone().ok_or(Refusal::UserUnknown)?;
+        rules::admit(&account, attempt, now.wall)?;
+        self.renew(found, &proven.by, &attempt.claim.credential);
+        self.verified(account, proven, attempt).await
+    }
+
+    /// Judges an app password of gatepost's own by an account that is known.
+    pub(super) async fn by_own_app_password(
+        &self,
+        account: Option<Arc<Account>>,
+        seen: &Seen,
+        attempt: &Attempt,
+        now: Now,
+    ) -> Result<Verified, Refusal> {
+        let here = self.prover(attempt, now.wall, false).here;
+        let by = app_password::own(&self.app_passwords, account.as_deref(), seen, here).await;
+        if let Err(temporary @ Refusal::TempFail(_)) = by {
+            return Err(temporary);
+        }
+        let account = account.ok_or(Refusal::UserUnknown)?;
+        let by = by?;
+        rules::admit(&account, attempt, now.wall)?;
+        self.verified(account, by.into(), attempt).await
     }
 
     /// A master user is somebody in a directory of master users. Their password, and their rules, come first; nothing
@@ -254,7 +301,7 @@ impl Engine {
     }
 
     /// Has the hash replaced that a password was just verified with, if the operator wants it stronger.
-    fn renew(&self, found: &Found<'_>, by: &By, credential: &Credential) {
+    pub(super) fn renew(&self, found: &Found<'_>, by: &By, credential: &Credential) {
         if let (By::Password, Some(password)) = (by, credential.password())
             && let Some((directory, account, outdated)) = found.outdated()
             && account.password.stored().is_some_and(|stored| stored.has_seen_all_of(password.expose()))
@@ -269,7 +316,7 @@ impl Engine {
         }
     }
 
-    async fn verified(
+    pub(super) async fn verified(
         &self,
         account: Arc<Account>,
         proven: Proven,
@@ -283,7 +330,7 @@ impl Engine {
     }
 
     /// `on_behalf`: of somebody who wants to act as somebody else.
-    fn prover<'a>(&'a self, attempt: &'a Attempt, now: SystemTime, on_behalf: bool) -> Prover<'a> {
+    pub(super) fn prover<'a>(&'a self, attempt: &'a Attempt, now: SystemTime, on_behalf: bool) -> Prover<'a> {
         let here = Here {
             service: &attempt.service,
             remote: attempt.remote,
@@ -291,7 +338,7 @@ impl Engine {
             on_behalf,
             default_domain: self.default_domain.as_deref(),
         };
-        Prover { pool: &self.pool, app_passwords: &self.app_passwords, here }
+        Prover { pool: &self.pool, app_passwords: &self.app_passwords, here, known: false }
     }
 
     /// Notes what a login was made with, where that is kept: the last use of an app password. A login that is only tried
@@ -304,7 +351,7 @@ impl Engine {
         }
     }
 
-    fn normalise(&self, name: &[u8]) -> Result<Username, InvalidName> {
+    pub(super) fn normalise(&self, name: &[u8]) -> Result<Username, InvalidName> {
         Username::normalise(name, self.default_domain.as_deref())
     }
 }

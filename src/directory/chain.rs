@@ -6,7 +6,7 @@ use futures_util::{FutureExt as _, future::join_all};
 use tokio::sync::mpsc;
 
 use super::{
-    Directory, Inquiry, Known, LISTED_AHEAD, Misfit, Unavailable,
+    Directory, Inquiry, Known, LISTED_AHEAD, Misfit, Tell, Unavailable,
     found::{Found, Verifier},
 };
 use crate::{
@@ -71,6 +71,12 @@ impl Chain {
     /// The directories in their order.
     pub fn directories(&self) -> &[Directory] {
         &self.directories
+    }
+
+    /// The place of one of them in their order.
+    pub fn number(&self, directory: &Directory) -> u16 {
+        let at = self.directories.iter().position(|other| other.name() == directory.name());
+        at.and_then(|at| u16::try_from(at).ok()).unwrap_or(u16::MAX)
     }
 
     /// Asks the directories that serve the name, one after the other. The first that knows it has the say; no account
@@ -221,9 +227,10 @@ impl Chain {
         if misfits.is_empty() { Ok(unavailable) } else { Err(misfits) }
     }
 
-    /// Looks after what can change, for as long as the daemon runs.
-    pub async fn watch(self) {
-        join_all(self.directories.iter().cloned().map(Directory::watch)).await;
+    /// Looks after what can change, for as long as the daemon runs, and tells who has changed in any of the directories.
+    pub async fn watch(self, tell: Tell) {
+        let watched = self.directories.iter().cloned();
+        join_all(watched.map(|directory| directory.watch(Arc::clone(&tell)))).await;
     }
 
     /// Reads again what is read ahead.

@@ -99,6 +99,17 @@ impl<'c> Found<'c> {
         }
     }
 
+    /// The account that the password belongs to, where it is known who that is.
+    pub fn holder(&self) -> Option<&Account> {
+        self.checked().0.map(|account| &**account)
+    }
+
+    /// The directory that the row leaves the password to, and what that knows of the user.
+    pub fn elsewhere(&self) -> Option<(&Directory, Option<&Account>)> {
+        let verifier = self.verifier.as_ref()?.as_ref().ok()?;
+        Some((verifier.directory, verifier.account.as_deref()))
+    }
+
     /// What to tell of a name that leads to several accounts, where there is no word for that.
     pub fn ambiguous(&self) -> Unavailable {
         Unavailable::new(self.asked.map_or("-", |asked| asked.name()), "the name leads to several accounts")

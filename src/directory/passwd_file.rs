@@ -21,7 +21,6 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use tokio::time::MissedTickBehavior;
 use tracing::{error, info, warn};
 
 use self::{
@@ -31,6 +30,7 @@ use self::{
 use super::{
     Directory, Kind,
     row::{BadRow, Recipe},
+    watch::every,
 };
 use crate::{
     account::Account,
@@ -61,8 +61,7 @@ pub(super) struct PasswdFile {
 
 /// Looks at the file of `directory` once a second.
 pub(super) async fn watch(directory: Directory) {
-    let mut ticks = tokio::time::interval(EVERY);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut ticks = every(EVERY);
     loop {
         ticks.tick().await;
         let directory = directory.clone();

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     app_password::Listed,
     config::{
-        Dialect, Part, Query,
+        Dialect, Parameter, Part, Query,
         sql::{self as config, Source},
     },
     password::Decoy,
@@ -99,6 +99,12 @@ impl Sql {
             app_password_query: config.app_password_query.clone(),
             update_password_query: config.update_password_query.clone(),
         })
+    }
+
+    /// Whether the service is a part of a question.
+    pub(super) fn reads_service(&self) -> bool {
+        let queries = [Some(&self.user_query), self.app_password_query.as_ref()];
+        queries.into_iter().flatten().any(|query| query.names(Parameter::Service))
     }
 
     /// The account of a user: one query, one round trip on a connection that has asked before.

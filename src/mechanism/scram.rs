@@ -38,8 +38,6 @@ pub struct Scram {
 struct Variant {
     mechanism: Mechanism,
     hash: ScramHash,
-    /// Bound to the TLS channel.
-    plus: bool,
 }
 
 /// Whose terms are wanted.
@@ -80,9 +78,9 @@ pub struct WantFinal {
 }
 
 impl Scram {
-    /// An exchange of this mechanism; `None` if it is none of them.
-    pub fn new(mechanism: Mechanism, binding_offered: bool) -> Option<Self> {
-        Variant::of(mechanism).map(|variant| Self { variant, binding_offered })
+    /// An exchange of this mechanism, whose hash function is this.
+    pub(super) const fn new(mechanism: Mechanism, hash: ScramHash, binding_offered: bool) -> Self {
+        Self { variant: Variant { mechanism, hash }, binding_offered }
     }
 
     /// Takes the client's first message.
@@ -92,14 +90,15 @@ impl Scram {
         if response.len() > FIRST {
             return Err(Breach::Grammar);
         }
+        let plus = variant.mechanism.is_bound();
         let binding = match first.binding {
-            Binding::Used(kind) if variant.plus => {
+            Binding::Used(kind) if plus => {
                 let known = BINDINGS.into_iter().find(|known| *known == kind);
                 Some(known.ok_or(Breach::ChannelBinding)?)
             }
-            Binding::Unsupported if !variant.plus => None,
+            Binding::Unsupported if !plus => None,
             // They would have bound it, had they seen that it was offered: somebody has taken the offer away.
-            Binding::Unused if !variant.plus && !binding_offered => None,
+            Binding::Unused if !plus && !binding_offered => None,
             Binding::Used(_) | Binding::Unsupported | Binding::Unused => return Err(Breach::ChannelBinding),
         };
         let authzid = first.authzid.filter(|authzid| *authzid != first.authcid);
@@ -199,23 +198,6 @@ impl WantFinal {
 /// The last message of the server, which proves that it knows the password too.
 pub fn farewell(signature: &[u8]) -> Vec<u8> {
     ServerFinal { verifier: signature.to_vec() }.encode()
-}
-
-impl Variant {
-    const fn of(mechanism: Mechanism) -> Option<Self> {
-        let (hash, plus) = match mechanism {
-            Mechanism::ScramSha1 => (ScramHash::Sha1, false),
-            Mechanism::ScramSha1Plus => (ScramHash::Sha1, true),
-            Mechanism::ScramSha256 => (ScramHash::Sha256, false),
-            Mechanism::ScramSha256Plus => (ScramHash::Sha256, true),
-            Mechanism::Plain
-            | Mechanism::Login
-            | Mechanism::CramMd5
-            | Mechanism::External
-            | Mechanism::Anonymous => return None,
-        };
-        Some(Self { mechanism, hash, plus })
-    }
 }
 
 #[cfg(test)]

@@ -122,6 +122,8 @@ fn cram_md5_is_verified_from_the_password() {
     assert!(verdict("{PLAIN}tanstaaftanstaaF", challenge) == Verdict::Mismatch);
     assert!(verdict("{PLAIN}tanstaaftanstaaf", b"<another>") == Verdict::Mismatch);
     assert!(verdict("{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=", challenge) == Verdict::Unable);
+    // HMAC fills a key up with NULs, so that the same is made of both.
+    assert!(verdict("{PLAIN}tanstaaftanstaaf\0", challenge) == Verdict::Mismatch);
 }
 
 /// CVE-2019-3814: a certificate without a name, and the name that was sent along was believed.

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{
     Broken, Cost, Scheme, Unusable,
     encoding::{BASE64, Wiped, base64, number},
-    kind::{Hash, Kind, Work, length, random, random_like},
+    kind::{Fields, Hash, Kind, Work, length, random, random_like},
     limits,
 };
 
@@ -91,6 +91,12 @@ impl Hash for Argon2 {
             function,
             parameters: [self.memory_kib, self.passes, self.lanes, length(&self.digest), length(&self.salt)],
         }
+    }
+
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { algorithm: _, memory_kib: _, passes: _, lanes: _, salt, digest } = self;
+        fields.put(salt);
+        fields.put(digest);
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Broken, Cost, Scheme, Unusable,
-    kind::{Hash, Kind, Work, random},
+    kind::{Fields, Hash, Kind, Work, random},
     limits,
 };
 
@@ -67,7 +67,8 @@ impl Hash for BlfCrypt {
         let worn = self.defective.then(|| wear(&key));
         let key = worn.as_ref().map_or(key.as_slice(), |worn| worn.as_slice());
         let digest = Zeroizing::new(::bcrypt::bcrypt(self.cost, self.salt, key));
-        Ok(digest.iter().as_slice().get(..23).ok_or(Broken)?.ct_eq(self.digest.as_slice()).into())
+        let [written @ .., _] = &*digest;
+        Ok(written.ct_eq(self.digest.as_slice()).into())
     }
 
     fn cost(&self) -> Cost {
@@ -79,9 +80,20 @@ impl Hash for BlfCrypt {
         Work { function, parameters: [self.cost, 0, 0, 0, 16] }
     }
 
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { cost: _, defective: _, salt, digest } = self;
+        fields.put(salt);
+        fields.put(digest.as_slice());
+    }
+
     fn decoy(&self) -> Result<Kind, Broken> {
         let (salt, digest) = (*random()?, random()?);
         Ok(Kind::BlfCrypt(Self { cost: self.cost, defective: self.defective, salt, digest }))
+    }
+
+    /// The NUL behind it counts as well.
+    fn has_seen_all_of(&self, password: &[u8]) -> bool {
+        password.len() < PASSWORD_BYTES && (!self.defective || password.is_ascii())
     }
 }
 
@@ -95,8 +107,8 @@ fn key(password: &[u8]) -> Zeroizing<Vec<u8>> {
 pub(super) fn hash_new(password: &[u8]) -> Result<Zeroizing<String>, Broken> {
     let salt = *random::<16>()?;
     let digest = Zeroizing::new(::bcrypt::bcrypt(NEW_COST, salt, &key(password)));
-    let digest = digest.get(..23).ok_or(Broken)?;
-    let (salt, digest) = (::bcrypt::BASE_64.encode(salt), ::bcrypt::BASE_64.encode(digest));
+    let [written @ .., _] = &*digest;
+    let (salt, digest) = (::bcrypt::BASE_64.encode(salt), ::bcrypt::BASE_64.encode(written));
     Ok(Zeroizing::new(format!("{{BLF-CRYPT}}$2y${NEW_COST:02}${salt}{digest}")))
 }
 

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Broken, Cost,
-    kind::{Hash, Kind, Work, random},
+    kind::{Fields, Hash, Kind, Work, random},
 };
 
 /// Bytes of a block of MD5.
@@ -17,7 +17,6 @@ const BLOCK: usize = 64;
 const START: [u32; 4] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
 
 /// The state of the outer hash, then that of the inner one: eight words of 32 bits, least significant byte first.
-#[derive(Clone)]
 pub(super) struct CramMd5(Zeroizing<[u8; 32]>);
 
 impl CramMd5 {
@@ -94,6 +93,11 @@ impl Hash for CramMd5 {
 
     fn work(&self) -> Work {
         Work { function: "cram-md5", parameters: [0; 5] }
+    }
+
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self(context) = self;
+        fields.put(context.as_slice());
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {

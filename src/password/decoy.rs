@@ -1,6 +1,6 @@
 //! What is verified when there is no password to verify.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
@@ -14,7 +14,7 @@ pub struct Decoy {
     current: ArcSwap<Stored>,
     /// Length of the salt and iterations of the SCRAM keys seen first, of SHA-1 and of SHA-256. They stay, because what
     /// is told of somebody who exists stays as well.
-    terms: [Mutex<Option<(usize, u32)>>; 2],
+    terms: [OnceLock<(usize, u32)>; 2],
 }
 
 impl Decoy {
@@ -30,7 +30,7 @@ impl Decoy {
     pub fn note(&self, seen: &Stored) {
         for hash in [ScramHash::Sha1, ScramHash::Sha256] {
             if let Some(terms) = seen.scram_terms(hash) {
-                self.usual(hash).get_or_insert((terms.salt.len(), terms.iterations));
+                self.usual(hash).get_or_init(|| (terms.salt.len(), terms.iterations));
             }
         }
         if seen.is_locked() || seen.work() == self.current.load().work() {
@@ -44,16 +44,15 @@ impl Decoy {
 
     /// Length of the salt and iterations of the SCRAM keys that were seen first, if there were any.
     pub fn usual_terms(&self, hash: ScramHash) -> Option<(usize, u32)> {
-        *self.usual(hash)
+        self.usual(hash).get().copied()
     }
 
-    fn usual(&self, hash: ScramHash) -> MutexGuard<'_, Option<(usize, u32)>> {
+    fn usual(&self, hash: ScramHash) -> &OnceLock<(usize, u32)> {
         let [sha1, sha256] = &self.terms;
-        let terms = match hash {
+        match hash {
             ScramHash::Sha1 => sha1,
             ScramHash::Sha256 => sha256,
-        };
-        terms.lock().unwrap_or_else(PoisonError::into_inner)
+        }
     }
 
     /// What to verify for an account: its stored password, or the decoy if there is no account, if it has no password,
@@ -69,7 +68,7 @@ impl Decoy {
 #[cfg(test)]
 mod tests {
     use super::{Decoy, Scheme, Stored};
-    use crate::password::Cost;
+    use crate::password::{Cost, kind::Kind};
 
     /// One of each hash function.
     const SEEN: [&[u8]; 23] = [
@@ -113,6 +112,15 @@ mod tests {
             assert_eq!(picked.work(), seen.work(), "{seen:?}");
             assert_eq!(picked.cost(), seen.cost(), "{seen:?}");
             assert!(!picked.matches(b"secret").unwrap(), "{seen:?}");
+        }
+    }
+
+    /// Of 32 bytes at random, every eighth time one is zero.
+    #[test]
+    fn of_a_password_in_the_clear_it_is_one_that_somebody_could_have() {
+        for _ in 0..200 {
+            let decoy = stored(b"{PLAIN}secret").decoy().unwrap();
+            assert!(matches!(&*decoy.kind, Kind::Plain(plain) if !plain.is_impossible()));
         }
     }
 

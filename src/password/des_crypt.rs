@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use super::{
     Broken, Cost, Scheme, Unusable, des,
-    encoding::{crypt64_digit, crypt64_letter},
-    kind::{Hash, Kind, Work, random},
+    encoding::{crypt64_digit, crypt64_letter, crypt64_number, is_crypt64},
+    kind::{Fields, Hash, Kind, Work, random},
     limits,
 };
 
@@ -36,14 +36,6 @@ enum Form {
 }
 
 impl DesCrypt {
-    /// Whether nothing of a password that matches was left out.
-    pub(super) fn has_seen_all_of(&self, password: &[u8]) -> bool {
-        match self.form {
-            Form::Traditional => password.len() < TRADITIONAL_LENGTH && password.is_ascii(),
-            Form::Extended { .. } => password.is_ascii(),
-        }
-    }
-
     pub(super) fn read(scheme: Scheme, text: &[u8]) -> Result<Self, Unusable> {
         let expected = "<2 digits of salt><11 digits> or _<4 digits of count><4 of salt><11 digits>";
         let malformed = Unusable::Malformed { scheme: scheme.name(), expected };
@@ -56,18 +48,18 @@ impl DesCrypt {
                 let (count, rest) = text.split_at_checked(4).ok_or(malformed)?;
                 let (salt, digest) = rest.split_at_checked(4).ok_or(malformed)?;
                 // As DES was, so is none at all: once.
-                let count = little(count).ok_or(malformed)?.max(1);
+                let count = crypt64_number(count).ok_or(malformed)?.max(1);
                 if count > limits::DES_COUNT {
                     return Err(Unusable::TooExpensive { scheme: scheme.name(), parameter: "count" });
                 }
                 (Form::Extended { count }, salt, digest)
             }
         };
-        let salt = little(salt).ok_or(malformed)?;
+        let salt = crypt64_number(salt).ok_or(malformed)?;
         let digest: [u8; 11] = digest.try_into().map_err(|_| malformed)?;
         // Eleven digits have two bits more than there are.
         let last = digest.last().and_then(|&digit| crypt64_digit(digit)).ok_or(malformed)?;
-        if last & 3 != 0 || !digest.iter().all(|&digit| crypt64_digit(digit).is_some()) {
+        if last & 3 != 0 || !is_crypt64(&digest) {
             return Err(malformed);
         }
         Ok(Self { form, salt, digest: Zeroizing::new(digest) })
@@ -96,10 +88,6 @@ fn key(piece: &[u8]) -> u64 {
         *to = from << 1;
     }
     u64::from_be_bytes(key)
-}
-
-fn little(digits: &[u8]) -> Option<u32> {
-    digits.iter().rev().try_fold(0, |value, &digit| Some(value << 6 | crypt64_digit(digit)?))
 }
 
 /// Eleven digits, the most significant first.
@@ -131,8 +119,21 @@ impl Hash for DesCrypt {
         }
     }
 
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { form: _, salt, digest } = self;
+        fields.put(&salt.to_be_bytes());
+        fields.put(digest.as_slice());
+    }
+
     fn decoy(&self) -> Result<Kind, Broken> {
         let digest = written(u64::from_be_bytes(*random()?));
         Ok(Kind::DesCrypt(Self { form: self.form, salt: self.salt, digest }))
+    }
+
+    fn has_seen_all_of(&self, password: &[u8]) -> bool {
+        match self.form {
+            Form::Traditional => password.len() < TRADITIONAL_LENGTH && password.is_ascii(),
+            Form::Extended { .. } => password.is_ascii(),
+        }
     }
 }

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::{
     Broken, Cost,
     encoding::Wiped,
-    kind::{Hash, Kind, Work, length, random_like},
+    kind::{Fields, Hash, Kind, Work, length, random_like},
 };
 
 /// A hash function.
@@ -98,6 +98,12 @@ impl Hash for Digest {
 
     fn work(&self) -> Work {
         Work { function: self.algorithm.name(), parameters: [0, 0, 0, 0, length(&self.salt)] }
+    }
+
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { algorithm: _, digest, salt } = self;
+        fields.put(digest);
+        fields.put(salt);
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{
     Broken, Cost,
     encoding::Wiped,
-    kind::{Hash, Kind, Work, random},
+    kind::{Fields, Hash, Kind, Work, random},
 };
 
 /// A digest of sixteen bytes, and whose it is.
@@ -22,13 +22,6 @@ impl DigestMd5 {
     /// `None` if it is no whole digest.
     pub(super) fn read(material: &[u8]) -> Option<Self> {
         material.try_into().ok().map(|digest| Self { digest: Zeroizing::new(digest), head: None })
-    }
-
-    /// The same digest, of an account of this name. As in Dovecot, the realm is what follows the last `@`.
-    pub(super) fn of(&self, owner: &str) -> Self {
-        let (user, realm) = owner.rsplit_once('@').unwrap_or((owner, ""));
-        let head = Zeroizing::new(format!("{user}:{realm}:").into_bytes());
-        Self { digest: self.digest.clone(), head: Some(head) }
     }
 }
 
@@ -47,7 +40,20 @@ impl Hash for DigestMd5 {
         Work { function: "digest-md5", parameters: [0; 5] }
     }
 
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { digest, head } = self;
+        fields.put(digest.as_slice());
+        fields.put(head.as_deref().map_or(&[], Vec::as_slice));
+    }
+
     fn decoy(&self) -> Result<Kind, Broken> {
         Ok(Kind::DigestMd5(Self { digest: random()?, head: Some(Zeroizing::new(b"::".to_vec())) }))
+    }
+
+    /// As in Dovecot, the realm is what follows the last `@`.
+    fn belonging_to(&self, owner: &str) -> Option<Kind> {
+        let (user, realm) = owner.rsplit_once('@').unwrap_or((owner, ""));
+        let head = Zeroizing::new(format!("{user}:{realm}:").into_bytes());
+        Some(Kind::DigestMd5(Self { digest: self.digest.clone(), head: Some(head) }))
     }
 }

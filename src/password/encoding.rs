@@ -118,6 +118,16 @@ pub(super) fn crypt64_digit(digit: u8) -> Option<u32> {
     CRYPT64.iter().position(|&known| known == digit).and_then(|value| u32::try_from(value).ok())
 }
 
+/// Whether there is nothing in it but digits of crypt(3)'s base64.
+pub(super) fn is_crypt64(text: &[u8]) -> bool {
+    text.iter().all(|&digit| crypt64_digit(digit).is_some())
+}
+
+/// The number in at most five digits of crypt(3)'s base64, the least significant first.
+pub(super) fn crypt64_number(digits: &[u8]) -> Option<u32> {
+    digits.iter().rev().try_fold(0, |value, &digit| Some(value << 6 | crypt64_digit(digit)?))
+}
+
 /// The digit of crypt(3)'s base64 for the lowest six bits of `value`.
 pub(super) fn crypt64_letter(value: u64) -> u8 {
     let [.., six] = value.to_be_bytes();

@@ -1,6 +1,6 @@
 //! Proofs that somebody knows a password, made without sending it: CRAM-MD5 and SCRAM.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use gatepost_protocol::secret::Secret;
 use subtle::ConstantTimeEq as _;
@@ -9,7 +9,7 @@ use super::{
     Broken, Cost, ScramHash, Stored,
     cram_md5::CramMd5,
     kind::Kind,
-    scram::{Keys, Scram, Terms},
+    scram::{Keys, Terms},
 };
 
 /// What was offered as proof, and what it is a proof for. Both together are enough to guess passwords with.
@@ -64,41 +64,36 @@ impl Evidence {
 }
 
 impl Stored {
-    /// What a client has to stretch this password with; `None` if nothing was made with it, and of a
-    /// decoy.
-    pub fn scram_terms(&self, wanted: ScramHash) -> Option<Terms> {
-        let scram = self.kind.scram().filter(|scram| !self.decoy && scram.hash() == wanted);
-        scram.map(|scram| scram.terms.clone())
+    /// What a client has to stretch this password with; `None` if nothing was made with it, and of a decoy.
+    pub fn scram_terms(&self, wanted: ScramHash) -> Option<&Terms> {
+        if let Kind::Scram(scram) = &*self.kind
+            && !self.decoy
+            && scram.hash() == wanted
+        {
+            return Some(&scram.terms);
+        }
+        None
     }
 
     /// Whether somebody has proven to know this password. A decoy does the work and is never proven.
     pub fn proven_by(&self, evidence: &Evidence) -> Result<Verdict, Broken> {
-        let verdict = match evidence {
-            Evidence::CramMd5 { challenge, digest } => {
-                self.kind.cram_md5().map_or(Verdict::Unable, |known| {
-                    let expected = known.mac(challenge);
-                    if bool::from(expected.ct_eq(digest)) && !known.is_empty() {
-                        Verdict::Match(None)
-                    } else {
-                        Verdict::Mismatch
-                    }
-                })
+        let verdict = match (evidence, &*self.kind) {
+            // An empty password proves nothing, and one with a NUL was not typed by anybody.
+            (_, Kind::Plain(plain)) if plain.is_impossible() => Verdict::Mismatch,
+            (Evidence::CramMd5 { .. }, Kind::CramMd5(known)) if known.is_empty() => Verdict::Mismatch,
+            (Evidence::CramMd5 { challenge, digest }, Kind::Plain(plain)) => {
+                answer(&CramMd5::of(plain.expose()), challenge, digest)
             }
-            Evidence::Scram { hash, terms, message, proof } => {
-                let derived;
-                let keys = match (&*self.kind, self.kind.scram()) {
-                    (_, Some(scram)) if scram.hash() == *hash => &scram.keys,
-                    // An empty password proves nothing, and one with a NUL was not typed by anybody.
-                    (Kind::Plain(plain), _) if plain.is_impossible() => return Ok(Verdict::Mismatch),
-                    (Kind::Plain(plain), _) => {
-                        derived = Keys::derive(*hash, plain.expose(), terms)?;
-                        &derived
-                    }
-                    _ => return Ok(Verdict::Unable),
-                };
-                let signature = keys.verify(*hash, message.expose(), proof.expose())?;
-                signature.map_or(Verdict::Mismatch, |signature| Verdict::Match(Some(signature.to_vec())))
+            (Evidence::CramMd5 { challenge, digest }, Kind::CramMd5(known)) => {
+                answer(known, challenge, digest)
             }
+            (Evidence::Scram { hash, terms, message, proof }, Kind::Plain(plain)) => {
+                signature(&Keys::derive(*hash, plain.expose(), terms)?, *hash, message, proof)?
+            }
+            (Evidence::Scram { hash, message, proof, .. }, Kind::Scram(scram)) if scram.hash() == *hash => {
+                signature(&scram.keys, *hash, message, proof)?
+            }
+            (Evidence::CramMd5 { .. } | Evidence::Scram { .. }, _) => Verdict::Unable,
         };
         Ok(if self.decoy && verdict != Verdict::Unable { Verdict::Mismatch } else { verdict })
     }
@@ -112,15 +107,13 @@ impl Stored {
     }
 }
 
-impl Kind {
-    fn scram(&self) -> Option<&Scram> {
-        if let Self::Scram(scram) = self { Some(scram) } else { None }
-    }
+/// Whether a challenge was answered as who knows the password does.
+fn answer(known: &CramMd5, challenge: &[u8], digest: &[u8; 16]) -> Verdict {
+    if known.mac(challenge).ct_eq(digest).into() { Verdict::Match(None) } else { Verdict::Mismatch }
+}
 
-    fn cram_md5(&self) -> Option<Cow<'_, CramMd5>> {
-        if let Self::Plain(plain) = self {
-            return Some(Cow::Owned(CramMd5::of(plain.expose())));
-        }
-        if let Self::CramMd5(known) = self { Some(Cow::Borrowed(known)) } else { None }
-    }
+/// Whether a proof is that of who knows the password, and what answers it.
+fn signature(keys: &Keys, hash: ScramHash, message: &Secret, proof: &Secret) -> Result<Verdict, Broken> {
+    let signature = keys.verify(hash, message.expose(), proof.expose())?;
+    Ok(signature.map_or(Verdict::Mismatch, |signature| Verdict::Match(Some(signature.to_vec()))))
 }

@@ -59,8 +59,33 @@ pub(super) trait Hash {
     /// The same in numbers.
     fn work(&self) -> Work;
 
+    /// All that decides which passwords match and is not in [`Hash::work`]. Taken apart without `..`, so that a field which
+    /// is added later is not forgotten here.
+    fn feed(&self, fields: &mut Fields<'_>);
+
     /// The same parameters and lengths with random bytes in place of salt and digest.
     fn decoy(&self) -> Result<Kind, Broken>;
+
+    /// The same of an account of this name, where the name is hashed, too.
+    fn belonging_to(&self, _owner: &str) -> Option<Kind> {
+        None
+    }
+
+    /// Whether all of a password counts that matches.
+    fn has_seen_all_of(&self, _password: &[u8]) -> bool {
+        true
+    }
+}
+
+/// `*(length field)`, lengths in eight bytes: no two lists of fields are written the same.
+pub(super) struct Fields<'a>(&'a mut dyn FnMut(&[u8]));
+
+impl Fields<'_> {
+    /// Writes the next one.
+    pub(super) fn put(&mut self, field: &[u8]) {
+        (self.0)(&u64::try_from(field.len()).unwrap_or(u64::MAX).to_be_bytes());
+        (self.0)(field);
+    }
 }
 
 /// Two stored passwords of the same work take the same time and memory.
@@ -150,6 +175,15 @@ impl Kind {
         }
     }
 
+    /// Writes what [`Stored::feed`](super::Stored::feed) does.
+    pub(super) fn feed(&self, sink: &mut dyn FnMut(&[u8])) {
+        let Work { function, parameters } = self.hash().work();
+        let mut fields = Fields(sink);
+        fields.put(function.as_bytes());
+        fields.put(parameters.map(u32::to_be_bytes).as_flattened());
+        self.hash().feed(&mut fields);
+    }
+
     /// What does the work.
     pub(super) fn hash(&self) -> &dyn Hash {
         match self {
@@ -202,6 +236,8 @@ impl Hash for Locked {
     fn work(&self) -> Work {
         Work { function: "locked", parameters: [0; 5] }
     }
+
+    fn feed(&self, _: &mut Fields<'_>) {}
 
     fn decoy(&self) -> Result<Kind, Broken> {
         Ok(Kind::Locked)

@@ -7,13 +7,13 @@ use zeroize::Zeroizing;
 use super::{
     Broken, Cost, Scheme, Unusable,
     encoding::{Wiped, crypt64, reorder},
-    kind::{Hash, Kind, Work, length, random, random_like},
+    kind::{Fields, Hash, Kind, Work, length, random, random_like},
 };
 
 const MAGIC: &[u8] = b"$1$";
 
-/// The order in which the bytes of the digest are written.
-const ORDER: [u8; 16] = [12, 6, 0, 13, 7, 1, 14, 8, 2, 15, 9, 3, 5, 10, 4, 11];
+/// The order in which the bytes of the digest are written, here and in `$md5$`.
+pub(super) const ORDER: [u8; 16] = [12, 6, 0, 13, 7, 1, 14, 8, 2, 15, 9, 3, 5, 10, 4, 11];
 
 /// `"$1$" salt "$" digest`: a salt of at most eight bytes, a digest of sixteen in crypt(3)'s base64 and order.
 pub(super) struct Md5Crypt {
@@ -48,6 +48,12 @@ impl Hash for Md5Crypt {
 
     fn work(&self) -> Work {
         Work { function: "md5-crypt", parameters: [0, 0, 0, 0, length(&self.salt)] }
+    }
+
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { salt, digest } = self;
+        fields.put(salt);
+        fields.put(digest.as_slice());
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::{
     Broken, Cost, Scheme, Unusable,
     encoding::{Wiped, hex},
-    kind::{Hash, Kind, Work, length, random},
+    kind::{Fields, Hash, Kind, Work, length, random},
     limits,
 };
 
@@ -104,6 +104,12 @@ impl Hash for Otp {
             Algorithm::Sha1 => "otp-sha1",
         };
         Work { function, parameters: [self.steps, 0, 0, 0, length(&self.seed)] }
+    }
+
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { algorithm: _, steps: _, seed, hash } = self;
+        fields.put(seed);
+        fields.put(hash.as_slice());
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::{
     Broken, Cost, Scheme, Unusable,
     encoding::{Wiped, hex, number},
-    kind::{Hash, Kind, Work, length, random, random_like},
+    kind::{Fields, Hash, Kind, Work, length, random, random_like},
     limits,
 };
 
@@ -51,6 +51,12 @@ impl Hash for Pbkdf2 {
 
     fn work(&self) -> Work {
         Work { function: "pbkdf2-sha1", parameters: [self.rounds, 0, 0, 0, length(&self.salt)] }
+    }
+
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { rounds: _, salt, key } = self;
+        fields.put(salt);
+        fields.put(key.as_slice());
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {

@@ -66,8 +66,9 @@ impl Pool {
             Cost::Cheap => return Ok(stored.matches(password.expose())?),
             Cost::Slow { memory_kib } => memory_kib,
         };
+        let permits = self.enter(memory_kib).await?;
         let (stored, password) = (stored.clone(), Secret::new(password.expose().to_vec()));
-        self.run(memory_kib, move || stored.matches(password.expose())).await
+        run(permits, move || stored.matches(password.expose())).await
     }
 
     /// What `evidence` proves about the stored password, in place or not like [`Self::verify`].
@@ -76,8 +77,9 @@ impl Pool {
             Cost::Cheap => return Ok(stored.proven_by(evidence)?),
             Cost::Slow { memory_kib } => memory_kib,
         };
+        let permits = self.enter(memory_kib).await?;
         let (stored, evidence) = (stored.clone(), Arc::clone(evidence));
-        self.run(memory_kib, move || stored.proven_by(&evidence)).await
+        run(permits, move || stored.proven_by(&evidence)).await
     }
 
     /// The stored form of a new password, made if there is nothing else to do right now: nobody waits for it, and nobody
@@ -89,50 +91,47 @@ impl Pool {
     ) -> Result<Option<Zeroizing<String>>, Unverified> {
         let permits = self.enter_if_idle(new.memory_kib())?;
         let password = Secret::new(password.expose().to_vec());
-        let hash = task::spawn_blocking(move || {
-            let _held_while_it_runs = permits;
-            new.make(password.expose())
-        });
-        Ok(hash.await.map_err(|_| Broken)??)
-    }
-
-    fn enter_if_idle(&self, memory_kib: u32) -> Result<Permits, Unverified> {
-        if memory_kib > self.memory_kib {
-            return Err(Unverified::TooExpensive);
-        }
-        let busy = |_| Unverified::Busy;
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(busy)?;
-        let memory = Arc::clone(&self.memory).try_acquire_many_owned(memory_kib).map_err(busy)?;
-        let thread = Arc::clone(&self.threads).try_acquire_owned().map_err(busy)?;
-        Ok(Permits { _thread: thread, _memory: memory, _place: place })
-    }
-
-    async fn run<T: Send + 'static>(
-        &self,
-        memory_kib: u32,
-        work: impl FnOnce() -> Result<T, Broken> + Send + 'static,
-    ) -> Result<T, Unverified> {
-        if memory_kib > self.memory_kib {
-            return Err(Unverified::TooExpensive);
-        }
-        let permits = self.enter(memory_kib).await?;
-        let hash = task::spawn_blocking(move || {
-            let _held_while_it_runs = permits;
-            work()
-        });
-        // A defect in a hash function ends its own thread's work, not the daemon.
-        Ok(hash.await.map_err(|_| Broken)??)
+        run(permits, move || new.make(password.expose())).await
     }
 
     /// Waits for memory first and a thread then, so that no thread is kept idle by a hash that waits for memory.
     /// Both queues are first come, first served: small hashes do not starve a large one.
     async fn enter(&self, memory_kib: u32) -> Result<Permits, Unverified> {
-        // None of these semaphores is ever closed.
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Unverified::Busy)?;
+        let place = self.place(memory_kib)?;
+        // Neither of these semaphores is ever closed.
         let memory = Arc::clone(&self.memory).acquire_many_owned(memory_kib).await.map_err(|_| Broken)?;
         let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(|_| Broken)?;
         Ok(Permits { _thread: thread, _memory: memory, _place: place })
     }
+
+    /// Does not wait.
+    fn enter_if_idle(&self, memory_kib: u32) -> Result<Permits, Unverified> {
+        let busy = |_| Unverified::Busy;
+        let place = self.place(memory_kib)?;
+        let memory = Arc::clone(&self.memory).try_acquire_many_owned(memory_kib).map_err(busy)?;
+        let thread = Arc::clone(&self.threads).try_acquire_owned().map_err(busy)?;
+        Ok(Permits { _thread: thread, _memory: memory, _place: place })
+    }
+
+    /// A place among those that run and wait, for what fits at all.
+    fn place(&self, memory_kib: u32) -> Result<OwnedSemaphorePermit, Unverified> {
+        if memory_kib > self.memory_kib {
+            return Err(Unverified::TooExpensive);
+        }
+        Arc::clone(&self.places).try_acquire_owned().map_err(|_| Unverified::Busy)
+    }
+}
+
+/// Works on a thread. A defect in a hash function ends that work, not the daemon.
+async fn run<T: Send + 'static>(
+    permits: Permits,
+    work: impl FnOnce() -> Result<T, Broken> + Send + 'static,
+) -> Result<T, Unverified> {
+    let hash = task::spawn_blocking(move || {
+        let _held_while_it_runs = permits;
+        work()
+    });
+    Ok(hash.await.map_err(|_| Broken)??)
 }
 
 /// What a running hash holds, given back in this order.

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::{
     Broken, Cost, Scheme, Unusable,
     encoding::{Wiped, number},
-    kind::{Hash, Kind, Work, length, random, random_like},
+    kind::{Fields, Hash, Kind, Work, length, random, random_like},
     limits,
 };
 
@@ -115,12 +115,6 @@ impl Keys {
         Ok(Self { stored: hash.digest(&client), server: hash.mac(&salted, b"Server Key")? })
     }
 
-    /// Random ones, which no password has.
-    pub(super) fn random(hash: ScramHash) -> Result<Self, Broken> {
-        let like = vec![0; hash.length()];
-        Ok(Self { stored: random_like(&like)?, server: random_like(&like)? })
-    }
-
     /// `ServerSignature`, if `proof` is a client's who knows the password; `None` if it is not. Takes the same time
     /// either way.
     pub(super) fn verify(
@@ -170,6 +164,7 @@ pub(super) fn hash_new(password: &[u8]) -> Result<Zeroizing<String>, Broken> {
     Ok(Zeroizing::new(format!("{{SCRAM-SHA-256}}{},{salt},{},{}", terms.iterations, *stored, *server)))
 }
 
+/// With its padding, without which a key may have been cut off.
 fn base64(text: &[u8]) -> Option<Wiped> {
     STANDARD.decode(text).ok().map(Zeroizing::new)
 }
@@ -191,9 +186,17 @@ impl Hash for Scram {
         }
     }
 
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { hash: _, terms: Terms { salt, iterations: _ }, keys: Keys { stored, server } } = self;
+        fields.put(salt);
+        fields.put(stored);
+        fields.put(server);
+    }
+
     fn decoy(&self) -> Result<Kind, Broken> {
         let salt = random_like(&self.terms.salt)?.as_slice().into();
         let terms = Terms { salt, iterations: self.terms.iterations };
-        Ok(Kind::Scram(Self { hash: self.hash, terms, keys: Keys::random(self.hash)? }))
+        let keys = Keys { stored: random_like(&self.keys.stored)?, server: random_like(&self.keys.server)? };
+        Ok(Kind::Scram(Self { hash: self.hash, terms, keys }))
     }
 }

@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 
 use super::{
     Broken, Cost, Scheme, Unusable,
-    encoding::{Wiped, crypt64, crypt64_digit},
-    kind::{Hash, Kind, Work, length, random, random_like},
+    encoding::{Wiped, crypt64, crypt64_number, is_crypt64},
+    kind::{Fields, Hash, Kind, Work, length, random, random_like},
     limits,
 };
 
@@ -35,14 +35,14 @@ impl Scrypt {
         }
         let digest = digest.as_slice().try_into().map_err(|_| malformed)?;
         let (parameters, salt) = setting.split_at_checked(11).ok_or(malformed)?;
-        if !salt.iter().all(|&digit| crypt64_digit(digit).is_some()) {
+        if !is_crypt64(salt) {
             return Err(malformed);
         }
         let (log2_n, numbers) = parameters.split_at_checked(1).ok_or(malformed)?;
         let (r, p) = numbers.split_at_checked(5).ok_or(malformed)?;
-        let log2_n = number(log2_n).filter(|n| *n > 0).ok_or(malformed)?;
-        let r = number(r).filter(|r| *r > 0).ok_or(malformed)?;
-        let p = number(p).filter(|p| *p > 0).ok_or(malformed)?;
+        let log2_n = crypt64_number(log2_n).filter(|n| *n > 0).ok_or(malformed)?;
+        let r = crypt64_number(r).filter(|r| *r > 0).ok_or(malformed)?;
+        let p = crypt64_number(p).filter(|p| *p > 0).ok_or(malformed)?;
         if p > limits::LANES {
             return Err(too_expensive("p"));
         }
@@ -64,11 +64,6 @@ impl Scrypt {
     }
 }
 
-/// Thirty bits at most.
-fn number(digits: &[u8]) -> Option<u32> {
-    digits.iter().rev().try_fold(0, |value, &digit| Some(value << 6 | crypt64_digit(digit)?))
-}
-
 impl Hash for Scrypt {
     fn matches(&self, password: &[u8]) -> Result<bool, Broken> {
         let n = 1_u64.checked_shl(self.log2_n).ok_or(Broken)?;
@@ -84,6 +79,12 @@ impl Hash for Scrypt {
 
     fn work(&self) -> Work {
         Work { function: "scrypt", parameters: [self.log2_n, self.r, self.p, 0, length(&self.salt)] }
+    }
+
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { log2_n: _, r: _, p: _, salt, digest } = self;
+        fields.put(salt);
+        fields.put(digest.as_slice());
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {

@@ -7,8 +7,8 @@ use zeroize::Zeroizing;
 
 use super::{
     Broken, Cost, Scheme, Unusable,
-    encoding::{Wiped, crypt64_digit, number},
-    kind::{Hash, Kind, Work, length, random, random_like},
+    encoding::{Wiped, crypt64_number, is_crypt64, number},
+    kind::{Fields, Hash, Kind, Work, length, random, random_like},
     limits,
 };
 
@@ -28,7 +28,7 @@ impl Sha1Crypt {
         let rounds = fields.next().and_then(number).ok_or(malformed)?;
         let salt = fields.next().filter(|salt| (1..=64).contains(&salt.len())).ok_or(malformed)?;
         let digest = fields.next().and_then(decode).ok_or(malformed)?;
-        if fields.next().is_some() || !salt.iter().all(|&digit| crypt64_digit(digit).is_some()) {
+        if fields.next().is_some() || !is_crypt64(salt) {
             return Err(malformed);
         }
         if rounds > limits::PBKDF2_ROUNDS {
@@ -43,12 +43,10 @@ impl Sha1Crypt {
 fn decode(text: &[u8]) -> Option<Zeroizing<[u8; 20]>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(21));
     for group in text.chunks(4) {
-        let [a, b, c, d] = group else { return None };
-        let value = [a, b, c, d]
-            .into_iter()
-            .rev()
-            .try_fold(0_u32, |value, &digit| Some(value << 6 | crypt64_digit(digit)?))?;
-        let [_, rest @ ..] = value.to_be_bytes();
+        if group.len() != 4 {
+            return None;
+        }
+        let [_, rest @ ..] = crypt64_number(group)?.to_be_bytes();
         bytes.extend_from_slice(&rest);
     }
     let again = bytes.pop()?;
@@ -74,6 +72,12 @@ impl Hash for Sha1Crypt {
 
     fn work(&self) -> Work {
         Work { function: "sha1-crypt", parameters: [self.rounds, 0, 0, 0, length(&self.salt)] }
+    }
+
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { rounds: _, salt, digest } = self;
+        fields.put(salt);
+        fields.put(digest.as_slice());
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {

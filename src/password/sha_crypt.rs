@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 use super::{
     Broken, Cost, Scheme, Unusable,
     encoding::{Wiped, crypt64, crypt64_letter, crypt64_text, number, reorder},
-    kind::{Hash, Kind, Work, length, random, random_like},
+    kind::{Fields, Hash, Kind, Work, length, random, random_like},
     limits,
 };
 
@@ -100,6 +100,15 @@ impl Hash for ShaCrypt {
             Written::Sha512(_) => "sha512-crypt",
         };
         Work { function, parameters: [self.rounds, 0, 0, 0, length(&self.salt)] }
+    }
+
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { rounds: _, salt, digest } = self;
+        fields.put(salt);
+        fields.put(match digest {
+            Written::Sha256(digest) => digest.as_slice(),
+            Written::Sha512(digest) => digest.as_slice(),
+        });
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {

@@ -7,16 +7,14 @@ use zeroize::Zeroizing;
 
 use super::{
     Broken, Cost, Scheme, Unusable,
-    encoding::{Wiped, crypt64, crypt64_digit, number, reorder},
-    kind::{Hash, Kind, Work, length, random},
+    encoding::{Wiped, crypt64, is_crypt64, number, reorder},
+    kind::{Fields, Hash, Kind, Work, length, random},
     limits,
+    md5_crypt::ORDER,
 };
 
 /// Rounds that nobody has to ask for.
 const LEAST_ROUNDS: u32 = 4096;
-
-/// The order in which the bytes of the digest are written: that of `$1$`.
-const ORDER: [u8; 16] = [12, 6, 0, 13, 7, 1, 14, 8, 2, 15, 9, 3, 5, 10, 4, 11];
 
 /// `"$md5" ("$" / ",") ["rounds=" number "$"] [salt] ["$"] "$"` and 22 digits.
 ///
@@ -45,7 +43,7 @@ impl SunMd5 {
             salt = fields.next().ok_or(malformed)?;
         }
         let salt = salt.strip_suffix(b"$").unwrap_or(salt);
-        if !salt.iter().all(|&digit| crypt64_digit(digit).is_some()) {
+        if !is_crypt64(salt) {
             return Err(malformed);
         }
         if more > limits::SUN_MD5_ROUNDS {
@@ -59,7 +57,7 @@ impl SunMd5 {
 
 /// Whether a round takes Hamlet in. All of it depends on the digest before.
 fn coin(digest: &[u8; 16], round: u32) -> bool {
-    let byte = |at: u32| u32::from(digest.iter().copied().nth((at % 16) as usize).unwrap_or_default());
+    let byte = |at: u32| u32::from(digest.get((at % 16) as usize).copied().unwrap_or_default());
     let bit = |at: u32| byte((at % 128) / 8) >> (at % 8) & 1;
     let half = |from: u32| {
         (0..8).fold(0, |bits, at| {
@@ -96,6 +94,12 @@ impl Hash for SunMd5 {
 
     fn work(&self) -> Work {
         Work { function: "sun-md5", parameters: [self.rounds, 0, 0, 0, length(&self.setting)] }
+    }
+
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { rounds: _, setting, digest } = self;
+        fields.put(setting);
+        fields.put(digest.as_slice());
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::{
     Broken, Cost, Scheme, Unusable,
     encoding::{Wiped, crypt64, crypt64_digit},
-    kind::{Hash, Kind, Work, length, random, random_like},
+    kind::{Fields, Hash, Kind, Work, length, random, random_like},
     limits,
 };
 
@@ -88,6 +88,15 @@ impl Hash for Yescrypt {
         let Parameters { n, r, p, t } = self.cost();
         let function = if self.gost.is_some() { "gost-yescrypt" } else { "yescrypt" };
         Work { function, parameters: [n.ilog2(), r, p, t, length(&self.salt)] }
+    }
+
+    fn feed(&self, fields: &mut Fields<'_>) {
+        let Self { params: _, t: _, salt, digest, gost } = self;
+        fields.put(salt);
+        fields.put(digest.as_slice());
+        if let Some(setting) = gost {
+            fields.put(setting);
+        }
     }
 
     fn decoy(&self) -> Result<Kind, Broken> {

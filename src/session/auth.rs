@@ -3,6 +3,7 @@
 //! R1 to R13 and D1 to D7 are rules of [`super::rules`].
 
 mod greeting;
+mod recall;
 mod requests;
 
 use std::{
@@ -28,7 +29,7 @@ use super::{
     words,
 };
 use crate::{
-    decision::{Attempt, Decision, Refusal, TempFail},
+    decision::{Attempt, Decision, Engine, Refusal, TempFail},
     mechanism::{Breach, Circumstances, Mechanism, Sought, Step, farewell},
     observe::{self, Stalled},
     password::{Terms, Unverified},
@@ -50,6 +51,9 @@ pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// Longest name of a session that is kept, in bytes. Dovecot's own are of 16, and it lets others choose 64.
 const SESSION: usize = 255;
+
+/// Whoever claims the first of two logins of one id would be given the other one's mail.
+const ID_IN_USE: Close = Close::OutOfOrder("AUTH with the id of a login that was not claimed yet");
 
 /// Who connects to a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,6 +82,12 @@ pub enum Question {
         sought: Sought,
         /// What is to be used, as the peer spells it.
         service: Box<str>,
+    },
+    /// A login was answered from memory, which will not know about it much longer. Nobody waits for an answer: see
+    /// [`Engine::refresh`].
+    Refresh {
+        /// What is to be asked about.
+        attempt: Attempt,
     },
 }
 
@@ -109,7 +119,15 @@ impl Session {
     }
 
     /// Takes one line. Replies are appended to `out`; a question is for the caller to have answered.
-    pub fn line(&mut self, line: &[u8], now: Instant, out: &mut BytesMut) -> Result<Option<Question>, Close> {
+    ///
+    /// What `engine` can judge from memory, it judges on the spot.
+    pub fn line(
+        &mut self,
+        line: &[u8],
+        now: Instant,
+        engine: &Engine,
+        out: &mut BytesMut,
+    ) -> Result<Option<Question>, Close> {
         let command = Command::parse(line)?;
         match (self.phase, command) {
             (Phase::WantVersion, Command::Version(version)) => {
@@ -129,7 +147,7 @@ impl Session {
                 }
                 Ok(None)
             }
-            (Phase::Ready { minor }, Command::Auth(auth)) => self.auth(&auth, minor, now, out),
+            (Phase::Ready { minor }, Command::Auth(auth)) => self.auth(&auth, minor, engine, now, out),
             (Phase::Ready { minor }, Command::Cont(cont)) => self.cont(&cont, minor, now, out),
             (Phase::Ready { minor }, Command::Cancel(id)) => {
                 self.cancel(id, minor, out);
@@ -263,6 +281,7 @@ impl Session {
         &mut self,
         auth: &Auth<'_>,
         minor: u32,
+        engine: &Engine,
         now: Instant,
         out: &mut BytesMut,
     ) -> Result<Option<Question>, Close> {
@@ -289,17 +308,23 @@ impl Session {
             words::invalid_base64(auth.id, "Invalid base64 data in initial response", out);
             return Ok(None);
         };
+        if let (Mechanism::Plain, Some(response)) = (mechanism, &response)
+            && let Some(answered) = self.recall(auth, response, engine, now, out)
+        {
+            return answered;
+        }
         let params = &auth.params;
         let context = Context {
-            service: words::lossy(params.service.as_deref().unwrap_or_default(), words::SERVICE),
+            service: words::lossy(params.service().as_deref().unwrap_or_default(), words::SERVICE),
             remote: remote(params),
-            session: params.session.as_deref().map(|text| words::lossy(text, SESSION)),
+            session: params.session().as_deref().map(|text| words::lossy(text, SESSION)),
             hop: words::hop(params),
             final_response: params.final_resp_ok,
         };
         let bound = mechanism.bound().is_some_and(|bound| self.offers(bound, minor));
+        let certificate = params.cert_username();
         let around = Circumstances {
-            certificate: params.cert_username.as_deref().filter(|_| params.valid_client_cert),
+            certificate: certificate.as_deref().filter(|_| params.valid_client_cert),
             // Without TLS the login process hides it, and behind a TLS proxy it sees none.
             binding_offered: bound && params.secured == Secured::Tls,
             anonymous: self.offer.anonymous_user.as_deref(),
@@ -439,9 +464,8 @@ impl Session {
                 master: verified.master().cloned(),
                 original: verified.original().map(Box::from),
             };
-            // Whoever claims the first of two would be given the other one's mail.
             if !self.shared.table.keep(self.connection, id, login, now) {
-                return Err(Close::OutOfOrder("AUTH with the id of a login that was not claimed yet"));
+                return Err(ID_IN_USE);
             }
         }
         if self.role == Role::Client && minor < 2 {
@@ -478,8 +502,9 @@ impl Session {
 /// One that is no address (`fe80::1%eth0`) is not the same as none: `allow_nets=local` admits those without one. It
 /// becomes the unspecified address, which nobody has.
 fn remote(params: &Params<'_>) -> Option<IpAddr> {
-    let said = || params.fields.find(b"rip").and_then(|field| field.value);
-    params.rip.or_else(|| said().filter(|text| !text.is_empty()).map(|_| Ipv6Addr::UNSPECIFIED.into()))
+    params
+        .rip()
+        .or_else(|| params.rip_text().filter(|text| !text.is_empty()).map(|_| Ipv6Addr::UNSPECIFIED.into()))
 }
 
 impl Drop for Session {

@@ -26,9 +26,10 @@ use super::{
 };
 use crate::{
     account::Account,
-    decision::{Attempt, Decision, Engine, Refusal, TempFail},
+    decision::{Attempt, Decision, Engine, Now, Recollection, Refusal, TempFail},
     directory::Unavailable,
     listener::Stream,
+    mechanism::Sought,
     observe,
     password::Terms,
 };
@@ -77,15 +78,23 @@ pub async fn auth(
             () = sleep_until(next_tick) => {}
             () = &mut stopped, if !stopping => stopping = true,
         }
-        let now = Instant::now();
+        let (now, engine) = (Instant::now(), engines.load_full());
         let ended = wire.each_line(|line, out| {
-            asked.extend(session.line(line, now, out)?);
+            asked.extend(session.line(line, now, &engine, out)?);
             Ok(if asked.len() < BATCH && out.len() < HIGH_WATER { Go::On } else { Go::Pause })
         });
         let mut closed = ended.err();
         next = ended.unwrap_or(Go::On);
         for question in asked.drain(..) {
-            answers.ask(answer(engines.load_full(), question, now));
+            match question {
+                auth::Question::Refresh { attempt } => refresh(&engine, attempt),
+                auth::Question::Judge { handle, attempt } => {
+                    answers.ask(judge(Arc::clone(&engine), handle, attempt, now));
+                }
+                auth::Question::Seek { handle, sought, service } => {
+                    answers.ask(seek(Arc::clone(&engine), handle, sought, service, now));
+                }
+            }
         }
         for answer in answers.take() {
             closed = closed.or(answer.tell(&mut session, now, &mut wire).err());
@@ -122,20 +131,33 @@ impl Answer {
 }
 
 /// `arrived` is when the question was read.
-async fn answer(engine: Arc<Engine>, question: auth::Question, arrived: Instant) -> Answer {
-    match question {
-        auth::Question::Judge { handle, attempt } => {
-            let judged = bounded(&engine, engine.decide(&attempt, SystemTime::now())).await;
-            let decision = judged.unwrap_or_else(|why| Decision::Refuse(Refusal::TempFail(why)));
-            engine.note_use(&attempt, &decision);
-            observe::decided(&attempt, &decision, arrived.elapsed());
-            Answer::Decided { handle, attempt, decision }
-        }
-        auth::Question::Seek { handle, sought, service } => {
-            let terms = bounded(&engine, engine.terms(&sought, &service)).await;
-            Answer::Told { handle, terms: terms.and_then(|terms| terms), took: arrived.elapsed() }
-        }
+async fn judge(engine: Arc<Engine>, handle: Handle, attempt: Attempt, arrived: Instant) -> Answer {
+    let judged = bounded(&engine, engine.judge(&attempt, Now::read())).await;
+    let (decision, recollection) =
+        judged.unwrap_or_else(|why| (Decision::Refuse(Refusal::TempFail(why)), None));
+    engine.note_use(&attempt, &decision);
+    observe::decided(&attempt, &decision, recollection.map(Recollection::as_str), arrived.elapsed());
+    if recollection == Some(Recollection::Hit { refresh: true }) {
+        attempt.again().into_iter().for_each(|again| refresh(&engine, again));
     }
+    Answer::Decided { handle, attempt, decision }
+}
+
+async fn seek(
+    engine: Arc<Engine>,
+    handle: Handle,
+    sought: Sought,
+    service: Box<str>,
+    arrived: Instant,
+) -> Answer {
+    let terms = bounded(&engine, engine.terms(&sought, &service)).await;
+    Answer::Told { handle, terms: terms.and_then(|terms| terms), took: arrived.elapsed() }
+}
+
+/// Has the directories asked about a login once more, before memory does not know about it any longer.
+fn refresh(engine: &Arc<Engine>, attempt: Attempt) {
+    let engine = Arc::clone(engine);
+    tokio::spawn(async move { bounded(&engine, engine.refresh(&attempt)).await });
 }
 
 /// Lets an engine work for as long as peers wait. A driver that panics must cost the request that it was asked about, not
@@ -203,10 +225,12 @@ pub async fn master(
                         return;
                     }
                 }
-                master::Question::Flush { id, .. } => {
+                master::Question::Flush { id, users } => {
                     let engine = engines.load_full();
                     answers.beside(engine.chain().reload()).await;
-                    session.flushed(id, 0, &mut wire.out);
+                    let whom: Vec<_> = users.iter().map(|user| engine.whom(user)).collect();
+                    let forgotten = u64::try_from(engine.flush_all_of(&whom)).unwrap_or(u64::MAX);
+                    session.flushed(id, forgotten, &mut wire.out);
                 }
             }
         }

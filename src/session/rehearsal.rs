@@ -61,7 +61,7 @@ impl<'e> Rehearsal<'e> {
         let mut rest = &*self.held;
         let ended = loop {
             match Lines::new(AUTH_LINE).cut(&mut rest) {
-                Ok(Some(line)) => match self.session.line(line, now, out) {
+                Ok(Some(line)) => match self.session.line(line, now, self.engine, out) {
                     Ok(question) => questions.extend(question),
                     Err(close) => break Err(close),
                 },
@@ -71,6 +71,20 @@ impl<'e> Rehearsal<'e> {
         };
         self.held = rest.to_vec();
         ended
+    }
+
+    /// Takes one line.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is over.
+    pub fn line(
+        &mut self,
+        line: &[u8],
+        now: Instant,
+        out: &mut BytesMut,
+    ) -> Result<Option<auth::Question>, Close> {
+        self.session.line(line, now, self.engine, out)
     }
 
     /// Answers a question now. Only a directory in memory and a cheap password scheme can; with another it is a
@@ -91,6 +105,8 @@ impl<'e> Rehearsal<'e> {
                 let decision = decided.unwrap_or(Decision::Refuse(Refusal::TempFail(TempFail::Deadline)));
                 self.session.decided(handle, attempt, decision, now, out)
             }
+            // Here nothing lasts so long.
+            auth::Question::Refresh { .. } => Ok(()),
             auth::Question::Seek { handle, sought, service } => {
                 let terms = self.engine.terms(&sought, &service).now_or_never();
                 let terms = terms.unwrap_or(Err(TempFail::Deadline));

@@ -204,7 +204,7 @@ impl<'e> Desk<'e> {
     /// Says one line, without its LF, that leads to a question, which is left open.
     pub(super) fn ask(&mut self, line: &str) -> auth::Question {
         let (mut out, now) = (BytesMut::new(), self.now);
-        let asked = self.session().line(line.trim_end().as_bytes(), now, &mut out);
+        let asked = self.rehearsal.line(line.trim_end().as_bytes(), now, &mut out);
         assert_eq!(out, "", "after {line:?}");
         asked.unwrap().expect("a question")
     }
@@ -228,6 +228,7 @@ impl<'e> Desk<'e> {
                 let away = TempFail::Directory(Unavailable::new("people", "away"));
                 self.session().told(handle, Err(away), Duration::ZERO, now, &mut out)
             }
+            auth::Question::Refresh { .. } => Ok(()),
         };
         (text(&out), ended)
     }

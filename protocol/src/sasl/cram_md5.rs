@@ -4,7 +4,10 @@ use std::fmt;
 
 use memchr::{memchr, memrchr};
 
-use crate::{error::Malformed, text::Shown};
+use crate::{
+    error::Malformed,
+    text::{Shown, sixteen},
+};
 
 use super::RESPONSE;
 
@@ -25,15 +28,10 @@ impl<'a> CramMd5<'a> {
         }
         let malformed = Malformed::new("CRAM-MD5", "<user> <32 hex digits>");
         let (authcid, rest) = response.split_at(memrchr(b' ', response).ok_or(malformed)?);
-        let digits = rest.get(1..).filter(|digits| digits.len() == 32).ok_or(malformed)?;
+        let digits = rest.get(1..).filter(|digits| !digits.iter().any(u8::is_ascii_uppercase));
+        let digest = digits.and_then(sixteen).ok_or(malformed)?;
         if authcid.is_empty() || memchr(0, authcid).is_some() {
             return Err(malformed);
-        }
-        let mut digest = [0; 16];
-        for (byte, pair) in digest.iter_mut().zip(digits.chunks_exact(2)) {
-            let mut nibbles = pair.iter().map(|&digit| nibble(digit));
-            let (high, low) = (nibbles.next().flatten(), nibbles.next().flatten());
-            *byte = high.ok_or(malformed)? << 4 | low.ok_or(malformed)?;
         }
         Ok(Self { authcid, digest })
     }
@@ -46,14 +44,6 @@ impl<'a> CramMd5<'a> {
             response.extend_from_slice(format!("{byte:02x}").as_bytes());
         }
         response
-    }
-}
-
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
     }
 }
 

@@ -2,10 +2,11 @@
 
 use super::*;
 
-const SHIPPED: [(&str, &str); 3] = [
+const SHIPPED: [(&str, &str); 4] = [
     ("00-gatepost.toml", include_str!("../../../conf.d/00-gatepost.toml")),
     ("10-listeners.toml", include_str!("../../../conf.d/10-listeners.toml")),
     ("20-directories.toml", include_str!("../../../conf.d/20-directories.toml")),
+    ("30-cache.toml", include_str!("../../../conf.d/30-cache.toml")),
 ];
 
 /// A shipped file with all that is commented out in force.
@@ -41,6 +42,7 @@ fn every_key_is_explained_in_the_shipped_files() {
     let sources = [
         include_str!("../server.rs"),
         include_str!("../sasl.rs"),
+        include_str!("../cache.rs"),
         include_str!("../hashing.rs"),
         include_str!("../log.rs"),
         include_str!("../listener.rs"),

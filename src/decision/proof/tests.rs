@@ -151,15 +151,32 @@ fn prove_with(
     let pool = Pool::with_queue(1, 1 << 26, 1);
     let here =
         Here { service: "imap", remote: None, now: Moment::of_unix(1000), on_behalf, default_domain: None };
-    let prover = Prover { pool: &pool, app_passwords, here };
+    let prover = Prover { pool: &pool, app_passwords, here, known: false };
     asked.log.borrow_mut().clear();
     let credential = Credential::Password(Secret::new(password.as_bytes().to_vec()));
     let verdict = prover.prove(asked, &credential).now_or_never().unwrap();
-    (verdict.map(|proven| proven.by), asked.log.borrow().clone())
+    let verdict = match verdict.map(|proven| proven.by) {
+        Ok(By::AppPassword(which)) => Ok(By::AppPassword(without_scope(which))),
+        Err(Refusal::AppPasswordBarred(which, why)) => {
+            Err(Refusal::AppPasswordBarred(without_scope(which), why))
+        }
+        verdict => verdict,
+    };
+    (verdict, asked.log.borrow().clone())
+}
+
+/// Which one it was, whatever it is good for.
+fn without_scope(which: Box<AppPassword>) -> Box<AppPassword> {
+    Box::new(AppPassword { scope: app_password::Scope::everything(), ..*which })
 }
 
 fn by(id: &str, label: &str) -> Box<AppPassword> {
-    Box::new(AppPassword { id: id.into(), label: label.into(), own: None })
+    Box::new(AppPassword {
+        id: id.into(),
+        label: label.into(),
+        own: None,
+        scope: app_password::Scope::everything(),
+    })
 }
 
 fn denied() -> Refusal {
@@ -239,7 +256,7 @@ fn what_proves_the_main_password_without_showing_it_is_no_way_around_either() {
         on_behalf: false,
         default_domain: None,
     };
-    let prover = Prover { pool: &pool, app_passwords: &app_passwords, here };
+    let prover = Prover { pool: &pool, app_passwords: &app_passwords, here, known: false };
     let prove = |asked: &Asked, password: &str| {
         let proven = prover.prove(asked, &evidence(password)).now_or_never().unwrap();
         (proven.map(|proven| proven.by), asked.log.borrow().clone())
@@ -334,7 +351,7 @@ async fn what_looks_like_an_app_password_is_never_asked_of_a_directory() {
             on_behalf,
             default_domain: None,
         };
-        let prover = Prover { pool: &pool, app_passwords: &passwords, here };
+        let prover = Prover { pool: &pool, app_passwords: &passwords, here, known: false };
         let credential = Credential::Password(Secret::new(password.as_bytes().to_vec()));
         prover.prove(asked, &credential).await.map(|proven| proven.by)
     };

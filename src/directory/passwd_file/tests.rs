@@ -233,7 +233,7 @@ fn an_empty_file_is_an_outage_and_a_comment_is_not() {
 #[tokio::test(start_paused = true)]
 async fn the_watch_takes_a_change_over_by_itself() {
     let file = Fixture::new(Some(PLAIN));
-    let watch = tokio::spawn(file.directory.clone().watch());
+    let watch = tokio::spawn(file.directory.clone().watch(std::sync::Arc::new(|_| {})));
     file.replace(SHA);
     // Virtual seconds: the clock stands while the file is looked at.
     let mut waited = 0;

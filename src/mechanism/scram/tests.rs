@@ -95,6 +95,7 @@ fn the_exchanges_of_the_rfcs_end_as_they_say() {
         assert_eq!(farewell(&signature), example.answer.as_bytes());
         assert!(verdict(&claim, "{PLAIN}Pencil") == Verdict::Mismatch);
         assert!(verdict(&claim, "{PLAIN}") == Verdict::Mismatch);
+        assert!(verdict(&claim, "{PLAIN}pencil\0") == Verdict::Mismatch);
         assert!(verdict(&claim, "{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=") == Verdict::Unable);
     }
 }

@@ -11,7 +11,7 @@ use tokio::{sync::watch, task::JoinHandle, time::timeout};
 use super::{Broken, Cost, Pool, Stored, Unverified};
 use crate::password::{
     Scheme,
-    kind::{Hash, Kind, Work},
+    kind::{Fields, Hash, Kind, Work},
 };
 
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -73,6 +73,8 @@ impl Hash for Probe {
     fn work(&self) -> Work {
         Work { function: "probe", parameters: [0; 5] }
     }
+
+    fn feed(&self, _: &mut Fields<'_>) {}
 
     fn decoy(&self) -> Result<Kind, Broken> {
         Err(Broken)

@@ -50,7 +50,7 @@ fn a_greeting_of_the_largest_numbers_fits_into_one_read() {
     let mut session = Session::new(Role::Login, Arc::clone(&shared), offer.into(), Cookie::new([255; 16]));
     let mut out = BytesMut::new();
     session.greet(&mut out);
-    session.line(b"VERSION\t1\t3", shared.started, &mut out).unwrap();
+    session.line(b"VERSION\t1\t3", shared.started, &engine(), &mut out).unwrap();
     assert!(out.len() + 2 * "4294967295".len() < 1024, "{} bytes", out.len());
 }
 

@@ -1,0 +1,472 @@
+//! One entry: what the directories said of one name, packed.
+//!
+//! Most of a million entries are of the same plain kind: somebody with a name, a password that was right, and fields for
+//! the mail processes. Those are one small struct and one text; rules, app passwords and wrong passwords are beside it,
+//! for who has any.
+
+use std::{
+    fmt,
+    net::IpAddr,
+    num::NonZeroU64,
+    str,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
+    time::SystemTime,
+};
+
+use gatepost_protocol::dovecot::FieldsBuf;
+use zeroize::Zeroize as _;
+
+use super::{
+    clock::Tick,
+    digest::{Digest, Fingerprint},
+};
+use crate::{
+    account::{Account, Net, Nologin, Password, Services, State, admits},
+    decision::AppPassword,
+    username::Username,
+};
+
+/// What is kept of one name. It never changes; when something is learnt, another one takes its place.
+pub struct Entry {
+    /// Name, service, canonical name (if another one), fields of the passdb, fields of the userdb, in the forms that
+    /// they have on the wire.
+    text: Box<[u8]>,
+    more: Option<Box<More>>,
+    fingerprint: Option<NonZeroU64>,
+    /// Of the main password; means nothing unless `kind` says so.
+    digest: [u8; 16],
+    /// When the directory was asked that found it right.
+    verified_at: Tick,
+    /// When the directory was asked that gave the account.
+    fetched_at: Tick,
+    /// Not before this is it asked again ahead of time.
+    refresh_at: AtomicU32,
+    passdb: u16,
+    directory: u16,
+    user: u8,
+    service: u8,
+    canonical: u8,
+    /// How long after `verified_at` and `fetched_at` the answers came, in ticks.
+    verified_span: u8,
+    fetched_span: u8,
+    kind: Kind,
+    used: AtomicBool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Nobody has the name.
+    Nobody,
+    /// Somebody; no main password of theirs is known to be right.
+    Unproven,
+    /// Somebody, and `digest` is that of their main password.
+    Proven,
+}
+
+/// What few have.
+#[derive(Clone, Default)]
+pub(super) struct More {
+    pub(super) rules: Option<Rules>,
+    pub(super) elsewhere: Option<Elsewhere>,
+    pub(super) app_passwords: Vec<Right>,
+    pub(super) wrong: Vec<Wrong>,
+}
+
+/// What an account says of who may come in, if it says anything.
+#[derive(Clone)]
+pub(super) struct Rules {
+    state: State,
+    allow_nets: Option<Vec<Net>>,
+    services: Services,
+    nologin: Option<Nologin>,
+}
+
+/// What another directory says, which the account leaves its password to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Which directory, as [`super::Cache::directory`] numbers them.
+    pub directory: u16,
+    /// By which name it was asked.
+    pub user: Username,
+    /// Whether anybody may log in at all.
+    pub state: State,
+}
+
+/// An app password that was right.
+#[derive(Clone)]
+pub(super) struct Right {
+    pub(super) digest: Digest,
+    pub(super) span: Span,
+    pub(super) which: Arc<AppPassword>,
+}
+
+/// A password that was wrong.
+#[derive(Clone, Copy)]
+pub(super) struct Wrong {
+    pub(super) digest: Digest,
+    pub(super) span: Span,
+}
+
+/// When something was found out: it held at some moment between the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) begun: Tick,
+    pub(super) ended: Tick,
+}
+
+/// An entry taken apart, to be changed.
+pub(super) struct Draft<'a> {
+    pub(super) user: &'a str,
+    pub(super) service: &'a str,
+    pub(super) found: Option<Somebody<'a>>,
+    pub(super) fetched: Span,
+    pub(super) proof: Option<(Digest, Span)>,
+    pub(super) fingerprint: Option<Fingerprint>,
+    pub(super) app_passwords: Vec<Right>,
+    pub(super) wrong: Vec<Wrong>,
+}
+
+/// The account in a draft.
+#[derive(Clone)]
+pub(super) struct Somebody<'a> {
+    pub(super) canonical: &'a str,
+    pub(super) directory: u16,
+    pub(super) passdb: &'a [u8],
+    pub(super) userdb: &'a [u8],
+    pub(super) rules: Option<Rules>,
+    pub(super) elsewhere: Option<Elsewhere>,
+}
+
+impl Rules {
+    /// Those of an account; `None`: there are none.
+    pub(super) fn of(account: &Account) -> Option<Self> {
+        let plain = account.state == State::Active
+            && account.allow_nets.is_none()
+            && account.services.are_all()
+            && account.nologin.is_none();
+        (!plain).then(|| Self {
+            state: account.state,
+            allow_nets: account.allow_nets.clone(),
+            services: account.services.clone(),
+            nologin: account.nologin.clone(),
+        })
+    }
+}
+
+impl<'a> Somebody<'a> {
+    /// An account of the directory with this number.
+    pub(super) fn of(account: &'a Account, directory: u16, elsewhere: Option<Elsewhere>) -> Self {
+        Self {
+            canonical: account.user.as_str(),
+            directory,
+            passdb: account.passdb.as_fields().raw(),
+            userdb: account.userdb.as_fields().raw(),
+            rules: Rules::of(account),
+            elsewhere,
+        }
+    }
+}
+
+impl Draft<'_> {
+    /// Packs it. `None`: there is more of it than an entry holds.
+    pub(super) fn pack(self) -> Option<Entry> {
+        let (found, proof) = (self.found.as_ref(), self.proof.filter(|_| self.found.is_some()));
+        let canonical = found.map_or("", |found| found.canonical);
+        let canonical = if canonical == self.user { "" } else { canonical };
+        let (passdb, userdb) = found.map_or((&b""[..], &b""[..]), |found| (found.passdb, found.userdb));
+        let parts = [self.user.as_bytes(), self.service.as_bytes(), canonical.as_bytes(), passdb, userdb];
+        let directory = found.map_or(0, |found| found.directory);
+        let more = More {
+            rules: self.found.as_ref().and_then(|found| found.rules.clone()),
+            elsewhere: self.found.as_ref().and_then(|found| found.elsewhere.clone()),
+            app_passwords: self.app_passwords,
+            wrong: self.wrong,
+        };
+        let (digest, verified) =
+            proof.map_or(([0; 16], self.fetched), |(digest, span)| (digest.bytes(), span));
+        let span = |span: Span| u8::try_from(span.ended.since(span.begun)).unwrap_or(u8::MAX);
+        Some(Entry {
+            text: parts.concat().into(),
+            fingerprint: self.fingerprint.map(Fingerprint::get),
+            digest,
+            verified_at: verified.begun,
+            fetched_at: self.fetched.begun,
+            refresh_at: AtomicU32::new(0),
+            passdb: u16::try_from(passdb.len()).ok()?,
+            directory,
+            user: u8::try_from(self.user.len()).ok()?,
+            service: u8::try_from(self.service.len()).ok()?,
+            canonical: u8::try_from(canonical.len()).ok()?,
+            verified_span: span(verified),
+            fetched_span: span(self.fetched),
+            kind: match (found.is_some(), proof.is_some()) {
+                (false, _) => Kind::Nobody,
+                (true, false) => Kind::Unproven,
+                (true, true) => Kind::Proven,
+            },
+            used: AtomicBool::new(true),
+            more: (!more.is_empty()).then(|| Box::new(more)),
+        })
+    }
+}
+
+impl More {
+    fn is_empty(&self) -> bool {
+        self.rules.is_none()
+            && self.elsewhere.is_none()
+            && self.app_passwords.is_empty()
+            && self.wrong.is_empty()
+    }
+}
+
+impl Entry {
+    /// Whether nobody has the name.
+    pub fn is_nobody(&self) -> bool {
+        self.kind == Kind::Nobody
+    }
+
+    /// Whether it is of this name and this service.
+    pub(super) fn is_of(&self, user: &str, service: &str) -> bool {
+        let (named, all) = (usize::from(self.user), usize::from(self.user) + usize::from(self.service));
+        named == user.len()
+            && all == user.len() + service.len()
+            && self.text.get(..named) == Some(user.as_bytes())
+            && self.text.get(named..all) == Some(service.as_bytes())
+    }
+
+    /// Whether this is the canonical name.
+    pub fn is_canonical(&self, name: &[u8]) -> bool {
+        let from = usize::from(self.user) + usize::from(self.service);
+        let canonical = match self.canonical {
+            0 => self.text.get(..usize::from(self.user)),
+            length => self.text.get(from..from + usize::from(length)),
+        };
+        canonical == Some(name)
+    }
+
+    /// The name that was looked up.
+    pub fn user(&self) -> &str {
+        self.name(0, self.user)
+    }
+
+    /// The service that it was looked up for; empty where that makes no difference.
+    pub(super) fn service(&self) -> &str {
+        self.name(usize::from(self.user), self.service)
+    }
+
+    /// The canonical name.
+    pub fn canonical(&self) -> &str {
+        match self.canonical {
+            0 => self.user(),
+            length => self.name(usize::from(self.user) + usize::from(self.service), length),
+        }
+    }
+
+    /// The number of the directory that knows the account.
+    pub const fn directory(&self) -> u16 {
+        self.directory
+    }
+
+    /// The fields of the passdb, as they stand on the wire.
+    pub fn passdb(&self) -> &[u8] {
+        let from = self.fields_at();
+        self.text.get(from..from + usize::from(self.passdb)).unwrap_or_default()
+    }
+
+    /// The fields of the userdb, as they stand on the wire.
+    pub fn userdb(&self) -> &[u8] {
+        self.text.get(self.fields_at() + usize::from(self.passdb)..).unwrap_or_default()
+    }
+
+    /// Whether nothing is to be looked at before somebody with the right password comes in.
+    pub fn has_no_rules(&self) -> bool {
+        self.more.as_ref().is_none_or(|more| more.rules.is_none() && more.elsewhere.is_none())
+    }
+
+    /// The same, and nothing but the name is told of them.
+    pub fn is_plain(&self) -> bool {
+        self.passdb == 0 && self.has_no_rules()
+    }
+
+    /// Whether the account lets somebody with the right password in.
+    pub fn admits(&self, service: &str, remote: Option<IpAddr>, now: SystemTime) -> bool {
+        let Some(more) = &self.more else { return true };
+        let active = |state: State| state.at(now) == State::Active;
+        more.elsewhere.as_ref().is_none_or(|other| active(other.state))
+            && more.rules.as_ref().is_none_or(|rules| {
+                active(rules.state)
+                    && rules.services.allow(service)
+                    && admits(rules.allow_nets.as_deref(), remote)
+            })
+    }
+
+    /// Whether an account of this name has its password here, so that nobody else need be asked about it.
+    pub fn is_whole(&self) -> bool {
+        self.fingerprint.is_some() && self.elsewhere().is_none()
+    }
+
+    /// What another directory says.
+    pub fn elsewhere(&self) -> Option<&Elsewhere> {
+        self.more.as_ref()?.elsewhere.as_ref()
+    }
+
+    /// The account, without its stored password: that is not kept. `directory` is the name of its directory.
+    pub fn account(&self, directory: Arc<str>) -> Option<Account> {
+        if self.is_nobody() {
+            return None;
+        }
+        let rules = self.more.as_ref().and_then(|more| more.rules.clone());
+        let rules = rules.unwrap_or(Rules {
+            state: State::Active,
+            allow_nets: None,
+            services: Services::default(),
+            nologin: None,
+        });
+        Some(Account {
+            user: Username::of_normal_form(self.canonical()),
+            directory,
+            password: Password::Missing,
+            state: rules.state,
+            allow_nets: rules.allow_nets,
+            services: rules.services,
+            nologin: rules.nologin,
+            passdb: FieldsBuf::of_wire(self.passdb()),
+            userdb: FieldsBuf::of_wire(self.userdb()),
+        })
+    }
+
+    /// Bytes of memory that it takes, beside its place in the table.
+    pub(super) fn weight(&self) -> usize {
+        let more = self.more.as_ref().map_or(0, |more| {
+            let rights = more.app_passwords.iter().map(|right| {
+                chunk(size_of::<AppPassword>() + 16)
+                    + chunk(right.which.id.len())
+                    + chunk(right.which.label.len())
+            });
+            // Rules are small, and few have any.
+            let rules = if more.rules.is_some() { 256 } else { 0 };
+            chunk(size_of::<More>())
+                + chunk(more.app_passwords.capacity() * size_of::<Right>())
+                + chunk(more.wrong.capacity() * size_of::<Wrong>())
+                + rights.sum::<usize>()
+                + rules
+        });
+        chunk(size_of::<Self>() + 16) + chunk(self.text.len()) + more
+    }
+
+    /// Takes it apart.
+    pub(super) fn draft(&self) -> Draft<'_> {
+        let more = self.more.as_deref();
+        let found = (!self.is_nobody()).then(|| Somebody {
+            canonical: self.canonical(),
+            directory: self.directory,
+            passdb: self.passdb(),
+            userdb: self.userdb(),
+            rules: more.and_then(|more| more.rules.clone()),
+            elsewhere: more.and_then(|more| more.elsewhere.clone()),
+        });
+        Draft {
+            user: self.user(),
+            service: self.service(),
+            found,
+            fetched: self.fetched(),
+            proof: self.proof(),
+            fingerprint: self.fingerprint.map(Fingerprint::of),
+            app_passwords: more.map(|more| more.app_passwords.clone()).unwrap_or_default(),
+            wrong: more.map(|more| more.wrong.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// When the account was given.
+    pub(super) fn fetched(&self) -> Span {
+        span(self.fetched_at, self.fetched_span)
+    }
+
+    /// The main password that was right, and when.
+    pub(super) fn proof(&self) -> Option<(Digest, Span)> {
+        let span = span(self.verified_at, self.verified_span);
+        (self.kind == Kind::Proven).then(|| (Digest::of(self.digest), span))
+    }
+
+    /// How it was checked.
+    pub(super) fn fingerprint(&self) -> Option<Fingerprint> {
+        self.fingerprint.map(Fingerprint::of)
+    }
+
+    /// App passwords that were right.
+    pub(super) fn app_passwords(&self) -> &[Right] {
+        self.more.as_ref().map(|more| &*more.app_passwords).unwrap_or_default()
+    }
+
+    /// Passwords that were wrong.
+    pub(super) fn wrong(&self) -> &[Wrong] {
+        self.more.as_ref().map(|more| &*more.wrong).unwrap_or_default()
+    }
+
+    /// Notes that somebody has asked for it.
+    pub(super) fn touch(&self) {
+        // Most of the time it is set already, and reading is cheaper where several cores look at the same entry.
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether somebody has asked for it since this was asked last.
+    pub(super) fn was_used(&self) -> bool {
+        self.used.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether it is this caller's turn to ask ahead of time; not again for `pause` ticks.
+    pub(super) fn may_refresh(&self, now: Tick, pause: u32) -> bool {
+        let due = self.refresh_at.load(Ordering::Relaxed);
+        let next = now.get().saturating_add(pause);
+        now.get() >= due
+            && self.refresh_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    fn name(&self, from: usize, length: u8) -> &str {
+        let bytes = self.text.get(from..from + usize::from(length)).unwrap_or_default();
+        // Made of a str.
+        str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    fn fields_at(&self) -> usize {
+        usize::from(self.user) + usize::from(self.service) + usize::from(self.canonical)
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        // `pass=` may be among the fields of a proxied account.
+        if self.passdb != 0 {
+            self.text.zeroize();
+        }
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry").field("user", &self.user()).finish_non_exhaustive()
+    }
+}
+
+fn span(begun: Tick, ticks: u8) -> Span {
+    // What took longer than can be told may have ended at any time since.
+    let ended = if ticks == u8::MAX { u32::MAX } else { begun.get().saturating_add(ticks.into()) };
+    Span { begun, ended: Tick::new(ended) }
+}
+
+/// What an allocation of this size takes from glibc: a word for its size, in steps of 16, 32 at least.
+const fn chunk(size: usize) -> usize {
+    if size == 0 {
+        return 0;
+    }
+    let taken = (size + 8).next_multiple_of(16);
+    if taken < 32 { 32 } else { taken }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+use std::sync::Arc;
+
+use super::{Draft, Entry, Somebody, Span};
+use crate::{
+    account::{Account, Net, Nologin, Password, Services, State},
+    cache::{clock::Tick, digest::Digester},
+    username::Username,
+};
+
+fn account() -> Account {
+    let mut userdb = gatepost_protocol::dovecot::FieldsBuf::default();
+    userdb.push("uid", "5000");
+    userdb.push("home", "/srv/mail\tx");
+    Account {
+        user: Username::normalise(b"alice@example.org", None).unwrap(),
+        directory: "people".into(),
+        password: Password::Missing,
+        state: State::Active,
+        allow_nets: None,
+        services: Services::default(),
+        nologin: None,
+        passdb: Default::default(),
+        userdb,
+    }
+}
+
+fn packed(account: &Account, user: &str, service: &str) -> Entry {
+    let (now, digest) = (Tick::new(7), Digester::new().unwrap().password(user, b"x"));
+    let fetched = Span { begun: now, ended: Tick::new(9) };
+    let draft = Draft {
+        user,
+        service,
+        found: Some(Somebody::of(account, 3, None)),
+        fetched,
+        proof: Some((digest, fetched)),
+        fingerprint: None,
+        app_passwords: Vec::new(),
+        wrong: Vec::new(),
+    };
+    draft.pack().unwrap()
+}
+
+#[test]
+fn what_is_packed_comes_out_as_it_was() {
+    let plain = account();
+    let mut strict = account();
+    strict.state = State::Until(5);
+    strict.allow_nets = Some(vec![Net::Local]);
+    strict.services.set("imap", false);
+    strict.nologin = Some(Nologin { reason: Some("closed".to_owned()) });
+    strict.passdb.push("host", "192.0.2.7");
+    for account in [plain, strict] {
+        for (user, service) in [("alice@example.org", ""), ("al", "imap")] {
+            let entry = packed(&account, user, service);
+            assert_eq!((entry.user(), entry.service(), entry.directory()), (user, service, 3));
+            let again = entry.account(Arc::clone(&account.directory)).unwrap();
+            assert_eq!(format!("{again:?}"), format!("{account:?}"));
+            assert_eq!(again.userdb.as_fields().raw(), account.userdb.as_fields().raw());
+            assert_eq!(again.passdb.as_fields().raw(), account.passdb.as_fields().raw());
+            let second = entry.draft().pack().unwrap();
+            assert_eq!(
+                format!("{:?}", second.account("people".into())),
+                format!("{:?}", Some(account.clone()))
+            );
+            assert_eq!((second.fetched(), second.proof().unwrap().1), (entry.fetched(), entry.fetched()));
+            assert!(second.proof().unwrap().0.is(&entry.proof().unwrap().0));
+        }
+    }
+}
+
+#[test]
+fn an_ordinary_entry_is_small() {
+    assert!(size_of::<Entry>() <= 72, "{}", size_of::<Entry>());
+    let mut without = account();
+    without.userdb = Default::default();
+    assert!(packed(&without, "user123456@example.org", "").weight() <= 150);
+}
+
+#[test]
+fn what_does_not_fit_is_not_kept() {
+    let mut account = account();
+    account.passdb.push("x", "y".repeat(70_000));
+    let fetched = Span { begun: Tick::new(0), ended: Tick::new(0) };
+    let found = Some(Somebody::of(&account, 0, None));
+    let draft = Draft {
+        user: "alice",
+        service: "",
+        found,
+        fetched,
+        proof: None,
+        fingerprint: None,
+        app_passwords: Vec::new(),
+        wrong: Vec::new(),
+    };
+    assert!(draft.pack().is_none());
+}
+
+#[test]
+fn one_at_a_time_asks_ahead() {
+    let entry = packed(&account(), "alice", "");
+    assert!(entry.may_refresh(Tick::new(100), 50));
+    assert!(!entry.may_refresh(Tick::new(120), 50));
+    assert!(entry.may_refresh(Tick::new(150), 50));
+}

@@ -1,0 +1,142 @@
+//! A part of the table, under one lock.
+//!
+//! When it is full, a hand goes round over the places of the table, as in the CLOCK algorithm: who was asked for since it
+//! came by last stays for another round, the others go. The places are in the order of their hashes, which is none.
+
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+
+use super::{Counts, entry::Entry};
+
+/// How many places the hand looks at, with every entry that is put in, for such as nobody can use any more.
+const SWEEP: usize = 2;
+
+/// Entries of some of the names.
+#[derive(Default)]
+pub(super) struct Shard {
+    table: HashTable<Arc<Entry>>,
+    /// Bytes of the entries, without the table.
+    weight: usize,
+    hand: usize,
+    /// Entries whose canonical name is another one, or whose password is kept under another one.
+    aliases: usize,
+    pub(super) counts: Counts,
+}
+
+/// What an entry is found by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sought<'a> {
+    pub(super) hash: u64,
+    pub(super) user: &'a str,
+    pub(super) service: &'a str,
+}
+
+impl Sought<'_> {
+    fn is(&self, entry: &Entry) -> bool {
+        entry.is_of(self.user, self.service)
+    }
+}
+
+impl Shard {
+    pub(super) fn find(&self, sought: Sought<'_>) -> Option<&Arc<Entry>> {
+        self.table.find(sought.hash, |entry| sought.is(entry))
+    }
+
+    /// Puts one in, in the place of the one that has its name, and makes room for it: `limit` bytes are all that there
+    /// are. What is `dead` goes first.
+    pub(super) fn put(
+        &mut self,
+        sought: Sought<'_>,
+        entry: Entry,
+        limit: usize,
+        hash: impl Fn(&Entry) -> u64,
+        dead: impl Fn(&Entry) -> bool,
+    ) {
+        self.remove(sought);
+        self.weight += entry.weight();
+        self.aliases += usize::from(is_alias(&entry));
+        self.table.insert_unique(sought.hash, Arc::new(entry), |entry| hash(entry));
+        for _ in 0..SWEEP {
+            self.step(&dead);
+        }
+        // Twice round at the most: the first round takes the marks away.
+        let mut steps = 2 * self.table.num_buckets();
+        while self.bytes() > limit && steps > 0 && !self.table.is_empty() {
+            self.counts.evicted += u64::from(self.step(|entry| dead(entry) || !entry.was_used()));
+            steps -= 1;
+        }
+        // After a flush, or where what is there is larger than the limit, the table itself is too large.
+        if self.table.len() * 8 < self.table.capacity() {
+            self.table.shrink_to(self.table.len() * 2, |entry| hash(entry));
+            self.hand = 0;
+        }
+    }
+
+    pub(super) fn remove(&mut self, sought: Sought<'_>) {
+        if let Ok(place) = self.table.find_entry(sought.hash, |entry| sought.is(entry)) {
+            let (gone, _) = place.remove();
+            self.weight -= gone.weight();
+            self.aliases -= usize::from(is_alias(&gone));
+        }
+    }
+
+    /// Forgets those that `whom` says. How many they were.
+    pub(super) fn forget(&mut self, whom: impl Fn(&Entry) -> bool) -> usize {
+        let before = self.table.len();
+        let (mut weight, mut aliases) = (0, 0);
+        self.table.retain(|entry| {
+            let stays = !whom(entry);
+            if stays {
+                weight += entry.weight();
+                aliases += usize::from(is_alias(entry));
+            }
+            stays
+        });
+        (self.weight, self.aliases) = (weight, aliases);
+        before - self.table.len()
+    }
+
+    pub(super) fn has_aliases(&self) -> bool {
+        self.aliases > 0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Bytes of memory that all of it takes.
+    pub(super) fn bytes(&self) -> usize {
+        self.weight + self.table.allocation_size()
+    }
+
+    /// Moves the hand on by one place, and takes out what is there if `goes` says so. Whether it has.
+    fn step(&mut self, goes: impl Fn(&Entry) -> bool) -> bool {
+        let places = self.table.num_buckets();
+        self.hand = if self.hand + 1 < places { self.hand + 1 } else { 0 };
+        match self.table.get_bucket_entry(self.hand) {
+            Ok(place) if goes(place.get()) => {
+                let (gone, _) = place.remove();
+                self.weight -= gone.weight();
+                self.aliases -= usize::from(is_alias(&gone));
+                true
+            }
+            Ok(_) | Err(_) => false,
+        }
+    }
+}
+
+/// Whether it is to be forgotten when somebody of another name is.
+fn is_alias(entry: &Entry) -> bool {
+    entry.canonical() != entry.user()
+        || entry.elsewhere().is_some_and(|other| other.user.as_str() != entry.user())
+}
+
+impl Entry {
+    /// Whether `whom` says so of one of its names.
+    pub(super) fn is_about(&self, whom: impl Fn(&str) -> bool) -> bool {
+        whom(self.user())
+            || whom(self.canonical())
+            || self.elsewhere().is_some_and(|other| whom(other.user.as_str()))
+    }
+}

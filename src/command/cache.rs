@@ -1,0 +1,66 @@
+//! `gatepost cache`: what the running daemon remembers.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::{Answer, Common, Exit, ask};
+use crate::{
+    cache::Status,
+    config::Config,
+    control::{Request, Response},
+};
+
+/// What can be done with the memory of the running daemon.
+#[derive(Debug, Subcommand)]
+pub enum Cache {
+    /// Forget what is remembered of users, so that the directories are asked about them again
+    Flush {
+        /// Names, masks with * and ?, or @domain; everybody, if there are none
+        users: Vec<String>,
+    },
+    /// Say how much is remembered, and how often that was of use
+    Status,
+}
+
+impl Cache {
+    pub(super) fn run(self, common: &Common) -> Answer {
+        let loaded = match Config::load(common.config.as_deref()) {
+            Ok(loaded) => loaded,
+            Err(problems) => return Answer::problems(&problems),
+        };
+        let request = match self {
+            Self::Flush { users } => Request::CacheFlush { users },
+            Self::Status => Request::CacheStatus,
+        };
+        match ask::running(&loaded.config, &request) {
+            Ok(response) => say(&response),
+            Err(failure) => Answer::failure(&failure),
+        }
+    }
+}
+
+fn say(response: &Response) -> Answer {
+    let text = match (&response.cache, response.flushed) {
+        (Some(status), _) => status_text(status),
+        (None, Some(flushed)) => format!("forgotten: {flushed}"),
+        (None, None) => "nothing is kept: cache.ttl is 0s".to_owned(),
+    };
+    Answer { exit: Exit::Yes, text, json: json!(response) }
+}
+
+fn status_text(status: &Status) -> String {
+    let Status { entries, bytes, max_memory, counts } = status;
+    let mib = |bytes: &usize| format!("{}.{} MiB", bytes >> 20, ((bytes >> 10) & 1023) * 10 / 1024);
+    let lines = [
+        format!("entries        {entries}"),
+        format!("memory         {} of {}", mib(bytes), mib(max_memory)),
+        format!("hits           {}", counts.hits),
+        format!("negative hits  {}", counts.negative_hits),
+        format!("lookups        {}", counts.lookups),
+        format!("misses         {}", counts.misses),
+        format!("stale          {}", counts.stale),
+        format!("refreshes      {}", counts.refreshes),
+        format!("evicted        {}", counts.evicted),
+    ];
+    lines.join("\n")
+}

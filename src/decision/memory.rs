@@ -1,0 +1,477 @@
+//! Judging from memory, and seeing to it that memory has something to judge from.
+//!
+//! A password that is known to be right lets its owner in as long as the rules of the account allow it here and now: these
+//! are looked at each time. Where they do not, the directory is asked, for they may have changed: nobody is refused from
+//! memory but who has no account, or gives a password that was wrong a moment ago.
+//!
+//! Not from memory: master users, whose right depends on whom they want to be; mechanisms that do not send the password;
+//! app passwords of gatepost's own, which are in a table beside (what is remembered is the account they are of).
+
+mod ask;
+
+use std::{
+    collections::HashSet,
+    net::IpAddr,
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
+
+use gatepost_protocol::secret::Secret;
+use tokio::sync::Semaphore;
+
+use super::{
+    AppPassword, Attempt, By, Decision, Engine, Refusal, Verified,
+    identity::{self, Identity},
+    rules,
+};
+use crate::{
+    account::{Account, Password, State},
+    app_password::recognise,
+    cache::{Cache, Digest, Entry, Fingerprint, Flights, Key, Limits, Place, Recall, Right, Status, Tick},
+    directory::{Chain, Changed, Found, Inquiry, Unavailable},
+    mechanism::{Claim, Credential},
+    username::Username,
+};
+
+/// How many different logins may be asked about at once, and how many lookups. Beyond that one is unavailable at once.
+const ASKED: usize = 8192;
+
+/// How many are asked about ahead of time at once. Others are let in from memory a little longer.
+const AHEAD: usize = 64;
+
+/// The time of a judgement, by both clocks: what runs out on a certain day, and what lasts for a certain time.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// The day and the time of day.
+    pub wall: SystemTime,
+    /// The time that does not jump.
+    pub instant: Instant,
+}
+
+/// A login as it stands in the line of a peer: all that memory is asked with, before anything of it is copied.
+#[derive(Clone, Copy)]
+pub struct Knock<'a> {
+    /// Who they say they are, as typed.
+    pub authcid: &'a [u8],
+    /// Whom they want to act as.
+    pub authzid: Option<&'a [u8]>,
+    /// What they offer as proof.
+    pub password: &'a [u8],
+    /// What they want to use, as the peer spells it.
+    pub service: &'a str,
+    /// Their address.
+    pub remote: Option<IpAddr>,
+}
+
+/// What memory says of a login: who is let in, or why they are not.
+pub type Recalled<'e> = Result<Known<'e>, Refusal>;
+
+/// Somebody who is let in, and about whom there is nothing more to be told than their name.
+#[derive(Debug)]
+pub struct Known<'e> {
+    right: Right,
+    directory: &'e Arc<str>,
+}
+
+/// That an answer came from memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recollection {
+    /// It is young enough. `refresh`: the directory is to be asked ahead of time.
+    Hit {
+        /// Whether [`Engine::refresh`] is to be called.
+        refresh: bool,
+    },
+    /// It is not, and its directory does not answer.
+    Stale,
+}
+
+/// What one engine remembers, and what it is asking about.
+#[derive(Debug)]
+pub(super) struct Memory {
+    cache: Cache,
+    logins: Flights<Arc<Judged>>,
+    lookups: Flights<Result<Looked, Unavailable>>,
+    ahead: Semaphore,
+    reads_service: bool,
+}
+
+/// What was found out about a login, before the rules.
+#[derive(Debug)]
+struct Judged {
+    verdict: Result<(Arc<Account>, By), Refusal>,
+    elsewhere: State,
+    recollection: Option<Recollection>,
+}
+
+type Looked = Option<Arc<Account>>;
+
+/// A password and where it is looked for.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    user: &'a Username,
+    key: Key<'a>,
+    digest: Digest,
+}
+
+impl From<SystemTime> for Now {
+    fn from(wall: SystemTime) -> Self {
+        Self { wall, instant: Instant::now() }
+    }
+}
+
+impl Now {
+    /// What the clocks say.
+    pub fn read() -> Self {
+        SystemTime::now().into()
+    }
+}
+
+impl Recollection {
+    /// In one word, for the log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hit { .. } => "hit",
+            Self::Stale => "stale",
+        }
+    }
+}
+
+impl Known<'_> {
+    /// The canonical name.
+    pub fn user(&self) -> &str {
+        self.right.entry.canonical()
+    }
+
+    /// The name of the directory.
+    pub const fn directory(&self) -> &Arc<str> {
+        self.directory
+    }
+
+    /// The app password that it is, if it is one.
+    pub fn app_password(&self) -> Option<&AppPassword> {
+        self.right.app_password.as_deref()
+    }
+
+    /// Whether [`Engine::refresh`] is to be called.
+    pub const fn wants_refresh(&self) -> bool {
+        self.right.refresh
+    }
+
+    /// The account.
+    pub fn account(&self) -> Option<Account> {
+        self.right.entry.account(Arc::clone(self.directory))
+    }
+}
+
+impl Attempt {
+    /// The same attempt once more, for somebody who asks about it later.
+    pub fn again(&self) -> Option<Self> {
+        let password = self.claim.credential.password()?;
+        let claim = Claim {
+            authzid: self.claim.authzid.clone(),
+            authcid: self.claim.authcid.clone(),
+            credential: Credential::Password(Secret::new(password.expose().to_vec())),
+        };
+        let (service, hop) = (self.service.clone(), self.hop.clone());
+        Some(Self { claim, service, hop, session: self.session.clone(), ..*self })
+    }
+}
+
+impl Memory {
+    pub(super) fn new(limits: Limits, chain: &Chain, now: Instant) -> Result<Option<Self>, getrandom::Error> {
+        let reads_service = chain.directories().iter().any(|directory| directory.reads_service());
+        Ok(Cache::new(limits, now)?.map(|cache| Self {
+            cache,
+            logins: Flights::new(ASKED),
+            lookups: Flights::new(ASKED),
+            ahead: Semaphore::new(AHEAD),
+            reads_service,
+        }))
+    }
+
+    fn key<'a>(&self, user: &'a str, service: &'a str) -> Key<'a> {
+        Key { user, service: if self.reads_service { service } else { "" } }
+    }
+
+    fn tick(&self) -> Tick {
+        self.cache.at(Instant::now())
+    }
+
+    fn question<'a>(&self, user: &'a Username, attempt: &'a Attempt, password: &Secret) -> Question<'a> {
+        let key = self.key(user.as_str(), &attempt.service);
+        Question { user, key, digest: self.cache.digester().password(user.as_str(), password.expose()) }
+    }
+
+    /// All that the answer to a question depends on.
+    fn login(&self, question: &Question<'_>, attempt: &Attempt, password: &Secret) -> Digest {
+        let (user, remote) = (question.user.as_str(), attempt.remote);
+        let remote = remote.map(|remote| remote.to_string()).unwrap_or_default();
+        self.cache.digester().login(user, password.expose(), &attempt.service, remote.as_bytes())
+    }
+
+    /// How the password of what was found is checked.
+    fn checked(&self, found: &Found<'_>) -> Option<Fingerprint> {
+        found.holder().and_then(|holder| self.check_of(holder))
+    }
+
+    /// How the password of an account is checked; `None`: that is for another directory to say.
+    fn check_of(&self, account: &Account) -> Option<Fingerprint> {
+        let digester = self.cache.digester();
+        match &account.password {
+            Password::Stored(stored) => Some(digester.stored(|sink| stored.feed(sink))),
+            Password::Bind(entry) => Some(digester.check(entry.as_bytes())),
+            Password::Missing | Password::Unusable(_) => Some(digester.check(b"")),
+            Password::Elsewhere(_) => None,
+        }
+    }
+}
+
+impl Engine {
+    /// Judges a login from memory, if it can be done at once and there is nothing out of the ordinary about it. `None`:
+    /// [`Engine::judge`] is to be asked.
+    ///
+    /// Nothing is allocated for it.
+    pub fn recall<'e>(&'e self, knock: &Knock<'_>, now: Instant) -> Option<Recalled<'e>> {
+        let memory = self.memory.as_ref()?;
+        if recognise(knock.password).is_some() {
+            return None;
+        }
+        if identity::are_two(knock.authcid, knock.authzid, self.separator) {
+            return None;
+        }
+        let user = self.normalise(knock.authcid).ok()?;
+        let key = memory.key(user.as_str(), knock.service);
+        let digest = memory.cache.digester().password(user.as_str(), knock.password);
+        match memory.cache.recall(key, &digest, memory.cache.at(now)) {
+            Recall::Nothing => None,
+            Recall::Nobody => Some(Err(Refusal::UserUnknown)),
+            Recall::Wrong => Some(Err(Refusal::PasswordMismatch)),
+            Recall::Right(right) => {
+                let entry = &*right.entry;
+                let plain = entry.is_plain() && entry.is_canonical(knock.authcid);
+                let admitted = plain && self.admits(&right, knock.service, knock.remote, SystemTime::now);
+                let directory = self.directory_name(entry.directory()).filter(|_| admitted)?;
+                Some(Ok(Known { right, directory }))
+            }
+        }
+    }
+
+    /// Judges a login, and says whether it was from memory. `now` is what accounts that run out are held against.
+    pub async fn judge(&self, attempt: &Attempt, now: impl Into<Now>) -> (Decision, Option<Recollection>) {
+        match self.verify(attempt, now.into()).await {
+            Ok((verified, recollection)) => (Decision::Accept(verified), recollection),
+            Err((refusal, recollection)) => (Decision::Refuse(refusal), recollection),
+        }
+    }
+
+    /// Asks about a login that was let in from memory, before its time is over.
+    pub async fn refresh(&self, attempt: &Attempt) {
+        let Some(memory) = &self.memory else { return };
+        let Ok(_place) = memory.ahead.try_acquire() else { return };
+        let who = identity::identify(&attempt.claim, self.separator, |name| self.normalise(name));
+        let (Ok(Identity::Own(user)), Some(password)) = (who, attempt.claim.credential.password()) else {
+            return;
+        };
+        let question = memory.question(&user, attempt, password);
+        // What comes of it is for the next login.
+        let _ = self.ask_once(memory, question, attempt, password, true).await;
+    }
+
+    /// Judges the login of somebody as themselves.
+    pub(super) async fn verify_own(
+        &self,
+        user: &Username,
+        attempt: &Attempt,
+        now: Now,
+    ) -> Result<(Verified, Option<Recollection>), (Refusal, Option<Recollection>)> {
+        let password = attempt.claim.credential.password();
+        let (Some(memory), Some(password)) = (&self.memory, password) else {
+            return asked(Box::pin(self.ask_afresh(user, attempt, now)).await);
+        };
+        if let Some(seen) = recognise(password.expose()) {
+            return match memory.cache.account(memory.key(user.as_str(), &attempt.service), memory.tick()) {
+                Some(entry) if entry.is_nobody() || entry.is_whole() => {
+                    let account = self.unpack(&entry);
+                    asked(self.by_own_app_password(account, &seen, attempt, now).await)
+                }
+                Some(_) | None => {
+                    let judged = Box::pin(self.ask_for_app_password(memory, user, &seen, attempt, now));
+                    asked(judged.await)
+                }
+            };
+        }
+        let question = memory.question(user, attempt, password);
+        let judged = match self.remembered(memory, &question, attempt, now) {
+            Some(judged) => Arc::new(judged),
+            None => self.ask_once(memory, question, attempt, password, false).await,
+        };
+        let recollection = judged.recollection;
+        let verdict = judged.verdict.clone();
+        let admitted = verdict.and_then(|(account, by)| {
+            rules::usable(judged.elsewhere, now.wall)?;
+            rules::admit(&account, attempt, now.wall)?;
+            Ok((account, by))
+        });
+        let verified = match admitted {
+            Ok((account, by)) => self.verified(account, by.into(), attempt).await,
+            Err(refusal) => Err(refusal),
+        };
+        match verified {
+            Ok(verified) => Ok((verified, recollection)),
+            Err(refusal) => Err((refusal, recollection)),
+        }
+    }
+
+    /// The account of a name: what memory says, or else the directories.
+    pub(super) async fn look_up(&self, user: &Username, service: &str) -> Result<Looked, Unavailable> {
+        let Some(memory) = &self.memory else {
+            return self.look_up_now(user, service).await.map(|found| found.0);
+        };
+        let key = memory.key(user.as_str(), service);
+        if let Some(entry) = memory.cache.account(key, memory.tick()) {
+            return Ok(self.unpack(&entry));
+        }
+        let digest = memory.cache.digester().login(user.as_str(), b"", key.service, b"lookup");
+        loop {
+            match memory.lookups.join(&digest) {
+                Place::Full => return Err(Unavailable::new("-", "too many questions are being asked")),
+                Place::Wait(wait) => {
+                    if let Some(looked) = wait.answer().await {
+                        return looked;
+                    }
+                }
+                Place::Ask(pilot) => {
+                    let asking = memory.cache.ask(memory.tick());
+                    let looked = match self.look_up_now(user, service).await {
+                        Ok((account, directory)) => {
+                            let lesson = self.lesson_of(memory, account.as_deref(), directory);
+                            memory.cache.learn(key, asking, lesson, memory.tick());
+                            Ok(account)
+                        }
+                        Err(unavailable) => match memory.cache.stale_account(key, memory.tick()) {
+                            Some(entry) => Ok(self.unpack(&entry)),
+                            None => Err(unavailable),
+                        },
+                    };
+                    pilot.tell(looked.clone());
+                    return looked;
+                }
+            }
+        }
+    }
+
+    /// Forgets those of whom `whom` says so by one of their names; how many that were.
+    pub fn flush(&self, whom: impl Fn(&str) -> bool) -> usize {
+        self.memory.as_ref().map_or(0, |memory| memory.cache.flush(whom))
+    }
+
+    /// Takes note of what has changed in the directories: whoever that is, is forgotten; where nobody knows who it is,
+    /// everybody is asked about again.
+    pub fn changed(&self, changed: &[Changed]) {
+        let Some(memory) = &self.memory else { return };
+        let name = |changed| match changed {
+            &Changed::User(ref user) => Some(user.as_str()),
+            &Changed::Everybody => None,
+        };
+        if changed.contains(&Changed::Everybody) {
+            memory.cache.doubt(memory.tick());
+        }
+        let names: HashSet<&str> = changed.iter().filter_map(name).collect();
+        if !names.is_empty() {
+            if memory.reads_service {
+                memory.cache.flush(|name| names.contains(name));
+            } else {
+                memory.cache.forget(&names);
+            }
+        }
+    }
+
+    /// How memory stands; `None` where nothing is kept.
+    pub fn memory_status(&self) -> Option<Status> {
+        self.memory.as_ref().map(|memory| memory.cache.status())
+    }
+
+    async fn look_up_now(&self, user: &Username, service: &str) -> Result<(Looked, u16), Unavailable> {
+        let found = self.chain.lookup(&Inquiry { user, service }).await?;
+        // To say that there is nobody would bounce mail because of a slip in a directory.
+        if found.several {
+            return Err(found.ambiguous());
+        }
+        let directory = found.directory().map_or(u16::MAX, |asked| self.chain.number(asked));
+        Ok((found.account, directory))
+    }
+
+    /// What memory says of a password; `None` where the directories are to be asked.
+    fn remembered(
+        &self,
+        memory: &Memory,
+        question: &Question<'_>,
+        attempt: &Attempt,
+        now: Now,
+    ) -> Option<Judged> {
+        let hit = |refresh| Some(Recollection::Hit { refresh });
+        let refused =
+            |refusal| Judged { verdict: Err(refusal), elsewhere: State::Active, recollection: hit(false) };
+        match memory.cache.recall(question.key, &question.digest, memory.cache.at(now.instant)) {
+            Recall::Nothing => None,
+            Recall::Nobody => Some(refused(Refusal::UserUnknown)),
+            Recall::Wrong => Some(refused(Refusal::PasswordMismatch)),
+            Recall::Right(right) => self.let_in(&right, attempt, now.wall, hit(right.refresh)),
+        }
+    }
+
+    /// Somebody with the right password, if the rules of the account let them in.
+    fn let_in(
+        &self,
+        right: &Right,
+        attempt: &Attempt,
+        now: SystemTime,
+        recollection: Option<Recollection>,
+    ) -> Option<Judged> {
+        if !self.admits(right, &attempt.service, attempt.remote, || now) {
+            return None;
+        }
+        let account = self.unpack(&right.entry)?;
+        let by = right
+            .app_password
+            .as_ref()
+            .map_or(By::Password, |which| By::AppPassword(Box::new(AppPassword::clone(which))));
+        Some(Judged { verdict: Ok((account, by)), elsewhere: State::Active, recollection })
+    }
+
+    /// `now` is asked only where something can run out.
+    fn admits(
+        &self,
+        right: &Right,
+        service: &str,
+        remote: Option<IpAddr>,
+        now: impl Fn() -> SystemTime,
+    ) -> bool {
+        let entry = &right.entry;
+        let primary = |number: u16| {
+            let directory = self.chain.directories().get(usize::from(number));
+            directory.is_some_and(|directory| directory.primary_password_services().allow(service))
+        };
+        let credential = match &right.app_password {
+            Some(which) => which.scope.admit(service, remote, now().into()).is_ok(),
+            None => {
+                primary(entry.directory()) && entry.elsewhere().is_none_or(|other| primary(other.directory))
+            }
+        };
+        credential && (entry.has_no_rules() || entry.admits(service, remote, now()))
+    }
+
+    fn unpack(&self, entry: &Entry) -> Looked {
+        let directory = self.directory_name(entry.directory())?;
+        entry.account(Arc::clone(directory)).map(Arc::new)
+    }
+
+    fn directory_name(&self, number: u16) -> Option<&Arc<str>> {
+        self.chain.directories().get(usize::from(number)).map(|directory| directory.name())
+    }
+}
+
+/// What was not from memory.
+fn asked<T, E>(verdict: Result<T, E>) -> Result<(T, Option<Recollection>), (E, Option<Recollection>)> {
+    verdict.map(|verified| (verified, None)).map_err(|refusal| (refusal, None))
+}

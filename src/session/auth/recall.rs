@@ -1,0 +1,146 @@
+//! Logins that memory can judge at once: no question is asked, and nothing is kept of them.
+
+use std::{borrow::Cow, str, sync::Arc, time::Instant};
+
+use bytes::BytesMut;
+use gatepost_protocol::{
+    dovecot::{Fields, auth::Auth, reply},
+    sasl::plain::Plain,
+    secret::Secret,
+};
+
+use super::{Question, Role, SESSION, Session, remote};
+use crate::{
+    decision::{Attempt, Engine, Hop, Knock, Known, Recollection, Refusal},
+    mechanism::{Claim, Credential, Mechanism},
+    observe::Decided,
+    session::{Close, table::Login, words},
+};
+
+/// A login by PLAIN that says nothing out of the ordinary.
+struct Ordinary<'a> {
+    plain: Plain<'a>,
+    knock: Knock<'a>,
+    session: Option<&'a str>,
+}
+
+impl<'a> Ordinary<'a> {
+    /// `None`: it is to be read in the usual way.
+    fn read(auth: &Auth<'a>, response: &'a Secret) -> Option<Self> {
+        let params = &auth.params;
+        let plain = Plain::parse(response.expose()).ok()?;
+        let service = text(params.service()?, words::SERVICE)?;
+        let session = match params.session() {
+            Some(session) => Some(text(session, SESSION)?),
+            None => None,
+        };
+        if params.forward_fields().is_some() {
+            return None;
+        }
+        let authzid = Some(plain.authzid).filter(|name| !name.is_empty() && *name != plain.authcid);
+        let knock = Knock {
+            authcid: plain.authcid,
+            authzid,
+            password: plain.password,
+            service,
+            remote: remote(params),
+        };
+        Some(Self { plain, knock, session })
+    }
+
+    fn tell(&self, known: Result<&Known<'_>, &Refusal>, arrived: Instant) {
+        let typed = String::from_utf8_lossy(self.plain.authcid);
+        let event = Decided {
+            outcome: "verified",
+            user: &typed,
+            master: None,
+            directory: None,
+            reason: None,
+            app_password: None,
+            service: self.knock.service,
+            remote: self.knock.remote,
+            session: self.session,
+            mechanism: Mechanism::Plain,
+            trace: None,
+            cache: Some(Recollection::Hit { refresh: false }.as_str()),
+            took: arrived.elapsed(),
+        };
+        match known {
+            Ok(known) => Decided {
+                user: known.user(),
+                directory: Some(known.directory()),
+                app_password: known.app_password(),
+                ..event
+            },
+            Err(refusal) => Decided { outcome: refusal.outcome(), reason: Some(refusal), ..event },
+        }
+        .tell();
+    }
+
+    /// The same, to be asked about later.
+    fn attempt(&self) -> Attempt {
+        let Knock { authcid, password, service, remote, .. } = self.knock;
+        let credential = Credential::Password(Secret::new(password.to_vec()));
+        Attempt {
+            claim: Claim { authzid: None, authcid: authcid.to_vec(), credential },
+            mechanism: Mechanism::Plain,
+            service: service.into(),
+            remote,
+            session: None,
+            hop: Hop::default(),
+        }
+    }
+}
+
+/// Text of a peer that needs no other form for the log and for comparison than it has.
+fn text(bytes: Cow<'_, [u8]>, most: usize) -> Option<&str> {
+    match bytes {
+        Cow::Borrowed(bytes) => str::from_utf8(bytes).ok().filter(|text| text.len() <= most),
+        Cow::Owned(_) => None,
+    }
+}
+
+impl Session {
+    /// Answers a login by PLAIN from memory. `None`, and nothing has happened, where that cannot be done.
+    pub(super) fn recall(
+        &mut self,
+        auth: &Auth<'_>,
+        response: &Secret,
+        engine: &Engine,
+        now: Instant,
+        out: &mut BytesMut,
+    ) -> Option<Result<Option<Question>, Close>> {
+        let login = Ordinary::read(auth, response)?;
+        match engine.recall(&login.knock, now)? {
+            Ok(known) => {
+                if self.role == Role::Login && !self.keep(auth, &login, &known, now)? {
+                    return Some(Err(super::ID_IN_USE));
+                }
+                reply::ok(out, auth.id, known.user().as_bytes(), Fields::default());
+                login.tell(Ok(&known), now);
+                let refresh = known.wants_refresh().then(|| Question::Refresh { attempt: login.attempt() });
+                Some(Ok(refresh))
+            }
+            Err(refusal) => {
+                login.tell(Err(&refusal), now);
+                let handle = self.requests.open(auth.id);
+                let line = words::refusal_of(auth.id, login.knock.authcid, &refusal);
+                self.delay(handle, now, line, now, out);
+                Some(Ok(None))
+            }
+        }
+    }
+
+    /// Keeps it to be claimed. Whether it is the only one of its id.
+    fn keep(&self, auth: &Auth<'_>, login: &Ordinary<'_>, known: &Known<'_>, now: Instant) -> Option<bool> {
+        let kept = Login {
+            account: Arc::new(known.account()?),
+            mechanism: Mechanism::Plain,
+            service: login.knock.service.into(),
+            session: login.session.map(Into::into),
+            master: None,
+            original: None,
+        };
+        Some(self.shared.table.keep(self.connection, auth.id, kept, now))
+    }
+}
