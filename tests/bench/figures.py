@@ -3,6 +3,7 @@
 import base64
 import contextlib
 import os
+import resource
 import socket
 import subprocess
 import threading
@@ -10,12 +11,15 @@ import time
 
 from accounts import name, password, rows, sqlite_file, ssha, write_users
 from servers import PATIENCE, PEERS, Bare, Broken, confine, load, median, progress
-from setups import Ours, dovecot
+from setups import dovecot, gatepost
 from sources import MariaDb, Slapd, free_port
 
 MANY = ["--connections", 4, "--depth", 16]
+# For what takes a tenth of a second each time.
+FEW = ["--connections", 4, "--depth", 1]
 # Wrong passwords and unknown users among others, whose answers have to be right as well.
 CHECK = ["--connections", 16, "--depth", 64, "--requests", 1000, "--bad", 30, "--unknown", 30]
+CHECK_FEW = [*FEW, "--requests", 20, "--bad", 30, "--unknown", 30]
 
 
 class Row:
@@ -40,7 +44,7 @@ class Bench:
 
     def __init__(self, options, binary, bare, place):
         self.options, self.binary, self.bare, self.place = options, binary, bare, place
-        self.ours, self.results, self.parts = Ours(binary), [], contextlib.ExitStack()
+        self.results, self.parts = [], contextlib.ExitStack()
         self.fleet_of = {}
 
     def users(self, count):
@@ -54,6 +58,9 @@ class Bench:
         if not file.exists():
             sqlite_file(file, count, stored)
         return file
+
+    def ours(self, kind, **options):
+        return gatepost(self.binary, kind, **options)
 
     def keep(self, server):
         """Until everything ends."""
@@ -82,10 +89,10 @@ class Bench:
                 results.setdefault(server.name, []).append(result)
         return results
 
-    def warm(self, server, users):
+    def warm(self, server, users, shape=MANY):
         """Asks for everybody, again if not everybody could be answered."""
         for _ in range(20):
-            if self.drive(server, users, *MANY, "--once", allowed=(0, 75))["other"] == 0:
+            if self.drive(server, users, *shape, "--once", allowed=(0, 75))["other"] == 0:
                 return server
         raise Broken(f"{server.name}: after 20 rounds some logins still fail")
 
@@ -94,11 +101,11 @@ class Bench:
         if stored not in self.fleet_of:
             users, port = self.users(count), free_port()
             self.keep(MariaDb(list(rows(count, stored)), port))
-            servers = [dovecot("2.3", "sql", port), dovecot("2.4", "sql", port), self.ours.start("sql", port),
-                       self.ours.start("sql", port, filter="warn", name="gatepost, no events")]
+            servers = [dovecot("2.3", "sql", port), dovecot("2.4", "sql", port), self.ours("sql", port=port),
+                       self.ours("sql", port=port, filter="warn", name="gatepost, no events")]
             for server in map(self.keep, servers):
-                load(self.binary, server, users, *CHECK, allowed=(0, 75))
-                self.warm(server, users)
+                load(self.binary, server, users, *(CHECK if stored is ssha else CHECK_FEW), allowed=(0, 75))
+                self.warm(server, users, MANY if stored is ssha else FEW)
             if stored is ssha:
                 servers.append(self.keep(Bare(self.bare, users)))
             self.fleet_of[stored] = users, {server.name: server for server in servers}
@@ -128,12 +135,16 @@ def warm(bench):
 
 
 def hashes(bench):
-    """Costly schemes: 20 users each."""
+    """Costly schemes: 20 users each, and 4 requests in flight at Dovecot, which has many of them waiting a long time."""
     for scheme in ("BLF-CRYPT", "ARGON2ID"):
         stored = hashed(scheme)
         users, servers = bench.fleet(20, stored)
         compared = [servers[name] for name in ("Dovecot 2.3", "Dovecot 2.4", "gatepost")]
-        results = bench.turns(compared, users, *MANY, "--warm-up", 64)
+
+        def drive(server, *arguments):
+            return bench.drive(server, *arguments, *(MANY if server.name == "gatepost" else FEW))
+
+        results = bench.turns(compared, users, drive=drive)
         for row in cpu_rows(results):
             row.what = f"{scheme}: {row.what}"
             yield row
@@ -178,20 +189,20 @@ def one(bench):
 
 def cores(bench):
     """Everything on one core, then on two. Two loads, so that the load has no more trouble with two cores than with one:
-    what is missing to twice the rate is the server's. What it loses by sharing shows in the CPU of a request, too."""
+    what is missing to twice the rate is the server's, or that it waits. Both rates are for what the other processes of the
+    machine left of these cores. What the server itself loses by sharing shows in the CPU of a request."""
     everywhere = sorted(os.sched_getaffinity(0))
     if len(everywhere) < 2:
         raise Broken("cores: this machine has one")
     file, users = bench.database(1000), bench.users(1000)
     rates, costs = {1: [], 2: []}, {1: [], 2: []}
-    with bench.running(bench.ours.start("sqlite", file=file)) as server:
+    with bench.running(bench.ours("sqlite", file=file)) as server:
         bench.warm(server, users)
         for _ in range(bench.options.runs):
             for count in rates:
-                rate, cost = saturate(bench, server, users, set(everywhere[:count]))
+                rate, cost = saturate(bench, server, users, everywhere[:count])
                 rates[count].append(rate)
                 costs[count].append(cost)
-        confine(server.pids(), everywhere)
     rate, cost = ({count: median(runs) for count, runs in table.items()} for table in (rates, costs))
     for count in rate:
         yield Row(f"rate on {count}, load included", rate[count], "/s")
@@ -201,34 +212,49 @@ def cores(bench):
 
 
 def saturate(bench, server, users, here):
-    """Two loads and the server on these cores: requests a second, and the server's CPU for one."""
+    """Two loads and the server on these cores: requests a second of theirs, and the server's CPU for one."""
     everywhere = os.sched_getaffinity(0)
     confine(server.pids(), here)
     os.sched_setaffinity(0, here)
+    arguments = ["--connections", 8, "--depth", 16, "--duration", bench.options.seconds]
     results = []
+    loads = [threading.Thread(target=lambda: results.append(load(bench.binary, server, users, *arguments)))
+             for _ in range(2)]
     try:
-        before = cpu_seconds(server.pid())
-        drive = lambda: results.append(load(bench.binary, server, users, "--connections", 8, "--depth", 16, "--duration",
-                                            bench.options.seconds))
-        loads = [threading.Thread(target=drive) for _ in range(2)]
+        idle_before, load_before, before = idle(here), cpu_of_children(), cpu_seconds(server.pid())
         for thread in loads:
             thread.start()
         for thread in loads:
             thread.join()
         used = cpu_seconds(server.pid()) - before
+        there_was = used + cpu_of_children() - load_before + idle(here) - idle_before
     finally:
         os.sched_setaffinity(0, everywhere)
+        confine(server.pids(), everywhere)
     server.after_run()
     if len(results) != 2:
         raise Broken("cores: a load did not come to its end")
     bench.results += results
-    return (sum(result["requests_per_second"] for result in results),
-            used * 1e6 / sum(result["requests"] for result in results))
+    requests = sum(result["requests"] for result in results)
+    return requests * len(here) / there_was, used * 1e6 / requests
 
 
 def cpu_seconds(pid):
     fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def cpu_of_children():
+    """Of those that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def idle(cores):
+    """Seconds in which these had nothing to do."""
+    lines = (line.split() for line in open("/proc/stat"))
+    counts = {words[0]: int(words[4]) + int(words[5]) for words in lines if words[0].startswith("cpu")}
+    return sum(counts[f"cpu{core}"] for core in cores) / os.sysconf("SC_CLK_TCK")
 
 
 def connect(bench):
@@ -246,9 +272,11 @@ def cold(bench):
     for kind, make in (("sql", MariaDb), ("ldap", Slapd)):
         port, results = free_port(), {}
         with bench.running(make(list(rows(1000, ssha)), port)):
-            for _ in range(bench.options.runs):
-                for start in (lambda: dovecot("2.3", kind, port), lambda: dovecot("2.4", kind, port),
-                              lambda: bench.ours.start(kind, port)):
+            starts = [lambda: dovecot("2.3", kind, port), lambda: dovecot("2.4", kind, port),
+                      lambda: bench.ours(kind, port=port)]
+            for turn in range(bench.options.runs):
+                # Dovecot 2.4 takes 13 s.
+                for start in starts[2:] if bench.options.quick and turn > 0 else starts:
                     with bench.running(start()) as server:
                         result = bench.drive(server, users, "--connections", 16, "--depth", 64, "--once", allowed=(0, 75))
                         results.setdefault(server.name, []).append(result)
@@ -265,16 +293,16 @@ def million(bench):
     count = bench.options.accounts
     file, users, few = bench.database(count), bench.users(count), bench.users(10_000)
     for kind, target in (("sqlite", 170), ("sqlite, fields", 306)):
-        with bench.running(bench.ours.start(kind, file=file, filter="warn", ttl="0s")) as off:
+        with bench.running(bench.ours(kind, file=file, filter="warn", ttl="0s")) as off:
             bench.warm(off, users)
             without = resident(off)
-        with bench.running(bench.ours.start(kind, file=file, filter="warn")) as large:
+        with bench.running(bench.ours(kind, file=file, filter="warn")) as large:
             bench.warm(large, users)
             entry = (resident(large) - without) / count
             yield Row(f"{'without' if kind == 'sqlite' else 'with'} fields: a user takes", entry, "bytes", most=target)
             if kind != "sqlite":
                 continue
-            small = bench.keep(bench.ours.start(kind, file=file, filter="warn", name="gatepost, few"))
+            small = bench.keep(bench.ours(kind, file=file, filter="warn", name="gatepost, few"))
             bench.warm(small, few)
 
             def drive(server, _, *arguments):
@@ -285,7 +313,7 @@ def million(bench):
             yield Row("CPU, 10,000 users", cpu(results, "gatepost, few"), "us")
             times = cpu(results, "gatepost") / cpu(results, "gatepost, few")
             yield Row("CPU of a hit among all by that among 10,000", times, "x", most=1.5)
-    with bench.running(bench.ours.start("sqlite", file=file)) as server:
+    with bench.running(bench.ours("sqlite", file=file)) as server:
         starts = [first_answer(server) * 1000 for _ in range(max(5, bench.options.runs))]
     yield Row("from the start to the first answer", median(starts), "ms", most=50)
 
@@ -328,7 +356,7 @@ def churn(bench):
     peaks = {}
     for name, seconds, limits in (("off", min(10, bench.options.churn), {"ttl": "0s"}),
                                   ("on", bench.options.churn, {"max_memory": f"{room}MiB"})):
-        with bench.running(bench.ours.start("sqlite", file=file, filter="warn", **limits)) as server:
+        with bench.running(bench.ours("sqlite", file=file, filter="warn", **limits)) as server:
             peaks[name] = peak(server, lambda: bench.drive(server, users, *MANY, "--duration", seconds))
     yield Row(f"the daemon without a cache, {min(10, bench.options.churn):g} s", peaks["off"] / 2**20, "MiB")
     yield Row(f"with room for {room} MiB, {bench.options.churn:g} s", peaks["on"] / 2**20, "MiB")
@@ -357,7 +385,7 @@ def garbage(bench):
     """Of a hundred requests one is good, and wrong passwords and unknown names never come twice, so that each is asked of
     the directory. Requests have their times, and count from these."""
     rate, users = 10_000, bench.users(1000)
-    with bench.running(bench.ours.start("sqlite", file=bench.database(1000))) as server:
+    with bench.running(bench.ours("sqlite", file=bench.database(1000))) as server:
         bench.warm(server, users)
         alone, among = [], []
         for _ in range(bench.options.runs):

@@ -1,13 +1,8 @@
 """What tests/bench/cache measures: the same directory behind gatepost and behind Dovecot, with everybody's cache on."""
 
-import pathlib
-import subprocess
-import tempfile
-
 from servers import Dovecot, Gatepost
 
-# So long that nothing runs out in a benchmark.
-TTL = "12h"
+# Times to keep are so long, for everybody, that nothing runs out in a benchmark.
 
 DOVECOT = """\
 base_dir = {place}/run
@@ -108,6 +103,8 @@ runtime_dir = "{place}/run"
 failure_delay = "0s"
 [log]
 filter = "FILTER"
+[cache]
+CACHE
 [[listener]]
 protocol = "dovecot-client"
 path = "{place}/run/auth-client"
@@ -156,23 +153,9 @@ def dovecot(version, kind, port):
     return Dovecot(f"Dovecot {version}", suite, config.replace("PORT", str(port)), files=files)
 
 
-class Ours:
-    """Makes daemons of one binary."""
-
-    def __init__(self, binary):
-        self.binary = binary
-        with tempfile.TemporaryDirectory(prefix="gatepost-bench-") as place:
-            config = pathlib.Path(place) / "gatepost.toml"
-            config.write_text(f'[server]\nstate_dir = "{place}"\nruntime_dir = "{place}"\n[cache]\nttl = "{TTL}"\n')
-            done = subprocess.run([binary, "check", "--config", config], capture_output=True)
-        # Without a cache everything is asked of the directory, which can be measured as well.
-        self.caches = done.returncode == 0
-
-    def start(self, kind, port=None, file=None, filter="info", name=None, **cache):
-        """With `ttl = "0s"` the cache is off."""
-        config = GATEPOST.replace("FILTER", filter)
-        if self.caches:
-            pairs = {"ttl": TTL, "negative_ttl": TTL, "max_memory": "1GiB", **cache}
-            config = "[cache]\n" + "".join(f'{key} = "{value}"\n' for key, value in pairs.items()) + config
-        config += GATEPOST_DIRECTORY[kind].replace("PORT", str(port)).replace("FILE", str(file))
-        return Gatepost(name or "gatepost", self.binary, config)
+def gatepost(binary, kind, port=None, file=None, filter="info", name="gatepost", **cache):
+    """With `ttl = "0s"` its cache is off."""
+    pairs = {"ttl": "12h", "negative_ttl": "1h", "max_memory": "1GiB", **cache}
+    config = GATEPOST.replace("FILTER", filter).replace("CACHE", "\n".join(f'{k} = "{v}"' for k, v in pairs.items()))
+    config += GATEPOST_DIRECTORY[kind].replace("PORT", str(port)).replace("FILE", str(file))
+    return Gatepost(name, binary, config)
