@@ -1,12 +1,13 @@
 //! Logins that memory can judge at once: no question is asked, and nothing is kept of them.
 
-use std::{borrow::Cow, str, sync::Arc, time::Instant};
+use std::{borrow::Cow, mem, str, sync::Arc, time::Instant};
 
 use bytes::BytesMut;
 use gatepost_protocol::{
     dovecot::{Fields, auth::Auth, reply},
     sasl::plain::Plain,
     secret::Secret,
+    text::Encoded,
 };
 
 use super::{Question, Role, SESSION, Session, remote};
@@ -26,9 +27,9 @@ struct Ordinary<'a> {
 
 impl<'a> Ordinary<'a> {
     /// `None`: it is to be read in the usual way.
-    fn read(auth: &Auth<'a>, response: &'a Secret) -> Option<Self> {
+    fn read(auth: &Auth<'a>, response: &'a [u8]) -> Option<Self> {
         let params = &auth.params;
-        let plain = Plain::parse(response.expose()).ok()?;
+        let plain = Plain::parse(response).ok()?;
         let service = text(params.service()?, words::SERVICE)?;
         let session = match params.session() {
             Some(session) => Some(text(session, SESSION)?),
@@ -105,15 +106,31 @@ impl Session {
     pub(super) fn recall(
         &mut self,
         auth: &Auth<'_>,
-        response: &Secret,
+        response: &Encoded<'_>,
         engine: &Engine,
         now: Instant,
         out: &mut BytesMut,
     ) -> Option<Result<Option<Question>, Close>> {
-        let login = Ordinary::read(auth, response)?;
+        let mut scratch = mem::take(&mut self.scratch);
+        let response = response.decode_into(&mut scratch).ok()?;
+        let login = Ordinary::read(auth, response.expose());
+        let answered = login.and_then(|login| self.recall_login(auth, &login, engine, now, out));
+        drop(response);
+        self.scratch = scratch;
+        answered
+    }
+
+    fn recall_login(
+        &mut self,
+        auth: &Auth<'_>,
+        login: &Ordinary<'_>,
+        engine: &Engine,
+        now: Instant,
+        out: &mut BytesMut,
+    ) -> Option<Result<Option<Question>, Close>> {
         match engine.recall(&login.knock, now)? {
             Ok(known) => {
-                if self.role == Role::Login && !self.keep(auth, &login, &known, now)? {
+                if self.role == Role::Login && !self.keep(auth, login, &known, now)? {
                     return Some(Err(super::ID_IN_USE));
                 }
                 reply::ok(out, auth.id, known.user().as_bytes(), Fields::default());
