@@ -64,6 +64,9 @@ pub use tree::Tree;
 /// How long anything may take that should happen at once. Generous, as two cores may run many servers.
 pub const DEADLINE: Duration = Duration::from_secs(20);
 
+/// Settings under which nothing is answered from memory, for tests of what a directory does.
+pub const FORGETFUL: &str = "[cache]\nttl = \"0s\"\n";
+
 /// Waits until `condition` holds and fails the test when it does not within [`DEADLINE`].
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
