@@ -7,7 +7,6 @@ use bytes::{BufMut as _, BytesMut};
 
 use crate::scan::{Marks, any_mark, find};
 
-mod base64;
 mod encoded;
 
 pub use self::encoded::{Encoded, base64_into};
