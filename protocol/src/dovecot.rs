@@ -46,7 +46,6 @@ pub mod master;
 pub mod mech;
 pub mod params;
 pub mod reply;
-mod segment;
 #[cfg(test)]
 mod testing;
 
