@@ -39,12 +39,10 @@ impl Room<'_> {
     /// Puts in a number in decimal.
     #[inline]
     pub(super) fn number(&mut self, number: u64) -> Option<()> {
-        let (tens, hundreds) = (number / 10, number / 100);
-        match number {
-            0..10 => self.put(&[digit(number)]),
-            10..100 => self.put(&[digit(tens), digit(number)]),
-            100..1000 => self.put(&[digit(hundreds), digit(tens), digit(number)]),
-            1000.. => self.show(&number),
+        match (u8::try_from(number), number) {
+            (Ok(number), _) => self.octet(number, 0),
+            (Err(_), 0..1000) => self.put(&[digit(number / 100), digit(number / 10), digit(number)]),
+            (Err(_), 1000..) => self.show(&number),
         }
     }
 
@@ -55,21 +53,21 @@ impl Room<'_> {
             None => self.put(b"-"),
             Some(IpAddr::V4(address)) => {
                 let [a, b, c, d] = address.octets();
-                self.octet(a)?;
-                self.octet(b)?;
-                self.octet(c)?;
-                self.number(d.into())
+                self.octet(a, 1)?;
+                self.octet(b, 1)?;
+                self.octet(c, 1)?;
+                self.octet(d, 0)
             }
             Some(IpAddr::V6(address)) => self.show(&address),
         }
     }
 
-    /// Puts in a part of an address and the point behind it.
+    /// Puts in a part of an address, and so many points behind it: one or none.
     #[inline(always)]
-    fn octet(&mut self, octet: u8) -> Option<()> {
-        let &(text, length) = OCTETS.get(usize::from(octet))?;
+    fn octet(&mut self, octet: u8, points: usize) -> Option<()> {
+        let &(text, digits) = OCTETS.get(usize::from(octet))?;
         *self.0.first_chunk_mut()? = text;
-        self.take(length)?;
+        self.take(digits + points)?;
         Some(())
     }
 
@@ -161,7 +159,7 @@ const fn others(bytes: u64) -> u64 {
     (below | above | quote | backslash) & all(0x80)
 }
 
-/// Each octet with a point behind it, and how long that is.
+/// Each octet with a point behind it, and how many digits it has.
 static OCTETS: [([u8; 4], usize); 256] = {
     let mut octets = [([0; 4], 0); 256];
     let mut rest: &mut [([u8; 4], usize)] = &mut octets;
@@ -169,9 +167,9 @@ static OCTETS: [([u8; 4], usize); 256] = {
     while let [octet, others @ ..] = rest {
         let [hundreds, tens, ones] = [digit(number / 100), digit(number / 10), digit(number)];
         *octet = match number {
-            0..10 => ([ones, b'.', 0, 0], 2),
-            10..100 => ([tens, ones, b'.', 0], 3),
-            100.. => ([hundreds, tens, ones, b'.'], 4),
+            0..10 => ([ones, b'.', 0, 0], 1),
+            10..100 => ([tens, ones, b'.', 0], 2),
+            100.. => ([hundreds, tens, ones, b'.'], 3),
         };
         number += 1;
         rest = others;
