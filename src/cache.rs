@@ -352,8 +352,11 @@ impl Cache {
     fn hash(&self, user: &str, service: &str) -> u64 {
         let mut hasher = self.hasher.build_hasher();
         hasher.write(user.as_bytes());
-        hasher.write_u8(0);
-        hasher.write(service.as_bytes());
+        if !service.is_empty() {
+            // No name holds a NUL.
+            hasher.write_u8(0);
+            hasher.write(service.as_bytes());
+        }
         hasher.finish()
     }
 

@@ -18,7 +18,7 @@
 //! # fn main() -> Result<(), Malformed> {
 //! let line = b"AUTH\t1\tPLAIN\tservice=imap\tsecured\trip=192.0.2.1\tresp=AGFsaWNlAHNlY3JldA==";
 //! let auth::Command::Auth(auth) = auth::Command::parse(line)? else { unreachable!() };
-//! assert_eq!(auth.params.service.as_deref(), Some(&b"imap"[..]));
+//! assert_eq!(auth.params.service().as_deref(), Some(&b"imap"[..]));
 //!
 //! // What follows may fail through the remote user's fault: the connection goes on.
 //! let response = auth.response.map(|response| response.decode()).transpose()?;
@@ -47,6 +47,7 @@ pub mod master;
 pub mod mech;
 pub mod params;
 pub mod reply;
+mod segment;
 #[cfg(test)]
 mod testing;
 
@@ -156,6 +157,24 @@ impl fmt::Debug for Cookie {
 /// Appends formatted text; a `BytesMut` grows, so this cannot fail.
 fn put(out: &mut BytesMut, text: fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
+}
+
+/// Appends a word with its TAB and the id, which is how most lines begin.
+#[inline]
+fn put_head<const N: usize>(out: &mut BytesMut, word: &[u8; N], id: RequestId) {
+    let mut digits = [0; 10]; // as many as a u32 has
+    let mut number = id.get();
+    let mut first = digits.len();
+    for (at, place) in digits.iter_mut().enumerate().rev() {
+        let (tens, digit) = (number / 10, number % 10);
+        *place = b"0123456789".get(digit as usize).copied().unwrap_or_default();
+        (number, first) = (tens, at);
+        if number == 0 {
+            break;
+        }
+    }
+    out.put_slice(word);
+    out.put_slice(digits.get(first..).unwrap_or_default());
 }
 
 /// Appends TAB and the list, or nothing for an empty one.

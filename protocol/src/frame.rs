@@ -44,7 +44,7 @@ impl Lines {
             None => (*buf, None),
         };
         // The CR of an unfinished line may yet turn out to be a part of its end.
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let line = if let [line @ .., b'\r'] = line { line } else { line };
         if line.len() > self.limit {
             return Err(TooLong { limit: self.limit });
         }

@@ -17,5 +17,6 @@ pub mod dovecot;
 pub mod error;
 pub mod frame;
 pub mod sasl;
+mod scan;
 pub mod secret;
 pub mod text;

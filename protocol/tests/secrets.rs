@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use bytes::BytesMut;
 use gatepost_protocol::dovecot::{Cookie, FieldsBuf, auth, master, reply};
 use gatepost_protocol::sasl::Plain;
-use gatepost_protocol::secret::Secret;
+use gatepost_protocol::secret::{Scratch, Secret};
 use gatepost_protocol::text::{Encoded, base64_into};
 
 const PASSWORD: &str = "hunter2";
@@ -58,6 +58,9 @@ fn debug_shows_no_password_in_any_spelling() {
     show(&mut shown, &Secret::new(PASSWORD.into()));
     show(&mut shown, &Encoded::new(encoded.as_bytes()).unwrap());
     show(&mut shown, &Encoded::new(encoded.as_bytes()).unwrap().decode());
+    let mut scratch = Scratch::new();
+    show(&mut shown, &Encoded::new(encoded.as_bytes()).unwrap().decode_into(&mut scratch));
+    show(&mut shown, &scratch);
 
     assert!(shown.contains("alice") && shown.contains("imap"), "something is shown at all: {shown}");
     let numbers = PASSWORD.bytes().take(3).map(|byte| byte.to_string()).collect::<Vec<_>>();

@@ -289,8 +289,8 @@ mod tests {
     fn read(tail: &[u8]) -> (String, String) {
         let line = [b"AUTH\t77", tail.strip_suffix(b"\n").unwrap()].concat();
         let Command::Auth(auth) = Command::parse(&line).unwrap() else { panic!("not an AUTH") };
-        assert_eq!(auth.params.service.as_deref(), Some(&b"imap"[..]));
-        assert!(auth.params.rip.is_some() && auth.params.lport == Some(993));
+        assert_eq!(auth.params.service().as_deref(), Some(&b"imap"[..]));
+        assert!(auth.params.rip().is_some() && auth.params.lport() == Some(993));
         let response = auth.response.unwrap().decode().unwrap();
         let plain = Plain::parse(response.expose()).unwrap();
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();

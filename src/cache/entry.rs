@@ -228,6 +228,25 @@ impl Entry {
         self.kind == Kind::Nobody
     }
 
+    /// Whether it is of this name and this service.
+    pub(super) fn is_of(&self, user: &str, service: &str) -> bool {
+        let (named, all) = (usize::from(self.user), usize::from(self.user) + usize::from(self.service));
+        named == user.len()
+            && all == user.len() + service.len()
+            && self.text.get(..named) == Some(user.as_bytes())
+            && self.text.get(named..all) == Some(service.as_bytes())
+    }
+
+    /// Whether this is the canonical name.
+    pub fn is_canonical(&self, name: &[u8]) -> bool {
+        let from = usize::from(self.user) + usize::from(self.service);
+        let canonical = match self.canonical {
+            0 => self.text.get(..usize::from(self.user)),
+            length => self.text.get(from..from + usize::from(length)),
+        };
+        canonical == Some(name)
+    }
+
     /// The name that was looked up.
     pub fn user(&self) -> &str {
         self.name(0, self.user)

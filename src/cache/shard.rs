@@ -34,7 +34,7 @@ pub(super) struct Sought<'a> {
 
 impl Sought<'_> {
     fn is(&self, entry: &Entry) -> bool {
-        entry.user() == self.user && entry.service() == self.service
+        entry.is_of(self.user, self.service)
     }
 }
 

@@ -54,6 +54,12 @@ pub(super) fn of_names(
     Ok(Identity::Master { master: user, target })
 }
 
+/// Whether somebody says who they are and whom they want to be, which may be the same.
+pub(super) fn are_two(authcid: &[u8], authzid: Option<&[u8]>, separator: Separator) -> bool {
+    let sign = separator.and_then(|sign| u8::try_from(sign).ok());
+    authzid.is_some() || sign.is_some_and(|sign| authcid.contains(&sign))
+}
+
 /// The name of who proves, as it was typed.
 pub(super) fn typed(claim: &Claim, separator: Separator) -> &[u8] {
     split(&claim.authcid, separator).1

@@ -58,6 +58,13 @@ impl Buffer {
     }
 }
 
+impl Buffer {
+    /// Takes whole lines.
+    pub(super) fn take(&self, lines: &[u8]) {
+        self.0.take(lines);
+    }
+}
+
 impl Shared {
     /// Appends whole lines.
     fn take(&self, lines: &[u8]) {

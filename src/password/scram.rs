@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Broken, Cost, Scheme, Unusable,
-    encoding::{Wiped, base64, number},
+    encoding::{Wiped, number},
     kind::{Fields, Hash, Kind, Work, length, random, random_like},
     limits,
 };
@@ -41,7 +41,7 @@ pub(super) struct Keys {
     server: Wiped,
 }
 
-/// `iterations "," salt "," StoredKey "," ServerKey`, all but the number in base64.
+/// `iterations "," salt "," StoredKey "," ServerKey`, all but the number in base64 with its padding.
 pub(super) struct Scram {
     hash: ScramHash,
     pub(super) terms: Terms,
@@ -154,7 +154,7 @@ impl Scram {
     }
 }
 
-/// The stored form of a new password, its base64 with the padding that Dovecot writes.
+/// The stored form of a new password.
 pub(super) fn hash_new(password: &[u8]) -> Result<Zeroizing<String>, Broken> {
     let salt = random::<{ Terms::USUAL_SALT }>()?;
     let terms = Terms { salt: salt.as_slice().into(), iterations: Terms::USUAL_ITERATIONS };
@@ -162,6 +162,11 @@ pub(super) fn hash_new(password: &[u8]) -> Result<Zeroizing<String>, Broken> {
     let (salt, stored) = (STANDARD.encode(salt.as_slice()), Zeroizing::new(STANDARD.encode(&*keys.stored)));
     let server = Zeroizing::new(STANDARD.encode(&*keys.server));
     Ok(Zeroizing::new(format!("{{SCRAM-SHA-256}}{},{salt},{},{}", terms.iterations, *stored, *server)))
+}
+
+/// With its padding, without which a key may have been cut off.
+fn base64(text: &[u8]) -> Option<Wiped> {
+    STANDARD.decode(text).ok().map(Zeroizing::new)
 }
 
 impl Hash for Scram {

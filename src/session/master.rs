@@ -272,7 +272,7 @@ impl Session {
 }
 
 fn service(params: &Params<'_>) -> Box<str> {
-    words::lossy(params.service.as_deref().unwrap_or_default(), words::SERVICE)
+    words::lossy(params.service().as_deref().unwrap_or_default(), words::SERVICE)
 }
 
 /// Says something that is short by construction.

@@ -155,8 +155,9 @@ fn forwarded(forward: &[u8], fields: Fields<'_>, to: &mut FieldsBuf) {
 /// Where the remote came in, as the peer tells it: the real end of the connection where it tells of one, for that is
 /// what this machine is called by.
 pub(super) fn hop(params: &Params<'_>) -> Hop {
-    let forward = params.forward_fields.as_deref().filter(|fields| (1..=FORWARD).contains(&fields.len()));
-    Hop { local: params.real_lip.or(params.lip), port: params.lport, forward: forward.map(Box::from) }
+    let forward = params.forward_fields().filter(|fields| (1..=FORWARD).contains(&fields.len()));
+    let local = params.real_lip().or_else(|| params.lip());
+    Hop { local, port: params.lport(), forward: forward.map(Box::from) }
 }
 
 /// What a person typed as their name, fit for a peer that decodes no escapes (R7): no control character, no blank.

@@ -4,18 +4,16 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::{BufMut as _, BytesMut};
-use nom::Parser as _;
-use nom::combinator::verify;
 
 use crate::error::Malformed;
 use crate::text::{Encoded, Shown, escape_into};
 
-use super::grammar::{self, whole};
+use super::grammar::{self, TWO_LINES, whole};
+use super::segment::Segments;
 use super::{Fields, Params, RequestId, Version, put, put_fields};
 
 /// One line from a login process, Postfix, Exim or doveadm.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "AUTH is the usual one; a box would cost it an allocation")]
 pub enum Command<'a> {
     /// `"VERSION" TAB <major> TAB <minor>`
     Version(Version),
@@ -37,11 +35,14 @@ impl<'a> Command<'a> {
     /// [`Malformed`] is the peer's fault, and the connection must end. Base64 is not looked at here: that it is
     /// wrong is the remote user's fault and ends one request only.
     pub fn parse(line: &'a [u8]) -> Result<Self, Malformed> {
+        if let Some((b"AUTH", args)) = line.split_first_chunk() {
+            // The usual one is looked at only once: what reads its parts refuses a LF as well.
+            return Auth::parse(args);
+        }
         let (word, args) = grammar::word(line)?;
         match word {
             b"VERSION" => grammar::version(args).map(Self::Version),
             b"CPID" => whole("CPID", "<pid>", grammar::positive, args).map(Self::Cpid),
-            b"AUTH" => Auth::parse(args).map(Self::Auth),
             b"CONT" => Cont::parse(args).map(Self::Cont),
             b"CANCEL" => whole("CANCEL", "<id>", grammar::id, args).map(Self::Cancel),
             _ => Err(Malformed::new("line", "VERSION, CPID, AUTH, CONT or CANCEL")),
@@ -74,15 +75,24 @@ pub struct Auth<'a> {
 }
 
 impl<'a> Auth<'a> {
-    fn parse(args: &'a [u8]) -> Result<Self, Malformed> {
-        let mut head = (grammar::id, verify(grammar::text, |name: &Cow<'_, [u8]>| !name.is_empty()));
-        let (rest, (id, mechanism)) =
-            head.parse(args).map_err(|_| Malformed::new("AUTH", "<id> TAB <mechanism>"))?;
-        let (params, response) = Params::with_response(rest.get(1..).unwrap_or_default())?;
-        if params.service.is_none() {
+    #[inline]
+    fn parse(args: &'a [u8]) -> Result<Command<'a>, Malformed> {
+        const HEAD: Malformed = Malformed::new("AUTH", "<id> TAB <mechanism>");
+        let (rest, id) = grammar::id(args).map_err(|_| HEAD)?;
+        let Some((b'\t', rest)) = rest.split_first() else {
+            return Err(HEAD);
+        };
+        let mut segments = Segments::of(rest);
+        let mechanism = segments.next().filter(|name| !name.text.is_empty()).ok_or(HEAD)?;
+        if mechanism.is_two_lines() {
+            return Err(TWO_LINES);
+        }
+        let mut params = Params::default();
+        let response = params.read(segments)?;
+        if !params.has_service() {
             return Err(Malformed::new("AUTH", "service= or protocol="));
         }
-        Ok(Self { id, mechanism, params, response })
+        Ok(Command::Auth(Self { id, mechanism: mechanism.all(), params, response }))
     }
 
     fn encode(&self, out: &mut BytesMut) {

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::fmt;
 
 use bytes::{BufMut as _, BytesMut};
-use memchr::memchr;
 use zeroize::Zeroize as _;
 
+use crate::scan::find;
 use crate::text::{Shown, escape_into, unescape};
 
 /// Keys that count by being there. Dovecot 2.3's login processes compare the whole field with the bare word, so
@@ -181,11 +181,6 @@ impl<'a> Segments<'a> {
     pub(super) const fn of(raw: &'a [u8]) -> Self {
         Self(Some(raw))
     }
-
-    /// What the next call of `next` would start with; `None` after the last part.
-    pub(super) const fn rest(&self) -> Option<&'a [u8]> {
-        self.0
-    }
 }
 
 impl<'a> Iterator for Segments<'a> {
@@ -205,7 +200,7 @@ pub(super) fn halves(segment: &[u8]) -> (&[u8], Option<&[u8]>) {
 
 /// What stands before the first `at`, and what stands after it.
 fn cut(bytes: &[u8], at: u8) -> (&[u8], Option<&[u8]>) {
-    match memchr(at, bytes) {
+    match find(at, bytes) {
         Some(end) => {
             let (before, after) = bytes.split_at(end);
             (before, after.get(1..))

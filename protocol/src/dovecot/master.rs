@@ -187,7 +187,7 @@ fn lookup<'a>(
     let parts = (grammar::id, grammar::text, grammar::fields);
     let (id, user, fields) = whole(what, "<id> TAB <user> TAB <param>", parts, args)?;
     let params = Params::of(fields);
-    if params.service.is_none() {
+    if !params.has_service() {
         return Err(Malformed::new(what, "service= or protocol="));
     }
     Ok((id, user, params))

@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::error::Malformed;
 use crate::text::{Encoded, Shown, unescape};
 
-use super::fields::{Field, Fields, Segments, halves};
+use super::fields::{Field, Fields, halves};
+use super::grammar::TWO_LINES;
+use super::segment::{Segment, Segments};
 
 /// How the remote's connection is protected, as the peer sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,15 +25,16 @@ pub enum Secured {
 
 /// The parameters that have a meaning, and the list that they came in.
 ///
-/// Made from a list by [`Params::of`], in one pass and without an allocation, unless something is escaped. Of several
-/// parameters of one name the last counts, as it does for Dovecot. Encoders write `fields` and nothing else of it.
+/// Made from a list by [`Params::of`], in one pass. What every login is judged by is kept where it stands in the list,
+/// and is only read when it is asked for; all else is looked for in the list then. Of several parameters of one name the
+/// last counts, as it does for Dovecot. Encoders write `fields` and nothing else of it.
 ///
 /// Addresses and ports that are empty or unparsable are `None`: Postfix writes `rip=` when it knows none.
 #[derive(Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Params<'a> {
-    /// `service=` (Dovecot 2.3, Postfix, Exim) or `protocol=` (Dovecot 2.4): imap, pop3, smtp, lmtp, doveadm ...
-    pub service: Option<Cow<'a, [u8]>>,
+    /// All parameters, known and unknown, as they came; without `resp=`.
+    pub fields: Fields<'a>,
     /// `secured` or `secured=tls`
     pub secured: Secured,
     /// `valid-client-cert`: the remote's certificate was verified.
@@ -44,110 +47,234 @@ pub struct Params<'a> {
     pub nologin: bool,
     /// `debug`: the peer would like this request to be logged in detail.
     pub debug: bool,
-    /// `session=`: the session's id for logs.
-    pub session: Option<Cow<'a, [u8]>>,
-    /// `cert_username=`: the name in the remote's certificate.
-    pub cert_username: Option<Cow<'a, [u8]>>,
-    /// `client_id=`: what the remote said in IMAP's ID command, in IMAP's syntax.
-    pub client_id: Option<Cow<'a, [u8]>>,
-    /// `local_name=`: the name that the remote asked for in TLS (SNI).
-    pub local_name: Option<Cow<'a, [u8]>>,
-    /// `forward_fields=`: a list within the list, see [`Params::forwarded`].
-    pub forward_fields: Option<Cow<'a, [u8]>>,
-    /// `ssl_ja3_hash=` (2.4.0)
-    pub ssl_ja3_hash: Option<Cow<'a, [u8]>>,
-    /// `ssl_client_cert_fp=` (2.4.2)
-    pub ssl_client_cert_fp: Option<Cow<'a, [u8]>>,
-    /// `ssl_client_cert_pubkey_fp=` (2.4.2)
-    pub ssl_client_cert_pubkey_fp: Option<Cow<'a, [u8]>>,
-    /// `transport=`: documented by Dovecot, though no release sends it; like the next four.
-    pub transport: Option<Cow<'a, [u8]>>,
-    /// `tls_cipher=`
-    pub tls_cipher: Option<Cow<'a, [u8]>>,
-    /// `tls_cipher_bits=`
-    pub tls_cipher_bits: Option<Cow<'a, [u8]>>,
-    /// `tls_pfs=`
-    pub tls_pfs: Option<Cow<'a, [u8]>>,
-    /// `tls_protocol=`
-    pub tls_protocol: Option<Cow<'a, [u8]>>,
-    /// `lip=`: the local address, possibly forwarded by a proxy.
-    pub lip: Option<IpAddr>,
-    /// `rip=`: the remote address, possibly forwarded by a proxy.
-    pub rip: Option<IpAddr>,
-    /// `lport=`
-    pub lport: Option<u16>,
-    /// `rport=`
-    pub rport: Option<u16>,
-    /// `real_lip=`: the local address of the socket. Sent, like the next three, only where it differs.
-    pub real_lip: Option<IpAddr>,
-    /// `real_rip=`: the remote address of the socket.
-    pub real_rip: Option<IpAddr>,
-    /// `real_lport=`
-    pub real_lport: Option<u16>,
-    /// `real_rport=`
-    pub real_rport: Option<u16>,
-    /// All parameters, known and unknown, as they came; without `resp=`.
-    pub fields: Fields<'a>,
+    /// Whether anything in the list is escaped. If not, none of these has to be looked through for it.
+    escaped: bool,
+    service: Option<&'a [u8]>,
+    session: Option<&'a [u8]>,
+    cert_username: Option<&'a [u8]>,
+    forward_fields: Option<&'a [u8]>,
+    lip: Option<&'a [u8]>,
+    rip: Option<&'a [u8]>,
+    real_lip: Option<&'a [u8]>,
+    lport: Option<&'a [u8]>,
 }
 
 impl<'a> Params<'a> {
     /// Reads a list.
     pub fn of(fields: Fields<'a>) -> Self {
         let mut params = Self { fields, ..Self::default() };
-        for (key, value) in Segments::of(fields.raw()).map(halves) {
-            params.note(key, value);
+        for segment in Segments::of(fields.raw()) {
+            params.note(segment);
         }
         params
     }
 
-    /// Reads the list of AUTH: `param [TAB param]* [TAB resp=<base64>]`.
+    /// Reads what is left of the list of AUTH into new parameters: `param [TAB param]* [TAB resp=<base64>]`.
     ///
     /// `resp=` must be the last one: it is the one that the remote user writes, so nothing that the remote user
     /// might have smuggled into it can become a parameter.
-    pub(super) fn with_response(raw: &'a [u8]) -> Result<(Self, Option<Encoded<'a>>), Malformed> {
-        let mut params = Self { fields: Fields::of_line(raw), ..Self::default() };
-        let mut segments = Segments::of(raw);
-        let mut before = 0;
-        while let Some(segment) = segments.next() {
-            let (key, value) = halves(segment);
-            if is_response(key) {
-                return match (value, segments.rest()) {
-                    (Some(text), None) => {
-                        params.fields = Fields::of_line(raw.get(..before).unwrap_or_default());
-                        Ok((params, Some(Encoded::of_field(text))))
-                    }
-                    _ => Err(Malformed::new("AUTH", "resp=<base64> as its last parameter")),
-                };
+    #[inline]
+    pub(super) fn read(&mut self, mut list: Segments<'a>) -> Result<Option<Encoded<'a>>, Malformed> {
+        let raw = list.rest().unwrap_or_default();
+        self.fields = Fields::of_line(raw);
+        while let Some(segment) = list.next() {
+            if segment.is_two_lines() {
+                return Err(TWO_LINES);
             }
-            params.note(key, value);
-            before = raw.len() - segments.rest().map_or(0, |rest| rest.len() + 1);
+            if self.note(segment) == Noted::Response {
+                let ((_, Some(text)), None) = (halves(segment.text), list.rest()) else {
+                    return Err(Malformed::new("AUTH", "resp=<base64> as its last parameter"));
+                };
+                let before = raw.len().saturating_sub(segment.text.len() + 1);
+                self.fields = Fields::of_line(raw.get(..before).unwrap_or_default());
+                return Ok(Some(Encoded::of_field(text)));
+            }
         }
-        Ok((params, None))
+        Ok(None)
     }
 
-    /// The fields that a trusted proxy passed on (`x-forward-*`), from `forward_fields`.
-    pub fn forwarded(&self) -> impl Iterator<Item = Field<'_>> {
-        Self::forward(self.forward_fields.as_deref().unwrap_or_default())
+    /// `service=` (Dovecot 2.3, Postfix, Exim) or `protocol=` (Dovecot 2.4): imap, pop3, smtp, lmtp, doveadm ...
+    #[inline]
+    pub fn service(&self) -> Option<Cow<'a, [u8]>> {
+        self.text(self.service)
     }
 
-    /// The same of a value that was kept.
+    /// Whether the peer says for which service it asks, as it must.
+    pub(super) const fn has_service(&self) -> bool {
+        self.service.is_some()
+    }
+
+    /// `session=`: the session's id for logs.
+    #[inline]
+    pub fn session(&self) -> Option<Cow<'a, [u8]>> {
+        self.text(self.session)
+    }
+
+    /// `cert_username=`: the name in the remote's certificate.
+    #[inline]
+    pub fn cert_username(&self) -> Option<Cow<'a, [u8]>> {
+        self.text(self.cert_username)
+    }
+
+    /// `client_id=`: what the remote said in IMAP's ID command, in IMAP's syntax.
+    pub fn client_id(&self) -> Option<Cow<'a, [u8]>> {
+        self.other(b"client_id")
+    }
+
+    /// `local_name=`: the name that the remote asked for in TLS (SNI).
+    pub fn local_name(&self) -> Option<Cow<'a, [u8]>> {
+        self.other(b"local_name")
+    }
+
+    /// `forward_fields=`: a list within the list, see [`Params::forward`].
+    #[inline]
+    pub fn forward_fields(&self) -> Option<Cow<'a, [u8]>> {
+        self.text(self.forward_fields)
+    }
+
+    /// `ssl_ja3_hash=` (2.4.0)
+    pub fn ssl_ja3_hash(&self) -> Option<Cow<'a, [u8]>> {
+        self.other(b"ssl_ja3_hash")
+    }
+
+    /// `ssl_client_cert_fp=` (2.4.2)
+    pub fn ssl_client_cert_fp(&self) -> Option<Cow<'a, [u8]>> {
+        self.other(b"ssl_client_cert_fp")
+    }
+
+    /// `ssl_client_cert_pubkey_fp=` (2.4.2)
+    pub fn ssl_client_cert_pubkey_fp(&self) -> Option<Cow<'a, [u8]>> {
+        self.other(b"ssl_client_cert_pubkey_fp")
+    }
+
+    /// `transport=`: documented by Dovecot, though no release sends it; like the next four.
+    pub fn transport(&self) -> Option<Cow<'a, [u8]>> {
+        self.other(b"transport")
+    }
+
+    /// `tls_cipher=`
+    pub fn tls_cipher(&self) -> Option<Cow<'a, [u8]>> {
+        self.other(b"tls_cipher")
+    }
+
+    /// `tls_cipher_bits=`
+    pub fn tls_cipher_bits(&self) -> Option<Cow<'a, [u8]>> {
+        self.other(b"tls_cipher_bits")
+    }
+
+    /// `tls_pfs=`
+    pub fn tls_pfs(&self) -> Option<Cow<'a, [u8]>> {
+        self.other(b"tls_pfs")
+    }
+
+    /// `tls_protocol=`
+    pub fn tls_protocol(&self) -> Option<Cow<'a, [u8]>> {
+        self.other(b"tls_protocol")
+    }
+
+    /// `lip=`: the local address, possibly forwarded by a proxy.
+    pub fn lip(&self) -> Option<IpAddr> {
+        address(&self.text(self.lip)?)
+    }
+
+    /// `rip=`: the remote address, possibly forwarded by a proxy.
+    pub fn rip(&self) -> Option<IpAddr> {
+        address(&self.rip_text()?)
+    }
+
+    /// `rip=` as it was said, address or not.
+    #[inline]
+    pub fn rip_text(&self) -> Option<Cow<'a, [u8]>> {
+        self.text(self.rip)
+    }
+
+    /// `lport=`
+    pub fn lport(&self) -> Option<u16> {
+        read(&self.text(self.lport)?)
+    }
+
+    /// `rport=`
+    pub fn rport(&self) -> Option<u16> {
+        read(&self.other(b"rport")?)
+    }
+
+    /// `real_lip=`: the local address of the socket. Sent, like the next three, only where it differs.
+    pub fn real_lip(&self) -> Option<IpAddr> {
+        address(&self.text(self.real_lip)?)
+    }
+
+    /// `real_rip=`: the remote address of the socket.
+    pub fn real_rip(&self) -> Option<IpAddr> {
+        address(&self.other(b"real_rip")?)
+    }
+
+    /// `real_lport=`
+    pub fn real_lport(&self) -> Option<u16> {
+        read(&self.other(b"real_lport")?)
+    }
+
+    /// `real_rport=`
+    pub fn real_rport(&self) -> Option<u16> {
+        read(&self.other(b"real_rport")?)
+    }
+
+    /// The fields that a trusted proxy passed on (`x-forward-*`), from the value of `forward_fields`.
     pub fn forward(fields: &[u8]) -> impl Iterator<Item = Field<'_>> {
         Fields::of_line(fields).iter()
     }
 
-    fn note(&mut self, key: &[u8], value: Option<&'a [u8]>) {
-        if !self.set(key, value)
-            && let Cow::Owned(key) = unescape(key)
-        {
-            self.set(&key, value);
-        }
+    /// The usual ones at once, all others at leisure.
+    #[inline]
+    fn note(&mut self, segment: Segment<'a>) -> Noted {
+        let text = segment.text;
+        let Some(start) = text.first_chunk().filter(|_| !segment.odd) else {
+            let noted = self.note_any(text);
+            self.escaped |= segment.odd && noted == Noted::Parameter && text.contains(&0x01);
+            return noted;
+        };
+        let done = match u32::from_le_bytes(*start) {
+            SERV => keep(&mut self.service, text, b"service="),
+            PROT => keep(&mut self.service, text, b"protocol="),
+            SESS => keep(&mut self.session, text, b"session="),
+            LIP => keep(&mut self.lip, text, b"lip="),
+            RIP => keep(&mut self.rip, text, b"rip="),
+            LPOR => keep(&mut self.lport, text, b"lport="),
+            SECU if text == b"secured" => {
+                self.secured = Secured::Yes;
+                true
+            }
+            SECU if text == b"secured=tls" => {
+                self.secured = Secured::Tls;
+                true
+            }
+            NOLO if text == b"nologin" => {
+                self.nologin = true;
+                true
+            }
+            FINA if text == b"final-resp-ok" => {
+                self.final_resp_ok = true;
+                true
+            }
+            // Nothing that is kept begins like these.
+            RPOR | LOCA | SSL => true,
+            RESP if text.get(4) == Some(&b'=') => return Noted::Response,
+            _ => false,
+        };
+        if done { Noted::Parameter } else { self.note_any(text) }
     }
 
-    /// Whether `key` is one of ours.
-    fn set(&mut self, key: &[u8], value: Option<&'a [u8]>) -> bool {
-        let text = || value.map(unescape);
-        match key {
-            b"service" | b"protocol" => self.service = text(),
+    fn note_any(&mut self, text: &'a [u8]) -> Noted {
+        let (key, value) = halves(text);
+        let key = unescape(key);
+        match &*key {
+            b"service" | b"protocol" => self.service = value,
+            b"session" => self.session = value,
+            b"cert_username" => self.cert_username = value,
+            b"forward_fields" => self.forward_fields = value,
+            b"lip" => self.lip = value,
+            b"rip" => self.rip = value,
+            b"real_lip" => self.real_lip = value,
+            b"lport" => self.lport = value,
             b"secured" if value == Some(b"tls") => self.secured = Secured::Tls,
             b"secured" => self.secured = Secured::Yes,
             b"valid-client-cert" => self.valid_client_cert = true,
@@ -155,53 +282,101 @@ impl<'a> Params<'a> {
             b"final-resp-ok" => self.final_resp_ok = true,
             b"nologin" => self.nologin = true,
             b"debug" => self.debug = true,
-            b"session" => self.session = text(),
-            b"cert_username" => self.cert_username = text(),
-            b"client_id" => self.client_id = text(),
-            b"local_name" => self.local_name = text(),
-            b"forward_fields" => self.forward_fields = text(),
-            b"ssl_ja3_hash" => self.ssl_ja3_hash = text(),
-            b"ssl_client_cert_fp" => self.ssl_client_cert_fp = text(),
-            b"ssl_client_cert_pubkey_fp" => self.ssl_client_cert_pubkey_fp = text(),
-            b"transport" => self.transport = text(),
-            b"tls_cipher" => self.tls_cipher = text(),
-            b"tls_cipher_bits" => self.tls_cipher_bits = text(),
-            b"tls_pfs" => self.tls_pfs = text(),
-            b"tls_protocol" => self.tls_protocol = text(),
-            b"lip" => self.lip = read(value),
-            b"rip" => self.rip = read(value),
-            b"lport" => self.lport = read(value),
-            b"rport" => self.rport = read(value),
-            b"real_lip" => self.real_lip = read(value),
-            b"real_rip" => self.real_rip = read(value),
-            b"real_lport" => self.real_lport = read(value),
-            b"real_rport" => self.real_rport = read(value),
-            _ => return false,
+            b"resp" => return Noted::Response,
+            _ => {}
         }
-        true
+        Noted::Parameter
+    }
+
+    #[inline]
+    fn text(&self, value: Option<&'a [u8]>) -> Option<Cow<'a, [u8]>> {
+        match value {
+            Some(value) if self.escaped => Some(unescape(value)),
+            Some(value) => Some(Cow::Borrowed(value)),
+            None => None,
+        }
+    }
+
+    /// One that is not kept.
+    fn other(&self, key: &[u8]) -> Option<Cow<'a, [u8]>> {
+        self.fields.find(key)?.value
     }
 }
+
+/// What a part of a list was.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Noted {
+    Parameter,
+    /// `resp=`, which is none.
+    Response,
+}
+
+/// Puts down what stands behind `name` in `text`. `false` if something else stands there.
+#[inline]
+fn keep<'a, const N: usize>(to: &mut Option<&'a [u8]>, text: &'a [u8], name: &[u8; N]) -> bool {
+    match text.split_first_chunk() {
+        Some((start, value)) if start == name => {
+            *to = Some(value);
+            true
+        }
+        _ => false,
+    }
+}
+
+// How the usual ones begin, as numbers: they are looked for in a tree instead of a row.
+const FINA: u32 = u32::from_le_bytes(*b"fina");
+const LIP: u32 = u32::from_le_bytes(*b"lip=");
+const LOCA: u32 = u32::from_le_bytes(*b"loca");
+const LPOR: u32 = u32::from_le_bytes(*b"lpor");
+const NOLO: u32 = u32::from_le_bytes(*b"nolo");
+const PROT: u32 = u32::from_le_bytes(*b"prot");
+const RESP: u32 = u32::from_le_bytes(*b"resp");
+const RIP: u32 = u32::from_le_bytes(*b"rip=");
+const RPOR: u32 = u32::from_le_bytes(*b"rpor");
+const SECU: u32 = u32::from_le_bytes(*b"secu");
+const SERV: u32 = u32::from_le_bytes(*b"serv");
+const SESS: u32 = u32::from_le_bytes(*b"sess");
+const SSL: u32 = u32::from_le_bytes(*b"ssl_");
 
 impl fmt::Debug for Params<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Params")
-            .field("service", &self.service.as_deref().map(Shown))
+            .field("service", &self.service().as_deref().map(Shown))
             .field("secured", &self.secured)
-            .field("session", &self.session.as_deref().map(Shown))
-            .field("rip", &self.rip)
+            .field("session", &self.session().as_deref().map(Shown))
+            .field("rip", &self.rip())
             .field("fields", &self.fields)
             .finish_non_exhaustive()
     }
 }
 
-fn is_response(key: &[u8]) -> bool {
-    key == b"resp" || (key.contains(&0x01) && *unescape(key) == *b"resp")
+/// An address in its usual notation; `None` for anything else. Most are of IPv4.
+fn address(text: &[u8]) -> Option<IpAddr> {
+    ipv4(text).map(IpAddr::V4).or_else(|| read(text))
+}
+
+/// `d.d.d.d`, each 0 to 255 without a needless 0 in front: some read that as octal.
+fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0; 4];
+    let mut digits = text.iter();
+    for (place, octet) in octets.iter_mut().enumerate() {
+        let mut number = None;
+        for &digit in digits.by_ref() {
+            number = match (number, digit) {
+                (None, b'0'..=b'9') => Some(u16::from(digit - b'0')),
+                (Some(number @ 1..=255), b'0'..=b'9') => Some(number * 10 + u16::from(digit - b'0')),
+                (Some(_), b'.') if place < 3 => break,
+                _ => return None,
+            };
+        }
+        *octet = u8::try_from(number?).ok()?;
+    }
+    Some(octets.into())
 }
 
 /// A value in its usual notation; `None` for any other.
-fn read<T: std::str::FromStr>(value: Option<&[u8]>) -> Option<T> {
-    let value = unescape(value?);
-    std::str::from_utf8(&value).ok()?.parse().ok()
+fn read<T: std::str::FromStr>(value: &[u8]) -> Option<T> {
+    std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use memchr::memchr;
-
 use crate::error::Malformed;
+use crate::scan::find;
 use crate::secret::Secret;
 use crate::text::Shown;
 
@@ -34,7 +33,7 @@ impl<'a> Plain<'a> {
         let malformed = Malformed::new("PLAIN", "[authzid] NUL authcid NUL password");
         let (authzid, rest) = halves(response).ok_or(malformed)?;
         let (authcid, password) = halves(rest).ok_or(malformed)?;
-        if authcid.is_empty() || memchr(0, password).is_some() {
+        if authcid.is_empty() || find(0, password).is_some() {
             return Err(malformed);
         }
         Ok(Self { authzid, authcid, password })
@@ -58,7 +57,7 @@ impl fmt::Debug for Plain<'_> {
 }
 
 fn halves(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (before, after) = bytes.split_at(memchr(0, bytes)?);
+    let (before, after) = bytes.split_at(find(0, bytes)?);
     Some((before, after.get(1..)?))
 }
 

@@ -5,10 +5,9 @@ use std::fmt;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::BytesMut;
-use zeroize::Zeroizing;
 
 use crate::error::Malformed;
-use crate::secret::Secret;
+use crate::secret::{Held, Scratch, Secret};
 
 /// Appends `bytes` in the base64 of RFC 4648 section 4, padded.
 pub fn base64_into(bytes: &[u8], out: &mut BytesMut) {
@@ -51,16 +50,30 @@ impl<'a> Encoded<'a> {
     /// Nothing at all and a single `=` are both empty: the one is what Dovecot sends, the other is how SMTP
     /// (RFC 4954 section 4) and so Postfix write it.
     pub fn decode(&self) -> Result<Secret, Malformed> {
-        if matches!(self.0, b"" | b"=") {
-            return Ok(Secret::new(Vec::new()));
+        let mut bytes = vec![0; base64::decoded_len_estimate(self.0.len())];
+        let size = self.read(&mut bytes);
+        bytes.truncate(size.unwrap_or(0));
+        // Wiped also where the decoder has given up half-way.
+        let secret = Secret::new(bytes);
+        size.map(|_| secret)
+    }
+
+    /// The same for one that is only looked at: it is there for as long as what is given is held, and wiped then.
+    #[inline]
+    pub fn decode_into<'s>(&self, scratch: &'s mut Scratch) -> Result<Held<'s>, Malformed> {
+        let mut held = scratch.hold(base64::decoded_len_estimate(self.0.len()));
+        let size = self.read(held.room())?;
+        held.is(size);
+        Ok(held)
+    }
+
+    fn read(&self, room: &mut [u8]) -> Result<usize, Malformed> {
+        match self.0 {
+            b"=" => Ok(0),
+            text => BASE64
+                .decode_slice(text, room)
+                .map_err(|_| Malformed::new("base64", "canonical base64 (RFC 4648 section 4)")),
         }
-        // Decoded in memory that is wiped, also when the decoder gives up half-way.
-        let mut bytes = Zeroizing::new(vec![0; base64::decoded_len_estimate(self.0.len())]);
-        let size = BASE64
-            .decode_slice(self.0, &mut bytes)
-            .map_err(|_| Malformed::new("base64", "canonical base64 (RFC 4648 section 4)"))?;
-        bytes.truncate(size);
-        Ok(Secret::new(std::mem::take(&mut *bytes)))
     }
 
     /// Whether there is no text at all, as in `resp=`. Clients below minor version 2 mean "no initial response"
@@ -92,6 +105,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{Encoded, base64_into};
+    use crate::secret::Scratch;
 
     #[test]
     fn base64_is_that_of_the_rfc() {
@@ -183,7 +197,13 @@ mod tests {
         out.to_vec()
     }
 
+    /// Both ways, which must not differ.
     fn decoded(text: &[u8]) -> Option<Vec<u8>> {
-        Encoded::of_field(text).decode().ok().map(|secret| secret.expose().to_vec())
+        let text = Encoded::of_field(text);
+        let owned = text.decode().ok().map(|secret| secret.expose().to_vec());
+        let mut scratch = Scratch::new();
+        let held = text.decode_into(&mut scratch).ok().map(|held| held.expose().to_vec());
+        assert_eq!(owned, held);
+        owned
     }
 }

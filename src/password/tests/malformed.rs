@@ -98,7 +98,7 @@ const OTHERS: &[(&str, Fate)] = &[
     ),
     (
         "{SCRAM-SHA-1}4096,ZpAIrkqiBcLw3nvN8UT6ag,7dG0ZlAfsXH7YU3Wo4D815pyLLE,TMI9nCiq80ztwEZDOo6ZZ478vR8",
-        Fate::Match,
+        Fate::Malformed,
     ),
     (
         "{SCRAM-SHA-256}4096,ZpAIrkqiBcLw3nvN8UT6ag==,7dG0ZlAfsXH7YU3Wo4D815pyLLE=,TMI9nCiq80ztwEZDOo6ZZ478vR8=",

@@ -150,9 +150,9 @@ fn auth_is_read_without_copying_anything() {
     let Auth { id: request, mechanism, params, response } = auth;
     assert_eq!(request, id(1));
     assert!(matches!(mechanism, Cow::Borrowed(b"SCRAM-SHA-256-PLUS")));
-    assert!(matches!(params.service, Some(Cow::Borrowed(b"imap"))));
-    assert!(matches!(params.session, Some(Cow::Borrowed(b"4Zq+7PNgiI1/AAAB"))));
-    assert!(matches!(params.ssl_ja3_hash, Some(Cow::Borrowed(b"8a9d5d0f12f7d43ee3af1c51d2998d99"))));
+    assert!(matches!(params.service(), Some(Cow::Borrowed(b"imap"))));
+    assert!(matches!(params.session(), Some(Cow::Borrowed(b"4Zq+7PNgiI1/AAAB"))));
+    assert!(matches!(params.ssl_ja3_hash(), Some(Cow::Borrowed(b"8a9d5d0f12f7d43ee3af1c51d2998d99"))));
     assert_eq!(params.secured, Secured::Tls);
     assert!(params.final_resp_ok);
     assert_eq!(response.unwrap().decode().unwrap().expose(), b"p=tls-exporter,,n=x,r=y");
@@ -165,7 +165,14 @@ fn an_escape_in_a_name_is_taken_off() {
         panic!()
     };
     assert_eq!(*auth.mechanism, *b"X\tY");
-    assert_eq!(auth.params.service.as_deref(), Some(&b"i\nmap"[..]));
+    assert_eq!(auth.params.service().as_deref(), Some(&b"i\nmap"[..]));
+}
+
+#[test]
+fn an_escape_in_the_name_of_the_response_says_nothing_of_the_parameters() {
+    let command = Command::parse(b"AUTH\t1\tPLAIN\tservice=imap\tre\x01sp=AGEAYg==").unwrap();
+    assert_eq!(encoded(&command), b"AUTH\t1\tPLAIN\tservice=imap\tresp=AGEAYg==\n");
+    comes_back(&command);
 }
 
 #[test]

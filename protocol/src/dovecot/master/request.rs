@@ -1,7 +1,6 @@
 //! REQUEST: the second half of a login.
 
 use bytes::{BufMut as _, BytesMut};
-use nom::character::complete::u32 as digits;
 use nom::combinator::map_res;
 
 use crate::error::Malformed;
@@ -85,5 +84,5 @@ const SESSION_PID_TRUSTED: &[u8] = b"session_pid_trusted";
 
 /// A process id that is none must not pass for "not said", for then it would not be checked.
 fn pid(value: Option<&[u8]>) -> Result<u32, Malformed> {
-    whole("REQUEST", "session_pid=<pid>", digits, value.unwrap_or_default())
+    whole("REQUEST", "session_pid=<pid>", grammar::digits, value.unwrap_or_default())
 }
