@@ -18,6 +18,7 @@ mod asking;
 mod support;
 
 mod check;
+mod cold;
 mod database;
 mod examples;
 mod file;
@@ -26,4 +27,7 @@ mod injection;
 mod listing;
 mod login;
 mod outage;
+mod passwords;
+mod stale;
 mod trips;
+mod userdb;

@@ -10,6 +10,7 @@
 mod alone;
 mod authority;
 mod chasquid;
+mod crowd;
 mod dovecot;
 mod dovecot_auth;
 mod exim;
@@ -40,6 +41,7 @@ use std::{
 pub use alone::{Alone, connect};
 pub use authority::Authority;
 pub use chasquid::Chasquid;
+pub use crowd::{all_at_once, flood_of_strangers};
 pub use dovecot::Dovecot;
 pub use dovecot_auth::DovecotAuth;
 pub use exim::Exim;
