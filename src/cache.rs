@@ -363,7 +363,8 @@ impl Cache {
     #[expect(clippy::indexing_slicing, reason = "the remainder is less than the number of shards")]
     fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
         // The table itself goes by the lowest bits and the highest seven.
-        lock(&self.shards[usize::from((hash >> 40) as u8) % SHARDS])
+        let [_, _, byte, ..] = hash.to_be_bytes();
+        lock(&self.shards[usize::from(byte) % SHARDS])
     }
 }
 

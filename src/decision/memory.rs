@@ -373,14 +373,16 @@ impl Engine {
     /// everybody is asked about again.
     pub fn changed(&self, changed: &[Changed]) {
         let Some(memory) = &self.memory else { return };
-        let name = |changed| match changed {
-            &Changed::User(ref user) => Some(user.as_str()),
-            &Changed::Everybody => None,
-        };
         if changed.contains(&Changed::Everybody) {
             memory.cache.doubt(memory.tick());
         }
-        let names: HashSet<&str> = changed.iter().filter_map(name).collect();
+        let names: HashSet<&str> = changed
+            .iter()
+            .filter_map(|changed| match changed {
+                Changed::User(user) => Some(user.as_str()),
+                Changed::Everybody => None,
+            })
+            .collect();
         if !names.is_empty() {
             if memory.reads_service {
                 memory.cache.flush(|name| names.contains(name));
