@@ -378,11 +378,7 @@ impl Engine {
         }
         let names: HashSet<&str> = changed.iter().filter_map(name).collect();
         if !names.is_empty() {
-            if memory.reads_service {
-                memory.cache.flush(|name| names.contains(name));
-            } else {
-                memory.cache.forget(&names);
-            }
+            memory.cache.forget(&names);
         }
     }
 
