@@ -1,14 +1,19 @@
 //! What the operator sees: one event for each decision, and what the service manager is told.
 
 mod buffer;
+mod decided;
 mod line;
 pub mod log;
+mod prepared;
+mod room;
 pub mod systemd;
+mod time;
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
-use tracing::{debug, error, field::display, info, warn};
+use tracing::{Level, debug, error, field::display, info, level_filters::LevelFilter, warn};
 
+pub use self::decided::Decided;
 use crate::{
     account::Account,
     decision::{AppPassword, Attempt, Decision, Refusal, TempFail, Verified},
@@ -16,6 +21,11 @@ use crate::{
     mechanism::Mechanism,
     username::Username,
 };
+
+/// Whether anybody wants the events of judged logins.
+pub fn tells_decisions() -> bool {
+    Level::INFO <= LevelFilter::current()
+}
 
 /// The event of a judged login: everything that led to it, and never the password.
 ///
@@ -57,78 +67,11 @@ pub fn decided(attempt: &Attempt, decision: &Decision, cache: Option<&'static st
     }
 }
 
-/// A login that was let in or refused, as its event tells it. All of it is borrowed: where an answer is at hand without
-/// anything being allocated, its event is too.
-#[derive(Debug, Clone, Copy)]
-pub struct Decided<'a> {
-    /// [`Decision::outcome`].
-    pub outcome: &'static str,
-    /// Who was let in, by their canonical name; who was refused, as typed.
-    pub user: &'a str,
-    /// The master user who acts as them.
-    pub master: Option<&'a str>,
-    /// The directory that knows who was let in.
-    pub directory: Option<&'a str>,
-    /// Why they were refused.
-    pub reason: Option<&'a Refusal>,
-    /// The app password that was given.
-    pub app_password: Option<&'a AppPassword>,
-    /// What was to be used, as the peer spells it.
-    pub service: &'a str,
-    /// The address of the remote.
-    pub remote: Option<IpAddr>,
-    /// The peer's name of the session.
-    pub session: Option<&'a str>,
-    /// How they wanted to prove who they are.
-    pub mechanism: Mechanism,
-    /// What somebody says of themselves who does not say who they are.
-    pub trace: Option<&'a str>,
-    /// `hit` for an answer from memory, `stale` for one that has outlived its time because the directory does not answer.
-    pub cache: Option<&'static str>,
-    /// From the question to its answer.
-    pub took: Duration,
-}
-
-impl Decided<'_> {
-    /// Logs it as `info`. Not for what is temporary.
-    pub fn tell(&self) {
-        let Self { outcome, user, master, service, session, trace, cache, .. } = *self;
-        let (directory, reason) = (self.directory.map(display), self.reason.map(display));
-        let (app_password, label) = app_password(self.app_password);
-        let (remote, mechanism, took_us) = (Shown(&self.remote), self.mechanism.name(), micros(self.took));
-        info!(
-            %outcome, user, master, directory, reason, app_password, label,
-            service, %remote, session, mechanism, trace, cache, took_us, "auth decided",
-        );
-    }
-
-    /// Logs that nobody could judge it.
-    fn tell_failure(&self, why: &TempFail) {
-        let Self { outcome, user, service, session, .. } = *self;
-        let (remote, mechanism, took_us) = (Shown(&self.remote), self.mechanism.name(), micros(self.took));
-        match why {
-            TempFail::Directory(unavailable) => error!(
-                %outcome, user, directory = %unavailable.directory, reason = %unavailable,
-                service, %remote, session, mechanism, took_us, "auth decided",
-            ),
-            TempFail::Stored(_)
-            | TempFail::Hashing(_)
-            | TempFail::Panicked
-            | TempFail::Deadline
-            | TempFail::TooManyRequests
-            | TempFail::Stopping => warn!(
-                %outcome, user, reason = self.reason.map(display),
-                service, %remote, session, mechanism, took_us, "auth decided",
-            ),
-        }
-    }
-}
-
 /// The event of a login that did not get to its judgement, because what its mechanism needed could not be looked up.
 pub fn stalled(stalled: &Stalled<'_>, why: &TempFail, took: Duration) {
     let Stalled { name, mechanism, service, remote, session } = *stalled;
     let took_us = micros(took);
-    let (user, remote) = (&*String::from_utf8_lossy(name), Shown(&remote));
+    let (user, remote) = (&*String::from_utf8_lossy(name), Remote(remote));
     let (mechanism, outcome) = (mechanism.name(), "unavailable");
     match why {
         TempFail::Directory(unavailable) => error!(
@@ -170,7 +113,7 @@ pub fn master_login(
     verdict: &Result<Verified, Refusal>,
 ) {
     let (master, user, mechanism) = (master.as_str(), user.as_str(), attempt.mechanism.name());
-    let (service, remote, session) = (&*attempt.service, Shown(&attempt.remote), attempt.session.as_deref());
+    let (service, remote, session) = (&*attempt.service, Remote(attempt.remote), attempt.session.as_deref());
     let (outcome, reason) = match verdict {
         Ok(_) => ("verified", None),
         Err(refusal) => (refusal.outcome(), Some(refusal)),
@@ -203,14 +146,85 @@ fn micros(took: Duration) -> u64 {
     u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// Shows what may be missing as `-`.
-struct Shown<'a, T>(&'a Option<T>);
+/// An address, `-` where there is none.
+struct Remote(Option<IpAddr>);
 
-impl<T: std::fmt::Display> std::fmt::Display for Shown<'_, T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(value) => value.fmt(f),
+            Some(address) => address.fmt(f),
             None => f.write_str("-"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use tracing::subscriber::with_default;
+    use tracing_subscriber::{Registry, filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt as _};
+
+    use super::line::Lines;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl<'a> MakeWriter<'a> for Written {
+        type Writer = Self;
+
+        fn make_writer(&'a self) -> Self {
+            self.clone()
+        }
+    }
+
+    impl Written {
+        /// Its lines without their times, which are those of RFC 3339 and of this minute.
+        fn lines(&self) -> Vec<String> {
+            let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+            let line = |line: &str| {
+                let (time, rest) = line.split_once(' ').unwrap();
+                let since = humantime::parse_rfc3339(time).unwrap().elapsed().unwrap();
+                assert!(since.as_secs() < 60 && time.len() == "2026-01-01T00:00:00.000000Z".len(), "{time}");
+                rest.to_owned()
+            };
+            text.lines().map(line).collect()
+        }
+    }
+
+    /// What some events are written as.
+    pub(super) fn lines(events: impl FnOnce()) -> Vec<String> {
+        let written = Written::default();
+        let lines = Lines({
+            let written = written.clone();
+            move |line: &[u8]| written.0.lock().unwrap().extend_from_slice(line)
+        });
+        with_default(Registry::default().with(LevelFilter::DEBUG).with(lines), events);
+        written.lines()
+    }
+
+    /// What the library writes them as.
+    pub(super) fn by_the_library(events: impl FnOnce()) -> Vec<String> {
+        let written = Written::default();
+        let library = tracing_subscriber::fmt()
+            .with_max_level(LevelFilter::DEBUG)
+            .with_target(false)
+            .with_ansi(false)
+            .with_writer(written.clone());
+        with_default(library.finish(), events);
+        written.lines()
     }
 }

@@ -349,7 +349,7 @@ fn a_directory_server_may_check_the_passwords_of_another_directorys_users() {
         slapd::SUFFIX,
     );
     let directories = directory(&place, "people", &lines, "domains = [\"example.test\"]\n") + &staff;
-    let _gatepost = Gatepost::start_over(&place, &Listener::dovecot(&place), &directories);
+    let gatepost = Gatepost::start_over(&place, &Listener::dovecot(&place), &directories);
     let dovecot = Dovecot::start(&place);
     let log_in = |name: &str, password: &str| dovecot.imap().login(&format!("{name}@example.test"), password);
 
@@ -376,6 +376,8 @@ fn a_directory_server_may_check_the_passwords_of_another_directorys_users() {
     assert!(place.outside("mail/alice/Maildir").exists(), "the mailbox is where the file says");
 
     slapd.stop();
+    assert!(log_in("alice", "alice-secret").starts_with("OK"), "from memory");
+    gatepost.forget();
     let answer = log_in("alice", "alice-secret");
     assert!(answer.starts_with("NO [UNAVAILABLE]"), "{answer}");
     let reply = dovecot.lmtp().send("sender@example.test", "alice@example.test", "hello");

@@ -47,7 +47,6 @@ pub mod master;
 pub mod mech;
 pub mod params;
 pub mod reply;
-mod segment;
 #[cfg(test)]
 mod testing;
 
@@ -157,6 +156,24 @@ impl fmt::Debug for Cookie {
 /// Appends formatted text; a `BytesMut` grows, so this cannot fail.
 fn put(out: &mut BytesMut, text: fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
+}
+
+/// Appends a word with its TAB and the id, which is how most lines begin.
+#[inline]
+fn put_head<const N: usize>(out: &mut BytesMut, word: &[u8; N], id: RequestId) {
+    let mut digits = [0; 10]; // as many as a u32 has
+    let mut number = id.get();
+    let mut first = digits.len();
+    for (at, place) in digits.iter_mut().enumerate().rev() {
+        let (tens, digit) = (number / 10, number % 10);
+        *place = b"0123456789".get(digit as usize).copied().unwrap_or_default();
+        (number, first) = (tens, at);
+        if number == 0 {
+            break;
+        }
+    }
+    out.put_slice(word);
+    out.put_slice(digits.get(first..).unwrap_or_default());
 }
 
 /// Appends TAB and the list, or nothing for an empty one.

@@ -5,9 +5,8 @@ use std::fmt;
 
 use bytes::{BufMut as _, BytesMut};
 
-use crate::scan::find;
+use crate::scan::{Marks, any_mark, find};
 
-mod base64;
 mod encoded;
 
 pub use self::encoded::{Encoded, base64_into};
@@ -18,21 +17,21 @@ const ESCAPE: u8 = 0x01;
 /// Appends `value`, tab-escaped: NUL, 0x01, TAB, CR and LF become 0x01 and one of `0 1 t r n`.
 ///
 /// What comes out holds neither a TAB nor a line end, whatever went in.
+#[inline]
 pub fn escape_into(value: &[u8], out: &mut BytesMut) {
-    let mut rest = value;
-    while let Some(at) = rest.iter().position(|&byte| letter_of(byte).is_some()) {
-        let (plain, special) = rest.split_at(at);
-        out.put_slice(plain);
-        rest = match special.split_first() {
-            Some((&byte, after)) => {
-                out.put_u8(ESCAPE);
-                out.put_u8(letter_of(byte).unwrap_or(byte));
-                after
-            }
-            None => special,
-        };
+    if any_mark(value) { escape_marks(value, out) } else { out.put_slice(value) }
+}
+
+fn escape_marks(value: &[u8], out: &mut BytesMut) {
+    let mut from = 0;
+    for at in Marks::of(value) {
+        if let Some(letter) = value.get(at).and_then(|&byte| letter_of(byte)) {
+            out.put_slice(value.get(from..at).unwrap_or_default());
+            out.put_slice(&[ESCAPE, letter]);
+            from = at + 1;
+        }
     }
-    out.put_slice(rest);
+    out.put_slice(value.get(from..).unwrap_or_default());
 }
 
 /// Takes tab-escaping off `value`. Borrows unless there is something to take off.

@@ -70,7 +70,7 @@ pub enum Seen {
 ///
 /// Nothing secret decides how long this takes: the mark, the length and whether the checks fit are known to who sent it.
 pub fn recognise(password: &[u8]) -> Option<Seen> {
-    if password.len() > LONGEST {
+    if password.len() > LONGEST || !begins_with_mark(password) {
         return None;
     }
     let mut symbols = Zeroizing::new([0; MARK.len() + WHOLE + ASTRAY]);
@@ -79,12 +79,7 @@ pub fn recognise(password: &[u8]) -> Option<Seen> {
         match byte {
             b' ' | b'\t' | b'-' => {}
             byte if byte.is_ascii_alphanumeric() => {
-                let symbol = byte.to_ascii_lowercase();
-                // Most passwords end here at their first letter.
-                if MARK.get(count).is_some_and(|mark| *mark != symbol) {
-                    return None;
-                }
-                *symbols.get_mut(count)? = symbol;
+                *symbols.get_mut(count)? = byte.to_ascii_lowercase();
                 count += 1;
             }
             _ => return None,
@@ -95,6 +90,13 @@ pub fn recognise(password: &[u8]) -> Option<Seen> {
         return None;
     }
     Some(AppPassword::read(symbols).map_or(Seen::Mistyped, Seen::Whole))
+}
+
+/// Whether the mark is the first that there is beside blanks. Of most passwords one letter is looked at, and nothing is
+/// copied of them that would have to be wiped.
+fn begins_with_mark(password: &[u8]) -> bool {
+    let mut symbols = password.iter().filter(|byte| !matches!(byte, b' ' | b'\t' | b'-'));
+    MARK.iter().all(|mark| symbols.next().is_some_and(|byte| byte.eq_ignore_ascii_case(mark)))
 }
 
 impl Id {

@@ -351,6 +351,10 @@ impl Engine {
         }
     }
 
+    pub(super) fn default_domain(&self) -> Option<&str> {
+        self.default_domain.as_deref()
+    }
+
     pub(super) fn normalise(&self, name: &[u8]) -> Result<Username, InvalidName> {
         Username::normalise(name, self.default_domain.as_deref())
     }

@@ -30,7 +30,7 @@ use crate::{
     cache::{Cache, Digest, Entry, Fingerprint, Flights, Key, Limits, Place, Recall, Right, Status, Tick},
     directory::{Chain, Changed, Found, Inquiry, Unavailable},
     mechanism::{Claim, Credential},
-    username::Username,
+    username::{NameRoom, Username},
 };
 
 /// How many different logins may be asked about at once, and how many lookups. Beyond that one is unavailable at once.
@@ -59,8 +59,6 @@ pub struct Knock<'a> {
     pub password: &'a [u8],
     /// What they want to use, as the peer spells it.
     pub service: &'a str,
-    /// Their address.
-    pub remote: Option<IpAddr>,
 }
 
 /// What memory says of a login: who is let in, or why they are not.
@@ -230,8 +228,13 @@ impl Engine {
     /// Judges a login from memory, if it can be done at once and there is nothing out of the ordinary about it. `None`:
     /// [`Engine::judge`] is to be asked.
     ///
-    /// Nothing is allocated for it.
-    pub fn recall<'e>(&'e self, knock: &Knock<'_>, now: Instant) -> Option<Recalled<'e>> {
+    /// Nothing is allocated for it, and `remote` is asked for their address only where that makes a difference.
+    pub fn recall<'e>(
+        &'e self,
+        knock: &Knock<'_>,
+        remote: impl Fn() -> Option<IpAddr>,
+        now: Instant,
+    ) -> Option<Recalled<'e>> {
         let memory = self.memory.as_ref()?;
         if recognise(knock.password).is_some() {
             return None;
@@ -239,9 +242,10 @@ impl Engine {
         if identity::are_two(knock.authcid, knock.authzid, self.separator) {
             return None;
         }
-        let user = self.normalise(knock.authcid).ok()?;
-        let key = memory.key(user.as_str(), knock.service);
-        let digest = memory.cache.digester().password(user.as_str(), knock.password);
+        let mut room = NameRoom::new();
+        let user = Username::normalised(knock.authcid, self.default_domain(), &mut room).ok()?;
+        let key = memory.key(user, knock.service);
+        let digest = memory.cache.digester().password(user, knock.password);
         match memory.cache.recall(key, &digest, memory.cache.at(now)) {
             Recall::Nothing => None,
             Recall::Nobody => Some(Err(Refusal::UserUnknown)),
@@ -249,7 +253,7 @@ impl Engine {
             Recall::Right(right) => {
                 let entry = &*right.entry;
                 let plain = entry.is_plain() && entry.is_canonical(knock.authcid);
-                let admitted = plain && self.admits(&right, knock.service, knock.remote, SystemTime::now);
+                let admitted = plain && self.admits(&right, knock.service, remote, SystemTime::now);
                 let directory = self.directory_name(entry.directory()).filter(|_| admitted)?;
                 Some(Ok(Known { right, directory }))
             }
@@ -424,7 +428,7 @@ impl Engine {
         now: SystemTime,
         recollection: Option<Recollection>,
     ) -> Option<Judged> {
-        if !self.admits(right, &attempt.service, attempt.remote, || now) {
+        if !self.admits(right, &attempt.service, || attempt.remote, || now) {
             return None;
         }
         let account = self.unpack(&right.entry)?;
@@ -435,12 +439,12 @@ impl Engine {
         Some(Judged { verdict: Ok((account, by)), elsewhere: State::Active, recollection })
     }
 
-    /// `now` is asked only where something can run out.
+    /// `remote` and `now` are asked only where something depends on them.
     fn admits(
         &self,
         right: &Right,
         service: &str,
-        remote: Option<IpAddr>,
+        remote: impl Fn() -> Option<IpAddr>,
         now: impl Fn() -> SystemTime,
     ) -> bool {
         let entry = &right.entry;
@@ -449,12 +453,12 @@ impl Engine {
             directory.is_some_and(|directory| directory.primary_password_services().allow(service))
         };
         let credential = match &right.app_password {
-            Some(which) => which.scope.admit(service, remote, now().into()).is_ok(),
+            Some(which) => which.scope.admit(service, remote(), now().into()).is_ok(),
             None => {
                 primary(entry.directory()) && entry.elsewhere().is_none_or(|other| primary(other.directory))
             }
         };
-        credential && (entry.has_no_rules() || entry.admits(service, remote, now()))
+        credential && (entry.has_no_rules() || entry.admits(service, remote(), now()))
     }
 
     fn unpack(&self, entry: &Entry) -> Looked {

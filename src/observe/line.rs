@@ -1,139 +1,118 @@
 //! An event as a line of text.
 
-use std::{fmt, time::SystemTime};
+use std::{
+    cell::Cell,
+    fmt::{self, Write as _},
+};
 
 use tracing::{
     Event, Level, Subscriber,
     field::{Field, Visit},
 };
-use tracing_subscriber::{
-    fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
-    registry::LookupSpan,
-};
+use tracing_subscriber::{Layer, layer::Context};
 
-/// `<time> <level> <message> [<name>=<value>]*`, the form that tracing-subscriber has by default, without colours.
+use super::{prepared, time};
+
+/// Writes each event as a line: `<time> <level> <message> [<name>=<value>]*`, the form that tracing-subscriber has by
+/// default, without colours.
 ///
-/// Its own code for this dresses each name and sign for a terminal, also where there is none, and takes more than twice
-/// as long; with an event a decision that is a large part of what a login costs. Spans are left out: there are none.
-pub(super) struct Line;
+/// Its own code for this dresses each name and sign for a terminal, also where there is none; with an event a decision
+/// that would be the larger part of what a login costs. Spans are left out: there are none.
+pub(super) struct Lines<W>(pub(super) W);
 
-impl<S, N> FormatEvent<S, N> for Line
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(&self, _: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let time = humantime::format_rfc3339_micros(SystemTime::now());
-        write!(out, "{time} {}", level(*event.metadata().level()))?;
-        let mut fields = Fields { out: out.by_ref(), result: Ok(()) };
-        event.record(&mut fields);
-        fields.result?;
-        out.write_char('\n')
+impl<S: Subscriber, W: Fn(&[u8]) + 'static> Layer<S> for Lines<W> {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if prepared::write_to(&self.0) {
+            return;
+        }
+        // It is not there for an event within an event, or when the thread is at its end.
+        let mut line = LINE.try_with(Cell::take).unwrap_or_default();
+        line.clear();
+        let now = time::now();
+        line.extend_from_slice(&time::second(now.as_secs()));
+        line.extend_from_slice(&time::micros(now.subsec_micros()));
+        line.extend_from_slice(level(*event.metadata().level()));
+        event.record(&mut Fields(&mut line));
+        line.push(b'\n');
+        self.0(&line);
+        if line.capacity() <= LONG {
+            let _ = LINE.try_with(|last| last.set(line));
+        }
     }
 }
 
-/// Writes each with a blank before it.
-struct Fields<'a> {
-    out: Writer<'a>,
-    result: fmt::Result,
+/// More memory than this is not kept for the next line.
+const LONG: usize = 16 * 1024;
+
+thread_local! {
+    /// The memory of the last line.
+    static LINE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
+/// Appends each with a blank before it.
+struct Fields<'a>(&'a mut Vec<u8>);
+
 impl Fields<'_> {
-    /// Writes the name of a field, and its value if the name was written.
-    fn put(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
-        let name = field.name();
-        // Where an event of the `log` crate comes from.
-        if self.result.is_err() || name.starts_with("log.") {
-            return;
+    /// Begins a field, if it is written.
+    fn begin(&mut self, name: &str) -> bool {
+        match name {
+            "message" => self.0.push(b' '),
+            // Where an event of the `log` crate comes from.
+            name if name.starts_with("log.") => return false,
+            name => {
+                self.0.push(b' ');
+                self.0.extend_from_slice(name.as_bytes());
+                self.0.push(b'=');
+            }
         }
-        self.result = self.out.write_char(' ').and_then(|()| match name {
-            "message" => Ok(()),
-            name => self.out.write_str(name).and_then(|()| self.out.write_char('=')),
-        });
-        self.result = self.result.and_then(|()| value(&mut self.out));
+        true
     }
 }
 
 impl Visit for Fields<'_> {
     /// In quotes, and escaped, unless it is the message.
     fn record_str(&mut self, field: &Field, value: &str) {
-        // What needs no escape need not go through the formatting of what does.
-        let simple = value.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'));
         match field.name() {
-            "message" => self.put(field, |out| out.write_str(value)),
-            _ if simple => self.put(field, |out| {
-                out.write_char('"')?;
-                out.write_str(value)?;
-                out.write_char('"')
-            }),
-            _ => self.put(field, |out| write!(out, "{value:?}")),
+            "message" => self.record_debug(field, &format_args!("{value}")),
+            _ => self.record_debug(field, &value),
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, |out| write!(out, "{value:?}"));
+        if self.begin(field.name()) {
+            // Of a value that cannot show itself the rest is left out: the line is worth more than that.
+            let _ = write!(self, "{value:?}");
+        }
     }
 }
 
-const fn level(level: Level) -> &'static str {
+impl fmt::Write for Fields<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
+pub(super) const fn level(level: Level) -> &'static [u8; 6] {
     match level {
-        Level::ERROR => "ERROR",
-        Level::WARN => " WARN",
-        Level::INFO => " INFO",
-        Level::DEBUG => "DEBUG",
-        Level::TRACE => "TRACE",
+        Level::ERROR => b" ERROR",
+        Level::WARN => b"  WARN",
+        Level::INFO => b"  INFO",
+        Level::DEBUG => b" DEBUG",
+        Level::TRACE => b" TRACE",
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io,
-        sync::{Arc, Mutex},
-    };
+    use std::io;
 
-    use tracing::{debug, error, info, subscriber::with_default, warn};
-    use tracing_subscriber::fmt::MakeWriter;
+    use tracing::{debug, error, info, warn};
 
-    use super::Line;
+    use crate::observe::tests::{by_the_library, lines};
 
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl<'a> MakeWriter<'a> for Written {
-        type Writer = Self;
-
-        fn make_writer(&'a self) -> Self {
-            self.clone()
-        }
-    }
-
-    /// What is written of some events, without the times; with our own form and with the library's.
-    fn written(events: fn()) -> [Vec<String>; 2] {
-        let [ours, theirs] = [Written::default(), Written::default()];
-        let builder = |written: &Written| {
-            tracing_subscriber::fmt()
-                .with_max_level(tracing::Level::DEBUG)
-                .with_target(false)
-                .with_ansi(false)
-                .with_writer(written.clone())
-        };
-        with_default(builder(&ours).event_format(Line).finish(), events);
-        with_default(builder(&theirs).finish(), events);
-        [ours, theirs].map(|written| {
-            let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-            text.lines().map(|line| line.split_once(' ').unwrap().1.to_owned()).collect()
-        })
+    fn both(events: fn()) -> [Vec<String>; 2] {
+        [lines(events), by_the_library(events)]
     }
 
     #[test]
@@ -146,7 +125,7 @@ mod tests {
             debug!(r#type = "raw", "{} and {}", 1, "two");
             info!(only = "fields");
         };
-        let [ours, theirs] = written(events);
+        let [ours, theirs] = both(events);
         assert_eq!(ours, theirs);
         assert_eq!(ours.len(), 6);
     }
@@ -158,20 +137,20 @@ mod tests {
                 info!(user = text, "decided");
             }
         };
-        let [ours, theirs] = written(events);
+        let [ours, theirs] = both(events);
         assert_eq!(ours, theirs);
         assert_eq!(ours[1], r#" INFO decided user="a\" outcome=\"b""#);
     }
 
     #[test]
-    fn the_time_is_that_of_rfc_3339_in_microseconds() {
-        let ours = Written::default();
-        let subscriber = tracing_subscriber::fmt().event_format(Line).with_writer(ours.clone()).finish();
-        with_default(subscriber, || info!("now"));
-        let text = String::from_utf8(ours.0.lock().unwrap().clone()).unwrap();
-        let (time, rest) = text.split_once(' ').unwrap();
-        assert_eq!(rest, " INFO now\n");
-        let since = humantime::parse_rfc3339(time).unwrap().elapsed().unwrap();
-        assert!(since.as_secs() < 60 && time.len() == "2026-01-01T00:00:00.000000Z".len(), "{time}");
+    fn every_character_of_a_string_is_written_as_it_would_be_by_default() {
+        let events = || {
+            for character in ('\0'..'\u{250}').chain(['\u{2028}', '\u{202e}', '\u{feff}', '\u{10ffff}']) {
+                info!(alone = &*character.to_string(), within = &*format!("of{character}others"), "said");
+            }
+        };
+        let [ours, theirs] = both(events);
+        assert_eq!(ours, theirs);
+        assert_eq!(ours.len(), 0x254);
     }
 }

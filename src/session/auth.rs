@@ -3,6 +3,7 @@
 //! R1 to R13 and D1 to D7 are rules of [`super::rules`].
 
 mod greeting;
+mod outcome;
 mod recall;
 mod requests;
 
@@ -13,11 +14,14 @@ use std::{
 };
 
 use bytes::BytesMut;
-use gatepost_protocol::dovecot::{
-    Cookie, RequestId, Version,
-    auth::{Auth, Command, Cont},
-    params::{Params, Secured},
-    reply::{self, Reply},
+use gatepost_protocol::{
+    dovecot::{
+        Cookie, RequestId, Version,
+        auth::{Auth, Command, Cont},
+        params::{Params, Secured},
+        reply::{self, Reply},
+    },
+    secret::Scratch,
 };
 
 pub use self::requests::Handle;
@@ -25,14 +29,12 @@ use self::requests::{Accepted, Context, NotWaiting, Requests, Response};
 use super::{
     Close,
     shared::{Offer, Shared},
-    table::Login,
     words,
 };
 use crate::{
     decision::{Attempt, Decision, Engine, Refusal, TempFail},
-    mechanism::{Breach, Circumstances, Mechanism, Sought, Step, farewell},
-    observe::{self, Stalled},
-    password::{Terms, Unverified},
+    mechanism::{Breach, Circumstances, Mechanism, Sought, Step},
+    password::Unverified,
 };
 
 /// The version that is announced. Not 3 or 4: some clients then wait for a second packet (R2), and what those
@@ -101,6 +103,7 @@ pub struct Session {
     cookie: Cookie,
     phase: Phase,
     requests: Requests,
+    scratch: Scratch,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -115,7 +118,16 @@ impl Session {
     pub fn new(role: Role, shared: Arc<Shared>, offer: Arc<Offer>, cookie: Cookie) -> Self {
         let connection = shared.next_connection();
         let requests = Requests::new(shared.started);
-        Self { role, shared, offer, connection, cookie, phase: Phase::WantVersion, requests }
+        Self {
+            role,
+            shared,
+            offer,
+            connection,
+            cookie,
+            phase: Phase::WantVersion,
+            requests,
+            scratch: Scratch::new(),
+        }
     }
 
     /// Takes one line. Replies are appended to `out`; a question is for the caller to have answered.
@@ -159,96 +171,6 @@ impl Session {
                 Err(Close::OutOfOrder("a request before the end of the handshake"))
             }
         }
-    }
-
-    /// Takes the answer to a question, each once. What was cancelled in the meantime is not answered.
-    pub fn decided(
-        &mut self,
-        handle: Handle,
-        attempt: Attempt,
-        decision: Decision,
-        now: Instant,
-        out: &mut BytesMut,
-    ) -> Result<(), Close> {
-        let Phase::Ready { minor } = self.phase else { return Ok(()) };
-        let Some(answered) = self.requests.answered(handle) else { return Ok(()) };
-        let arrived = answered.arrived;
-        match decision {
-            Decision::Accept(verified) => {
-                if self.role == Role::Client && minor < 2 && verified.account().nologin.is_some() {
-                    // These clients know no `nologin`: they would let the user in.
-                    let line = words::nologin_refusal(handle.id, verified.account());
-                    self.delay(handle, arrived, line, now, out);
-                    return Ok(());
-                }
-                self.requests.cancel(handle.id);
-                let last = verified.answer().map(farewell);
-                let accepted = Accepted { attempt, verified };
-                if let Some(last) = last.as_deref().filter(|_| !answered.final_response) {
-                    // R12: it goes ahead as a challenge, to which there is nothing to say.
-                    reply::cont(out, handle.id, last);
-                    self.requests.hold(handle, now, accepted);
-                    return Ok(());
-                }
-                self.accept(handle.id, minor, &accepted, last.as_deref(), now, out)
-            }
-            Decision::Refuse(refusal) if refusal.is_temporary() => {
-                self.requests.cancel(handle.id);
-                self.unanswered(minor, &words::refusal(handle.id, &attempt.claim, &refusal), out)
-            }
-            Decision::Refuse(refusal) => {
-                let line = words::refusal(handle.id, &attempt.claim, &refusal);
-                self.delay(handle, arrived, line, now, out);
-                Ok(())
-            }
-        }
-    }
-
-    /// Takes what was looked up for an exchange, which then goes on. What was cancelled in the meantime does not.
-    ///
-    /// `took` is how long it took, for the log.
-    pub fn told(
-        &mut self,
-        handle: Handle,
-        terms: Result<Terms, TempFail>,
-        took: Duration,
-        now: Instant,
-        out: &mut BytesMut,
-    ) -> Result<(), Close> {
-        let Phase::Ready { minor } = self.phase else { return Ok(()) };
-        let Some(sought) = self.requests.sought(handle) else { return Ok(()) };
-        let (mechanism, context) = (sought.seeking.mechanism(), sought.context);
-        match terms {
-            Ok(terms) => {
-                let step = sought.seeking.told(terms);
-                // A challenge: there is nothing to ask yet.
-                self.advance(handle, sought.arrived, step, mechanism, context, now, out);
-                Ok(())
-            }
-            Err(why) => {
-                let name = sought.seeking.name();
-                let stalled = Stalled {
-                    name,
-                    mechanism,
-                    service: &context.service,
-                    remote: context.remote,
-                    session: context.session.as_deref(),
-                };
-                observe::stalled(&stalled, &why, took);
-                let line = words::refusal_of(handle.id, name, &Refusal::TempFail(why));
-                self.unanswered(minor, &line, out)
-            }
-        }
-    }
-
-    /// Tells of a temporary failure, of a request that is not live any more.
-    fn unanswered(&mut self, minor: u32, line: &[u8], out: &mut BytesMut) -> Result<(), Close> {
-        // R5: to these a `FAIL` is final whatever it says, so they are not told one.
-        if self.role == Role::Client && minor < 2 && self.requests.len() == 0 {
-            return Err(Close::TempFail);
-        }
-        out.extend_from_slice(line);
-        Ok(())
     }
 
     /// When [`Self::tick`] wants to be called, if nothing happens before.
@@ -304,15 +226,15 @@ impl Session {
         }
         // R11: `resp=` with nothing after it is an absent response to old clients, an empty one to others.
         let response = auth.response.as_ref().filter(|text| minor >= 2 || !text.is_blank());
-        let Ok(response) = response.map(|text| text.decode()).transpose() else {
-            words::invalid_base64(auth.id, "Invalid base64 data in initial response", out);
-            return Ok(None);
-        };
-        if let (Mechanism::Plain, Some(response)) = (mechanism, &response)
+        if let (Mechanism::Plain, Some(response)) = (mechanism, response)
             && let Some(answered) = self.recall(auth, response, engine, now, out)
         {
             return answered;
         }
+        let Ok(response) = response.map(|text| text.decode()).transpose() else {
+            words::invalid_base64(auth.id, "Invalid base64 data in initial response", out);
+            return Ok(None);
+        };
         let params = &auth.params;
         let context = Context {
             service: words::lossy(params.service().as_deref().unwrap_or_default(), words::SERVICE),
@@ -369,30 +291,6 @@ impl Session {
         Ok(self.advance(resumed.handle, resumed.arrived, step, mechanism, resumed.context, now, out))
     }
 
-    /// The remote has heard the last of its mechanism, and is let in.
-    fn heard(
-        &mut self,
-        cont: &Cont<'_>,
-        handle: Handle,
-        accepted: &Accepted,
-        minor: u32,
-        now: Instant,
-        out: &mut BytesMut,
-    ) -> Result<Option<Question>, Close> {
-        match cont.response.decode() {
-            Ok(nothing) if nothing.is_empty() && cont.fields.is_empty() => {
-                self.accept(handle.id, minor, accepted, None, now, out)?;
-            }
-            Ok(_) => {
-                let refusal = Refusal::MechanismBreach(Breach::Grammar);
-                let line = words::refusal(handle.id, &accepted.attempt.claim, &refusal);
-                self.delay(handle, now, line, now, out);
-            }
-            Err(_) => words::invalid_base64(cont.id, "Invalid base64 data in continued response", out),
-        }
-        Ok(None)
-    }
-
     #[expect(clippy::too_many_arguments, reason = "one step of one request; a struct would be named once")]
     fn advance(
         &mut self,
@@ -442,40 +340,6 @@ impl Session {
         }
     }
 
-    fn accept(
-        &mut self,
-        id: RequestId,
-        minor: u32,
-        accepted: &Accepted,
-        last: Option<&[u8]>,
-        now: Instant,
-        out: &mut BytesMut,
-    ) -> Result<(), Close> {
-        let Accepted { attempt, verified } = accepted;
-        let account = verified.account();
-        // With these the login process hands nothing over, so nobody would claim it.
-        let stays = account.nologin.is_some() || account.passdb.as_fields().has(b"proxy");
-        if self.role == Role::Login && !stays {
-            let login = Login {
-                account: Arc::clone(account),
-                mechanism: attempt.mechanism,
-                service: attempt.service.clone(),
-                session: attempt.session.clone(),
-                master: verified.master().cloned(),
-                original: verified.original().map(Box::from),
-            };
-            if !self.shared.table.keep(self.connection, id, login, now) {
-                return Err(ID_IN_USE);
-            }
-        }
-        if self.role == Role::Client && minor < 2 {
-            reply::ok(out, id, account.user.as_ref(), Default::default());
-        } else {
-            words::accept(out, id, verified, attempt, last);
-        }
-        Ok(())
-    }
-
     fn cancel(&mut self, id: RequestId, minor: u32, out: &mut BytesMut) {
         self.requests.cancel(id);
         if self.role == Role::Login {
@@ -484,15 +348,6 @@ impl Session {
         // An older client takes the word for a breach of protocol and hangs up; a newer one leaks without it.
         if minor >= 4 {
             Reply::Cancelled(id).encode(out);
-        }
-    }
-
-    fn delay(&mut self, handle: Handle, arrived: Instant, line: BytesMut, now: Instant, out: &mut BytesMut) {
-        if self.offer.failure_delay.is_zero() {
-            self.requests.cancel(handle.id);
-            out.extend_from_slice(&line);
-        } else {
-            self.requests.delay(handle, arrived + self.offer.failure_delay, now, line);
         }
     }
 }

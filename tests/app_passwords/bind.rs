@@ -78,7 +78,7 @@ fn a_server_that_checks_passwords_never_sees_an_app_password() {
     let place = Place::new(&Tree::bookworm());
     let mut slapd = Slapd::start(&place);
     let directories = staff(&place, &slapd);
-    let _gatepost = Gatepost::start_over(&place, &Listener::dovecot(&place), &directories);
+    let gatepost = Gatepost::start_over(&place, &Listener::dovecot(&place), &directories);
     let dovecot = Dovecot::start(&place);
     let admin = Admin::of(&place);
     let make = |args: &[&str]| admin.create_for(ALICE, args).1;
@@ -102,8 +102,10 @@ fn a_server_that_checks_passwords_never_sees_an_app_password() {
     }
     // Who is gone from there is gone.
     slapd.modify(&format!("dn: uid=alice,ou=people,{}\nchangetype: delete\n", slapd::SUFFIX), false);
+    gatepost.forget();
     assert!(dovecot.imap().login(ALICE, &phone).starts_with("NO [AUTHENTICATIONFAILED]"));
     slapd.stop();
+    gatepost.forget();
     assert!(dovecot.imap().login(ALICE, &phone).starts_with("NO [UNAVAILABLE]"));
 }
 
@@ -147,11 +149,13 @@ gid = '5000'
         assert_eq!(cost.pop3("for-others", "+OK"), 0);
     }
     slapd.modify(&format!("dn: uid=alice,ou=people,{}\nchangetype: delete\n", slapd::SUFFIX), false);
+    gatepost.forget();
     assert!(
         dovecot.imap().login(ALICE, "for-imap").starts_with("NO"),
         "the row is still there, and she is not"
     );
     slapd.stop();
+    gatepost.forget();
     assert!(dovecot.imap().login(ALICE, "for-imap").starts_with("NO [UNAVAILABLE]"));
     gatepost.stop();
     assert!(gatepost.log().contains("the main password may not be used for pop3: use an app password"));

@@ -96,15 +96,19 @@ fn serve(socket: &PathBuf, users: &Users) -> io::Result<()> {
     }
 }
 
+/// The next connection, greeted; none: nobody waits.
 fn accept(listener: &UnixListener) -> io::Result<Option<Connection>> {
-    match listener.accept() {
-        Ok((mut stream, _)) => {
-            stream.set_nonblocking(true)?;
-            stream.write_all(GREETING)?;
-            Ok(Some(Connection { stream, rest: Vec::new(), out: Vec::new() }))
+    loop {
+        let mut stream = match listener.accept() {
+            Ok((stream, _)) => stream,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        stream.set_nonblocking(true)?;
+        // Who has gone already needs no greeting.
+        if stream.write_all(GREETING).is_ok() {
+            return Ok(Some(Connection { stream, rest: Vec::new(), out: Vec::new() }));
         }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

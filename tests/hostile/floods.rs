@@ -159,7 +159,7 @@ fn who_does_not_read_is_not_read_and_takes_no_memory() {
 /// Who is next in the queue for hashing holds its place; if it does not take it up, nobody else gets one.
 #[test]
 fn who_does_not_read_does_not_hold_up_the_hashing_of_others() {
-    let mut daemon = Daemon::start();
+    let mut daemon = Daemon::forgetful();
     Watch::over("who does not read and has passwords to be hashed", &mut daemon.gatepost, |gatepost| {
         let mut peer = Peer::connect(gatepost, READY);
         let begun = Instant::now();
@@ -182,7 +182,7 @@ fn who_does_not_read_does_not_hold_up_the_hashing_of_others() {
 
 #[test]
 fn more_to_hash_than_can_be_hashed_is_put_off_and_holds_up_nobody() {
-    let mut daemon = Daemon::start();
+    let mut daemon = Daemon::forgetful();
     Watch::over("two thousand passwords to be hashed at once", &mut daemon.gatepost, |gatepost| {
         let peers: Vec<_> = (0..20)
             .map(|_| {

@@ -27,7 +27,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use support::Alone;
+use support::{Alone, FORGETFUL};
 
 const CONFIG: &str = r#"
 [sasl]
@@ -83,6 +83,14 @@ struct Daemon {
 impl Daemon {
     fn start() -> Self {
         let mut daemon = Self::prepare();
+        daemon.gatepost.start();
+        daemon
+    }
+
+    /// One that remembers nobody, so that every password of a user has to be hashed.
+    fn forgetful() -> Self {
+        let mut daemon = Self::prepare();
+        daemon.gatepost.configure(&format!("{CONFIG}{FORGETFUL}"));
         daemon.gatepost.start();
         daemon
     }

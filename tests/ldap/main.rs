@@ -15,11 +15,15 @@ mod support;
 #[path = "../lessons/asking.rs"]
 #[allow(dead_code, unreachable_pub, reason = "it is made for other tests as well")]
 mod asking;
+mod brownout;
+mod changes;
+mod cold;
 mod examples;
 mod injection;
 mod listings;
 mod logins;
 mod outages;
+mod passwords;
 
 use std::path::Path;
 

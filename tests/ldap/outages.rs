@@ -1,4 +1,6 @@
 //! What goes wrong between gatepost and a server, and what a mail user sees of it: never a refusal.
+//!
+//! Nobody is known from memory here; what that does for people meanwhile is in `brownout`.
 
 use std::{
     fs, thread,
@@ -7,7 +9,7 @@ use std::{
 
 use crate::{
     House, Table, searching,
-    support::{Authority, Place, Proxy, Slapd, Tree, Wire, slapd::SUFFIX, wait_until},
+    support::{Authority, FORGETFUL, Place, Proxy, Slapd, Tree, Wire, slapd::SUFFIX, wait_until},
 };
 
 /// The `timeout` of these tests.
@@ -22,7 +24,8 @@ const HEALED: Duration = Duration::from_secs(5);
 /// A table over proxies or servers.
 fn table(place: &Place, addresses: &[std::net::SocketAddr]) -> Table {
     let urls: Vec<_> = addresses.iter().map(|address| format!("ldaps://{address}")).collect();
-    searching(&urls, &place.outside("authority.pem"))
+    let servers = searching(&urls, &place.outside("authority.pem"));
+    Table(format!("{FORGETFUL}{}", servers.0))
         .with("base_dn", format_args!("ou=people,{SUFFIX}"))
         .with("user_filter", "(mail={user})")
         .with("connect_timeout", "1s")
@@ -177,7 +180,7 @@ fn a_dead_connection_costs_no_more_where_there_is_only_a_bind() {
     let proxy = Proxy::start(slapd.ldaps());
     let (url, ca) = (proxy.address(), place.outside("authority.pem"));
     let table = Table(format!(
-        "[[directory]]\nname = \"staff\"\ntype = \"ldap\"\nurls = [\"ldaps://{url}\"]\nca_file = {ca:?}\ntimeout = \"7s\"\n"
+        "{FORGETFUL}[[directory]]\nname = \"staff\"\ntype = \"ldap\"\nurls = [\"ldaps://{url}\"]\nca_file = {ca:?}\ntimeout = \"7s\"\n"
     ));
     let house = House::open(
         &place,

@@ -18,6 +18,7 @@ mod support;
 mod alike;
 mod asking;
 mod directories;
+mod memory;
 mod names;
 mod neighbours;
 mod passwords;

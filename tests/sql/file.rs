@@ -8,7 +8,7 @@ use std::{
 use crate::{
     asking::{Auth, daemon},
     database::{Database, QUERY},
-    support::{Place, Tree, wait_until},
+    support::{FORGETFUL, Place, Tree, wait_until},
 };
 
 const TEMPORARY: &str = "FAIL\tuser=alice@example.test\tcode=temp_fail\ttemp";
@@ -19,7 +19,9 @@ fn a_file_that_is_away_broken_locked_or_replaced_is_no_wrong_password() {
     let place = Place::new(&Tree::bookworm());
     let database = Database::start("sqlite", &place);
     let source = format!("{}timeout = \"1s\"\n", database.source());
-    let gatepost = daemon(&database.directory(&source, QUERY, &place), "").started();
+    // It is the file that is to be asked each time.
+    let directory = database.directory(&source, QUERY, &place) + FORGETFUL;
+    let gatepost = daemon(&directory, "").started();
     let mut auth = Auth::connect(&gatepost);
     let file = place.outside("people.db");
     let heals = |auth: &mut Auth, what: &str| {

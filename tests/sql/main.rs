@@ -17,7 +17,9 @@ mod asking;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod changes;
 mod check;
+mod cold;
 mod database;
 mod examples;
 mod file;
@@ -26,4 +28,7 @@ mod injection;
 mod listing;
 mod login;
 mod outage;
+mod passwords;
+mod stale;
 mod trips;
+mod userdb;

@@ -9,7 +9,7 @@ use std::{
 use crate::{
     asking::{Auth, daemon, plain},
     database::Database,
-    support::{Alone, Place, Proxy, Tree, Wire, wait_until},
+    support::{Alone, FORGETFUL, Place, Proxy, Tree, Wire, wait_until},
 };
 
 /// `timeout` of the directories here, and what a busy machine may add.
@@ -46,7 +46,8 @@ impl<'a> Stage<'a> {
             database.source_at(wire.address()),
             database.ca_file()
         );
-        let gatepost = daemon(&database.directory(&source, &query, place), "").started();
+        // What memory does for people meanwhile is shown elsewhere (`stale`).
+        let gatepost = daemon(&(database.directory(&source, &query, place) + FORGETFUL), "").started();
         let stage = Self { database, wire, gatepost };
         stage.heals("at the start");
         stage

@@ -3,7 +3,7 @@
 use crate::{
     asking::{Auth, Master, daemon},
     database::{Database, QUERY},
-    support::{Place, Tree, wait_until},
+    support::{FORGETFUL, Place, Tree, wait_until},
 };
 
 #[test]
@@ -13,7 +13,9 @@ fn a_login_is_one_execution_of_a_statement_that_is_prepared_once() {
         let place = Place::new(&Tree::bookworm());
         let database = Database::start(kind, &place);
         database.count_statements();
-        let gatepost = daemon(&database.directory(&database.source(), QUERY, &place), "").started();
+        // Each of them is to reach the database.
+        let directory = database.directory(&database.source(), QUERY, &place);
+        let gatepost = daemon(&(directory + FORGETFUL), "").started();
         let (mut auth, mut master) = (Auth::connect(&gatepost), Master::connect(&gatepost));
         assert_eq!(auth.plain("alice@example.test", "wonder"), "OK\tuser=alice@example.test");
         // Both may be on their way to the log.

@@ -108,6 +108,29 @@ impl<'a> Gatepost<'a> {
     pub fn log(&self) -> String {
         self.place.read("gatepost.log")
     }
+
+    /// The command line, with this daemon's configuration.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        command(self.place, arguments)
+    }
+
+    /// Forgets what was answered about everybody, as an administrator would have it do.
+    pub fn forget(&self) {
+        forget(self.place);
+    }
+}
+
+/// The command line with the configuration of the daemon of a place.
+fn command(place: &Place, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
+    command.arg("--config").arg(place.outside("gatepost.toml")).args(arguments);
+    command
+}
+
+/// Has the daemon of a place forget everybody.
+pub(super) fn forget(place: &Place) {
+    let output = command(place, &["cache", "flush"]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
 }
 
 /// A command that runs its arguments with `sockets` from descriptor 3 on.

@@ -10,6 +10,7 @@
 mod alone;
 mod authority;
 mod chasquid;
+mod crowd;
 mod dovecot;
 mod dovecot_auth;
 mod exim;
@@ -31,6 +32,7 @@ pub mod slapd;
 mod smtp;
 mod transcript;
 mod tree;
+mod watching;
 
 use std::{
     thread,
@@ -40,6 +42,7 @@ use std::{
 pub use alone::{Alone, connect};
 pub use authority::Authority;
 pub use chasquid::Chasquid;
+pub use crowd::{all_at_once, flood_of_strangers};
 pub use dovecot::Dovecot;
 pub use dovecot_auth::DovecotAuth;
 pub use exim::Exim;
@@ -60,9 +63,13 @@ pub use slapd::Slapd;
 pub use smtp::{Reply, Smtp};
 pub use transcript::{Bindings, Line, Step, Transcript, What, socket};
 pub use tree::Tree;
+pub use watching::Watching;
 
 /// How long anything may take that should happen at once. Generous, as two cores may run many servers.
 pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Settings under which nothing is answered from memory, for tests of what a directory does.
+pub const FORGETFUL: &str = "[cache]\nttl = \"0s\"\n";
 
 /// Waits until `condition` holds and fails the test when it does not within [`DEADLINE`].
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {

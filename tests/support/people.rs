@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use super::{Place, wait_until};
+use super::{Place, gatepost::forget, wait_until};
 
 /// The people whom gatepost knows: the passwd-file of a place.
 #[derive(Debug)]
@@ -29,10 +29,14 @@ impl<'a> People<'a> {
         Self { place, file: place.outside("people") }
     }
 
-    /// Takes the file away, so that gatepost cannot know who exists, and waits until it has noticed.
+    /// Takes the file away, and what is remembered of it, so that gatepost cannot know who exists; and waits until it has
+    /// noticed.
     pub fn hide(&self) {
         fs::rename(&self.file, self.file.with_extension("away")).unwrap();
-        wait_until("gatepost misses its directory", || self.alice_is("FAIL"));
+        wait_until("gatepost misses its directory", || {
+            forget(self.place);
+            self.alice_is("FAIL")
+        });
     }
 
     /// Puts the file back and waits until gatepost knows everybody again.

@@ -8,10 +8,10 @@ use nom::Parser as _;
 use nom::combinator::{map_res, verify};
 
 use crate::error::Malformed;
-use crate::text::{Encoded, Shown, base64_into};
+use crate::text::{Encoded, Shown, base64_into, escape_into};
 
 use super::grammar::{self, Parsed, whole};
-use super::{Cookie, Fields, MechFlags, RequestId, Version, put, put_field, put_fields};
+use super::{Cookie, Fields, MechFlags, RequestId, Version, put, put_field, put_fields, put_head};
 
 /// One line from the server. The handshake's come in the order given here, MECH before SPID: Postfix takes a SPID
 /// that comes first for a sign that it is on the wrong socket.
@@ -125,8 +125,8 @@ impl<'a> Reply<'a> {
                 put(out, format_args!("CONT\t{id}\t#"));
                 end_cont(out, channel_binding.as_deref());
             }
-            Self::Ok { id, fields } => line(out, "OK", *id, *fields),
-            Self::Fail { id, fields } => line(out, "FAIL", *id, *fields),
+            Self::Ok { id, fields } => line(out, b"OK\t", *id, *fields),
+            Self::Fail { id, fields } => line(out, b"FAIL\t", *id, *fields),
             Self::Cancelled(id) => put(out, format_args!("CANCELLED\t{id}\n")),
         }
     }
@@ -146,15 +146,18 @@ impl<'a> Reply<'a> {
 
 /// Appends `OK id user=<user>` and `fields`, which need not name the user again.
 pub fn ok(out: &mut BytesMut, id: RequestId, user: &[u8], fields: Fields<'_>) {
-    put(out, format_args!("OK\t{id}"));
-    put_field(out, "user", user);
+    // Once, if nothing is escaped.
+    out.reserve("OK\t4294967295\tuser=\t\n".len() + user.len() + fields.raw().len());
+    put_head(out, b"OK\t", id);
+    put_user(out, user);
     put_fields(out, fields);
     out.put_u8(b'\n');
 }
 
 /// Appends `CONT id <challenge in base64>`.
 pub fn cont(out: &mut BytesMut, id: RequestId, challenge: &[u8]) {
-    put(out, format_args!("CONT\t{id}\t"));
+    put_head(out, b"CONT\t", id);
+    out.put_u8(b'\t');
     base64_into(challenge, out);
     out.put_u8(b'\n');
 }
@@ -171,9 +174,9 @@ pub fn fail(
     reason: Option<&[u8]>,
     bare_temp: bool,
 ) {
-    put(out, format_args!("FAIL\t{id}"));
+    put_head(out, b"FAIL\t", id);
     if let Some(user) = user {
-        put_field(out, "user", user);
+        put_user(out, user);
     }
     if let Some(code) = code {
         put_field(out, "code", code.as_str().as_bytes());
@@ -273,8 +276,13 @@ fn end_cont(out: &mut BytesMut, channel_binding: Option<&[u8]>) {
     out.put_u8(b'\n');
 }
 
-fn line(out: &mut BytesMut, word: &str, id: RequestId, fields: Fields<'_>) {
-    put(out, format_args!("{word}\t{id}"));
+fn put_user(out: &mut BytesMut, user: &[u8]) {
+    out.put_slice(b"\tuser=");
+    escape_into(user, out);
+}
+
+fn line<const N: usize>(out: &mut BytesMut, word: &[u8; N], id: RequestId, fields: Fields<'_>) {
+    put_head(out, word, id);
     put_fields(out, fields);
     out.put_u8(b'\n');
 }

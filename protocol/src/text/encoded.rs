@@ -2,18 +2,17 @@
 
 use std::fmt;
 
-use ::base64::Engine as _;
-use ::base64::engine::general_purpose::STANDARD as BASE64;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::BytesMut;
 
-use super::base64;
 use crate::error::Malformed;
 use crate::secret::{Held, Scratch, Secret};
 
 /// Appends `bytes` in the base64 of RFC 4648 section 4, padded.
 pub fn base64_into(bytes: &[u8], out: &mut BytesMut) {
     let start = out.len();
-    let Some(size) = ::base64::encoded_len(bytes.len(), true) else {
+    let Some(size) = base64::encoded_len(bytes.len(), true) else {
         return; // More than the address space holds: such a slice does not exist.
     };
     out.resize(start + size, 0);
@@ -51,7 +50,7 @@ impl<'a> Encoded<'a> {
     /// Nothing at all and a single `=` are both empty: the one is what Dovecot sends, the other is how SMTP
     /// (RFC 4954 section 4) and so Postfix write it.
     pub fn decode(&self) -> Result<Secret, Malformed> {
-        let mut bytes = vec![0; base64::room(self.0.len())];
+        let mut bytes = vec![0; base64::decoded_len_estimate(self.0.len())];
         let size = self.read(&mut bytes);
         bytes.truncate(size.unwrap_or(0));
         // Wiped also where the decoder has given up half-way.
@@ -62,7 +61,7 @@ impl<'a> Encoded<'a> {
     /// The same for one that is only looked at: it is there for as long as what is given is held, and wiped then.
     #[inline]
     pub fn decode_into<'s>(&self, scratch: &'s mut Scratch) -> Result<Held<'s>, Malformed> {
-        let mut held = scratch.hold(base64::room(self.0.len()));
+        let mut held = scratch.hold(base64::decoded_len_estimate(self.0.len()));
         let size = self.read(held.room())?;
         held.is(size);
         Ok(held)
@@ -71,8 +70,9 @@ impl<'a> Encoded<'a> {
     fn read(&self, room: &mut [u8]) -> Result<usize, Malformed> {
         match self.0 {
             b"=" => Ok(0),
-            text => base64::decode(text, room)
-                .ok_or(Malformed::new("base64", "canonical base64 (RFC 4648 section 4)")),
+            text => BASE64
+                .decode_slice(text, room)
+                .map_err(|_| Malformed::new("base64", "canonical base64 (RFC 4648 section 4)")),
         }
     }
 

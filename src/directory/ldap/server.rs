@@ -98,9 +98,18 @@ impl Servers {
                 }
             }
         }
+        Err(why.unwrap_or_else(|| self.why_none()))
+    }
+
+    /// Whether there is one that has not failed the last time.
+    pub(super) fn any_may_answer(&self) -> bool {
+        self.servers.iter().any(|server| server.breaker.is_closed())
+    }
+
+    /// Why none could be reached the last time.
+    pub(super) fn why_none(&self) -> String {
         let known = |server: &Server| server.lock().why.as_ref().map(|why| format!("{}: {why}", server.url));
-        let known = || self.servers.iter().find_map(known);
-        Err(why.or_else(known).unwrap_or_else(|| "no server can be reached".to_owned()))
+        self.servers.iter().find_map(known).unwrap_or_else(|| "no server can be reached".to_owned())
     }
 
     /// Tries those that did not answer, each on its own, so that logins need not.

@@ -1,34 +1,35 @@
 //! Logins that memory can judge at once: no question is asked, and nothing is kept of them.
 
-use std::{borrow::Cow, str, sync::Arc, time::Instant};
+use std::{borrow::Cow, mem, str, sync::Arc, time::Instant};
 
 use bytes::BytesMut;
 use gatepost_protocol::{
-    dovecot::{Fields, auth::Auth, reply},
+    dovecot::{Fields, Params, auth::Auth, reply},
     sasl::plain::Plain,
     secret::Secret,
+    text::Encoded,
 };
 
 use super::{Question, Role, SESSION, Session, remote};
 use crate::{
     decision::{Attempt, Engine, Hop, Knock, Known, Recollection, Refusal},
     mechanism::{Claim, Credential, Mechanism},
-    observe::Decided,
+    observe::{self, Decided},
     session::{Close, table::Login, words},
 };
 
 /// A login by PLAIN that says nothing out of the ordinary.
-struct Ordinary<'a> {
-    plain: Plain<'a>,
+struct Ordinary<'a, 'p> {
     knock: Knock<'a>,
+    params: &'p Params<'a>,
     session: Option<&'a str>,
 }
 
-impl<'a> Ordinary<'a> {
+impl<'a, 'p> Ordinary<'a, 'p> {
     /// `None`: it is to be read in the usual way.
-    fn read(auth: &Auth<'a>, response: &'a Secret) -> Option<Self> {
+    fn read(auth: &'p Auth<'a>, response: &'a [u8]) -> Option<Self> {
         let params = &auth.params;
-        let plain = Plain::parse(response.expose()).ok()?;
+        let plain = Plain::parse(response).ok()?;
         let service = text(params.service()?, words::SERVICE)?;
         let session = match params.session() {
             Some(session) => Some(text(session, SESSION)?),
@@ -38,18 +39,18 @@ impl<'a> Ordinary<'a> {
             return None;
         }
         let authzid = Some(plain.authzid).filter(|name| !name.is_empty() && *name != plain.authcid);
-        let knock = Knock {
-            authcid: plain.authcid,
-            authzid,
-            password: plain.password,
-            service,
-            remote: remote(params),
-        };
-        Some(Self { plain, knock, session })
+        let knock = Knock { authcid: plain.authcid, authzid, password: plain.password, service };
+        Some(Self { knock, params, session })
     }
 
     fn tell(&self, known: Result<&Known<'_>, &Refusal>, arrived: Instant) {
-        let typed = String::from_utf8_lossy(self.plain.authcid);
+        if !observe::tells_decisions() {
+            return;
+        }
+        let typed = match known {
+            Ok(_) => Cow::Borrowed(""),
+            Err(_) => String::from_utf8_lossy(self.knock.authcid),
+        };
         let event = Decided {
             outcome: "verified",
             user: &typed,
@@ -58,7 +59,7 @@ impl<'a> Ordinary<'a> {
             reason: None,
             app_password: None,
             service: self.knock.service,
-            remote: self.knock.remote,
+            remote: remote(self.params),
             session: self.session,
             mechanism: Mechanism::Plain,
             trace: None,
@@ -79,13 +80,13 @@ impl<'a> Ordinary<'a> {
 
     /// The same, to be asked about later.
     fn attempt(&self) -> Attempt {
-        let Knock { authcid, password, service, remote, .. } = self.knock;
+        let Knock { authcid, password, service, .. } = self.knock;
         let credential = Credential::Password(Secret::new(password.to_vec()));
         Attempt {
             claim: Claim { authzid: None, authcid: authcid.to_vec(), credential },
             mechanism: Mechanism::Plain,
             service: service.into(),
-            remote,
+            remote: remote(self.params),
             session: None,
             hop: Hop::default(),
         }
@@ -105,15 +106,31 @@ impl Session {
     pub(super) fn recall(
         &mut self,
         auth: &Auth<'_>,
-        response: &Secret,
+        response: &Encoded<'_>,
         engine: &Engine,
         now: Instant,
         out: &mut BytesMut,
     ) -> Option<Result<Option<Question>, Close>> {
-        let login = Ordinary::read(auth, response)?;
-        match engine.recall(&login.knock, now)? {
+        let mut scratch = mem::take(&mut self.scratch);
+        let response = response.decode_into(&mut scratch).ok()?;
+        let login = Ordinary::read(auth, response.expose());
+        let answered = login.and_then(|login| self.recall_login(auth, &login, engine, now, out));
+        drop(response);
+        self.scratch = scratch;
+        answered
+    }
+
+    fn recall_login(
+        &mut self,
+        auth: &Auth<'_>,
+        login: &Ordinary<'_, '_>,
+        engine: &Engine,
+        now: Instant,
+        out: &mut BytesMut,
+    ) -> Option<Result<Option<Question>, Close>> {
+        match engine.recall(&login.knock, || remote(login.params), now)? {
             Ok(known) => {
-                if self.role == Role::Login && !self.keep(auth, &login, &known, now)? {
+                if self.role == Role::Login && !self.keep(auth, login, &known, now)? {
                     return Some(Err(super::ID_IN_USE));
                 }
                 reply::ok(out, auth.id, known.user().as_bytes(), Fields::default());
@@ -132,7 +149,13 @@ impl Session {
     }
 
     /// Keeps it to be claimed. Whether it is the only one of its id.
-    fn keep(&self, auth: &Auth<'_>, login: &Ordinary<'_>, known: &Known<'_>, now: Instant) -> Option<bool> {
+    fn keep(
+        &self,
+        auth: &Auth<'_>,
+        login: &Ordinary<'_, '_>,
+        known: &Known<'_>,
+        now: Instant,
+    ) -> Option<bool> {
         let kept = Login {
             account: Arc::new(known.account()?),
             mechanism: Mechanism::Plain,

@@ -1,0 +1,66 @@
+//! Everybody at once, and gatepost knows nobody yet: what happens after a restart in the morning.
+
+use std::{fmt::Write as _, time::Duration};
+
+use crate::{
+    asking::{self, Auth},
+    of, searching,
+    support::{
+        Alone, Place, Slapd, Tree, all_at_once, flood_of_strangers,
+        slapd::{SUFFIX, person},
+        wait_until,
+    },
+};
+
+#[test]
+fn a_thousand_logins_at_once_are_all_answered_by_as_many_binds() {
+    let place = Place::new(&Tree::bookworm());
+    let mut slapd = Slapd::start(&place);
+    let mut people = String::new();
+    for number in 0..1000 {
+        write!(people, "{}", person(&format!("p{number}"), "people", &format!("secret{number}"))).unwrap();
+    }
+    slapd.stop();
+    slapd.load(people.trim_start());
+    slapd.start_again();
+    let table = searching(&[format!("ldaps://{}", slapd.ldaps())], &place.outside("authority.pem"))
+        .with("base_dn", format_args!("ou=people,{SUFFIX}"))
+        .with("user_filter", "(mail={user})");
+    let gatepost: Alone = asking::daemon(&table.0, "").started();
+    let took = all_at_once(&gatepost, |number| (format!("p{number}@example.org"), format!("secret{number}")));
+    eprintln!("1000 binds: the last answer after {took:.2?}");
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    // One that succeeds has a second line, without a method.
+    let log = slapd.log();
+    let is_bind = |line: &&str| line.contains(" BIND dn=\"uid=p") && line.contains(" method=");
+    assert_eq!(log.lines().filter(is_bind).count(), 1000);
+    // And once more, by heart.
+    let took = all_at_once(&gatepost, |number| (format!("p{number}@example.org"), format!("secret{number}")));
+    eprintln!("from memory: the last answer after {took:.2?}");
+    assert_eq!(slapd.log().lines().filter(is_bind).count(), 1000);
+}
+
+/// More strangers than may be asked about, while the server says nothing: each search waits for its time to be over.
+#[test]
+fn more_questions_than_may_be_asked_are_put_off_at_once_and_who_is_known_is_not() {
+    const TIMEOUT: Duration = Duration::from_secs(4);
+
+    let place = Place::new(&Tree::bookworm());
+    let slapd = Slapd::start(&place);
+    let table = of(&place, &slapd).with("timeout", "4s").with("connect_timeout", "4s");
+    let gatepost: Alone = asking::daemon(&table.0, "").started();
+    let mut known = Auth::connect(&gatepost);
+    let mut log_in = |_: usize| {
+        assert_eq!(known.plain("alice@example.org", "alice-secret"), "OK\tuser=alice@example.org");
+    };
+    log_in(0);
+    slapd.freeze();
+    // 8192 different logins may be asked about.
+    flood_of_strangers(&gatepost, TIMEOUT, 8192, log_in);
+    slapd.thaw();
+    wait_until("the log is written", || gatepost.log().contains("too many requests"));
+    let mut auth = Auth::connect(&gatepost);
+    wait_until("the server is asked again", || {
+        auth.plain("bob@example.org", "builder") == "OK\tuser=bob@example.org"
+    });
+}

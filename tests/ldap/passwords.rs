@@ -1,0 +1,135 @@
+//! What changes at the server while gatepost remembers how it was, and what a password costs there.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    House, of,
+    support::{
+        Place, Slapd, Tree,
+        slapd::{SUFFIX, person},
+    },
+};
+
+/// Long enough for nothing to run out while a test lasts.
+const LONG: &str = "[cache]\nttl = \"10m\"\nnegative_ttl = \"10m\"\n";
+
+const SHORT: &str = "[cache]\nttl = \"2s\"\nnegative_ttl = \"2s\"\n";
+
+/// How soon what has changed counts at the latest where it is [`SHORT`]: a second more, on a machine with much to do.
+const SOON: Duration = Duration::from_secs(3);
+
+struct Stage<'a> {
+    slapd: &'a Slapd<'a>,
+    house: House<'a>,
+}
+
+impl<'a> Stage<'a> {
+    fn set(place: &'a Place, slapd: &'a Slapd<'a>, cache: &str) -> Self {
+        Self { slapd, house: House::open(place, &format!("{cache}{}", of(place, slapd).fields(place))) }
+    }
+
+    fn binds(&self, uid: &str) -> usize {
+        // One that succeeds has a second line, without a method.
+        self.slapd.asked(&format!("BIND dn=\"uid={uid},ou=people,{SUFFIX}\" method="))
+    }
+
+    /// How many binds this takes.
+    fn cost(&self, uid: &str, log_in: impl FnOnce()) -> usize {
+        let before = self.binds(uid);
+        log_in();
+        self.binds(uid) - before
+    }
+
+    fn replace(&self, uid: &str, attribute: &str, value: &str) {
+        let entry = format!("dn: uid={uid},ou=people,{SUFFIX}\nchangetype: modify\n");
+        self.slapd.modify(&format!("{entry}replace: {attribute}\n{attribute}: {value}\n"), false);
+    }
+
+    /// A yes or a no: the server answers all the time.
+    #[track_caller]
+    fn admits(&self, uid: &str, password: &str) -> bool {
+        let answer = self.house.login(&format!("{uid}@example.org"), password);
+        let refused = answer.starts_with("NO") && !answer.contains("UNAVAILABLE");
+        assert!(answer.starts_with("OK") || refused, "{uid}: {answer}\n{}", self.house.gatepost.log());
+        !refused
+    }
+
+    #[track_caller]
+    fn soon(&self, what: &str, mut counts: impl FnMut() -> bool) {
+        let begun = Instant::now();
+        loop {
+            // A login that begins in time may end later.
+            let at = begun.elapsed();
+            if counts() {
+                eprintln!("{what}: noticed after {at:.2?}");
+                return;
+            }
+            assert!(at < SOON, "{what}: not noticed after {at:.2?}\n{}", self.house.gatepost.log());
+        }
+    }
+}
+
+#[test]
+fn a_phone_with_an_old_password_costs_one_bind_and_locks_nobody_out() {
+    let place = Place::new(&Tree::bookworm());
+    let slapd = Slapd::start(&place);
+    let stage = Stage::set(&place, &slapd, LONG);
+    // The server locks this account after three wrong passwords.
+    let cost = stage.cost("locked", || {
+        for _ in 0..20 {
+            assert!(!stage.admits("locked", "old"));
+        }
+    });
+    assert_eq!(cost, 1, "{}", slapd.log());
+    let cost = stage.cost("locked", || {
+        for _ in 0..5 {
+            assert!(stage.admits("locked", "locked-secret"), "another password is another question");
+        }
+    });
+    assert_eq!(cost, 1, "{}", slapd.log());
+    let cost = stage.cost("locked", || {
+        for _ in 0..5 {
+            assert!(!stage.admits("locked", "old") && stage.admits("locked", "locked-secret"));
+        }
+    });
+    assert_eq!(cost, 0, "both are known: {}", slapd.log());
+    // An address in another spelling is no other account.
+    assert_eq!(stage.cost("locked", || assert!(!stage.admits("LOCKED", "old"))), 0);
+}
+
+#[test]
+fn a_new_password_is_right_at_once_and_the_old_one_is_wrong_from_then_on() {
+    let place = Place::new(&Tree::bookworm());
+    let slapd = Slapd::start(&place);
+    let stage = Stage::set(&place, &slapd, LONG);
+    assert!(stage.admits("alice", "alice-secret"));
+    assert_eq!(stage.cost("alice", || assert!(stage.admits("alice", "alice-secret"))), 0);
+    stage.replace("alice", "userPassword", "other");
+    assert!(stage.admits("alice", "other"), "it counts at once");
+    assert!(!stage.admits("alice", "alice-secret"), "and from then on the old one does not");
+    assert_eq!(stage.cost("alice", || assert!(stage.admits("alice", "other"))), 0);
+}
+
+#[test]
+fn what_has_changed_at_the_server_counts_in_time() {
+    let place = Place::new(&Tree::bookworm());
+    let slapd = Slapd::start(&place);
+    let stage = Stage::set(&place, &slapd, SHORT);
+    assert!(stage.admits("alice", "alice-secret") && stage.admits("alice", "alice-secret"));
+    stage.replace("alice", "userPassword", "other");
+    stage.soon("the old password", || !stage.admits("alice", "alice-secret"));
+    assert!(stage.admits("alice", "other"));
+
+    assert!(stage.admits("locked", "locked-secret"));
+    // For ever, as an administrator would have it (draft-behera-ldap-password-policy, 5.3.3).
+    stage.replace("locked", "pwdAccountLockedTime", "000001010000Z");
+    stage.soon("somebody who is locked", || !stage.admits("locked", "locked-secret"));
+
+    assert!(stage.admits("bob", "builder"));
+    slapd.modify(&format!("dn: uid=bob,ou=people,{SUFFIX}\nchangetype: delete\n"), false);
+    stage.soon("somebody who is gone", || !stage.admits("bob", "builder"));
+
+    assert!(!stage.admits("dora", "dora-secret"));
+    slapd.add(person("dora", "people", "dora-secret").trim_start());
+    stage.soon("somebody new", || stage.admits("dora", "dora-secret"));
+}

@@ -1,0 +1,165 @@
+//! What changes in the table while gatepost remembers how it was: new passwords and people are there at once, old ones
+//! are gone in time. Through real Dovecot, over MariaDB.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    database::{Database, QUERY, gatepost_over},
+    support::{Dovecot, Gatepost, Place, Tree},
+};
+
+/// How gatepost comes to know that something has changed, and how soon at the latest.
+struct Notice {
+    name: &'static str,
+    /// `[cache]`, and what the directory has for it.
+    cache: &'static str,
+    keys: &'static str,
+    within: Duration,
+}
+
+/// By the time that it trusts what it knows, and one second for a machine that has much to do.
+const NOTICES: [Notice; 1] = [Notice {
+    name: "ttl",
+    cache: "ttl = \"2s\"\nnegative_ttl = \"2s\"\n",
+    keys: "",
+    within: Duration::from_secs(3),
+}];
+
+/// Long enough for nothing to run out while a test lasts.
+const LONG: &str = "ttl = \"10m\"\nnegative_ttl = \"10m\"\n";
+
+const ALICE: &str = "alice@example.test";
+const BOB: &str = "bob@example.test";
+
+/// MariaDB, gatepost and Dovecot.
+struct Stage<'a> {
+    database: Database<'a>,
+    gatepost: Gatepost<'a>,
+    dovecot: Dovecot<'a>,
+}
+
+impl<'a> Stage<'a> {
+    fn set(place: &'a Place, cache: &str, keys: &str) -> Self {
+        let database = Database::start("mysql", place);
+        let source = format!("{}{keys}", database.source());
+        let directory = database.directory(&source, QUERY, place);
+        let gatepost = gatepost_over(place, &format!("[cache]\n{cache}\n{directory}"));
+        Self { database, gatepost, dovecot: Dovecot::start(place) }
+    }
+
+    /// Whether somebody gets in. It is a yes or a no: the database answers all the time.
+    #[track_caller]
+    fn admits(&self, user: &str, password: &str) -> bool {
+        let answer = self.dovecot.imap().login(user, password);
+        let refused = answer.starts_with("NO [AUTHENTICATIONFAILED]");
+        assert!(answer.starts_with("OK") || refused, "{user} {password}: {answer}\n{}", self.gatepost.log());
+        !refused
+    }
+
+    #[track_caller]
+    fn change(&self, user: &str, what: &str) {
+        self.database.sql(&format!("UPDATE people SET {what} WHERE name = '{user}'"));
+    }
+
+    /// Waits until what has just changed is what counts; fails where that takes longer than it may.
+    #[track_caller]
+    fn soon(&self, what: &str, within: Duration, mut counts: impl FnMut() -> bool) {
+        let begun = Instant::now();
+        loop {
+            // A login that begins in time may end later.
+            let at = begun.elapsed();
+            if counts() {
+                eprintln!("{what}: noticed after {at:.2?}");
+                return;
+            }
+            assert!(at < within, "{what}: not noticed after {at:.2?}\n{}", self.gatepost.log());
+        }
+    }
+
+    fn executed(&self) -> u64 {
+        self.database.statements().executed
+    }
+}
+
+#[test]
+fn a_new_password_is_right_at_once_and_the_old_one_is_wrong_from_then_on() {
+    let place = Place::new(&Tree::bookworm());
+    let stage = Stage::set(&place, LONG, "");
+    assert!(stage.admits(ALICE, "wonder"));
+    let before = stage.executed();
+    assert!(stage.admits(ALICE, "wonder"));
+    assert_eq!(stage.executed(), before, "the second time it is from memory");
+
+    stage.change(ALICE, "password = '{PLAIN}other'");
+    assert!(stage.admits(ALICE, "other"), "it counts at once");
+    assert!(!stage.admits(ALICE, "wonder"), "and from then on the old one does not");
+    assert!(stage.admits(ALICE, "other"));
+
+    // Nobody has logged in with the new one: a wrong password is what tells.
+    assert!(stage.admits(BOB, "builder"));
+    stage.change(BOB, "password = '{PLAIN}other'");
+    assert!(!stage.admits(BOB, "wrong"));
+    assert!(!stage.admits(BOB, "builder"), "it was found right by another stored password");
+    assert!(stage.admits(BOB, "other"));
+}
+
+#[test]
+fn what_has_changed_counts_in_time() {
+    for notice in &NOTICES {
+        eprintln!("by {}", notice.name);
+        let (place, within) = (Place::new(&Tree::bookworm()), notice.within);
+        let stage = Stage::set(&place, notice.cache, notice.keys);
+
+        assert!(stage.admits(ALICE, "wonder") && stage.admits(ALICE, "wonder"));
+        stage.change(ALICE, "password = '{PLAIN}other'");
+        stage.soon("the old password", within, || !stage.admits(ALICE, "wonder"));
+        assert!(stage.admits(ALICE, "other"));
+
+        // What was wrong may become right.
+        assert!(!stage.admits(ALICE, "third"));
+        stage.change(ALICE, "password = '{PLAIN}third'");
+        stage.soon("a password that was wrong", within, || stage.admits(ALICE, "third"));
+
+        assert!(stage.admits(BOB, "builder"));
+        stage.change(BOB, "active = 0");
+        stage.soon("somebody who was switched off", within, || !stage.admits(BOB, "builder"));
+        stage.change(BOB, "active = 1");
+        // Who is switched off is asked about each time.
+        assert!(stage.admits(BOB, "builder"), "switched on again, at once");
+
+        stage.database.sql(&format!("DELETE FROM people WHERE name = '{BOB}'"));
+        stage.soon("somebody who is gone", within, || !stage.admits(BOB, "builder"));
+
+        let dora = "dora@example.test";
+        assert!(!stage.admits(dora, "dora"));
+        stage
+            .database
+            .sql(&format!("INSERT INTO people (name, password) VALUES ('{dora}', '{{PLAIN}}dora')"));
+        stage.soon("somebody new", within, || stage.admits(dora, "dora"));
+        assert!(!stage.gatepost.log().contains("stale"), "{}", stage.gatepost.log());
+    }
+}
+
+#[test]
+fn a_wrong_password_is_asked_about_once_and_stands_in_nobodys_way() {
+    let place = Place::new(&Tree::bookworm());
+    let stage = Stage::set(&place, LONG, "");
+    // Before anything is known, and afterwards.
+    for _ in 0..2 {
+        assert!(!stage.admits(ALICE, "wrong"));
+        let before = stage.executed();
+        for _ in 0..3 {
+            assert!(!stage.admits(ALICE, "wrong"));
+            assert!(!stage.admits("nobody@example.test", "wrong") || before == 0);
+        }
+        assert!(stage.executed() <= before + 1, "nobody's name is asked about once, the rest is known");
+        assert!(stage.admits(ALICE, "wonder"));
+        // More of them than are remembered push out neither each other's answer nor the right one.
+        for number in 0..10 {
+            assert!(!stage.admits(ALICE, &format!("wrong{number}")));
+        }
+        let before = stage.executed();
+        assert!(stage.admits(ALICE, "wonder"));
+        assert_eq!(stage.executed(), before, "the right one is still known");
+    }
+}
