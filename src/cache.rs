@@ -338,8 +338,8 @@ impl Cache {
 
     #[expect(clippy::indexing_slicing, reason = "the remainder is less than the number of places")]
     fn place(&self, name: &str) -> &AtomicU64 {
-        // As of the shards.
-        &self.since[usize::from((self.hash(name, "") >> 32) as u16) % PLACES]
+        let [.., low, high] = self.hash(name, "").to_le_bytes();
+        &self.since[usize::from(u16::from_le_bytes([low, high])) % PLACES]
     }
 
     /// Whether the answer to a question that is about these names still counts.
@@ -396,7 +396,8 @@ impl Cache {
     #[expect(clippy::indexing_slicing, reason = "the remainder is less than the number of shards")]
     fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
         // The table itself goes by the lowest bits and the highest seven.
-        lock(&self.shards[usize::from((hash >> 40) as u8) % SHARDS])
+        let [.., part, _, _] = hash.to_le_bytes();
+        lock(&self.shards[usize::from(part) % SHARDS])
     }
 }
 

@@ -224,7 +224,7 @@ impl Draft<'_> {
                 (Some(_), Proof::After(_)) => Kind::Unproven,
                 (Some(_), Proof::Of(..)) => Kind::Proven,
             },
-            used: AtomicBool::new(true),
+            used: AtomicBool::new(false),
             more: (!more.is_empty()).then(|| Box::new(more)),
         })
     }
@@ -323,6 +323,11 @@ impl Entry {
     /// Whether an account of this name has its password here, so that nobody else need be asked about it.
     pub fn is_whole(&self) -> bool {
         self.fingerprint.is_some() && self.elsewhere().is_none()
+    }
+
+    /// Whether its password was checked in this way.
+    pub fn is_checked_by(&self, way: Fingerprint) -> bool {
+        self.fingerprint() == Some(way)
     }
 
     /// What another directory says.

@@ -1,7 +1,9 @@
 //! A part of the table, under one lock.
 //!
 //! When it is full, a hand goes round over the places of the table, as in the CLOCK algorithm: who was asked for since it
-//! came by last stays for another round, the others go. The places are in the order of their hashes, which is none.
+//! came by last stays for another round, the others go. Who is new was not asked for so far, so that names that nobody has,
+//! tried one after the other, push out each other and not those in use. The places are in the order of their hashes, which is
+//! none.
 
 use std::sync::Arc;
 
@@ -9,7 +11,7 @@ use hashbrown::HashTable;
 
 use super::{Counts, clock::Tick, entry::Entry};
 
-/// How many places the hand looks at, with every entry that is put in, for such as nobody can use any more.
+/// How many places are looked at, with every entry that is put in, for such as nobody can use any more.
 const SWEEP: usize = 2;
 
 /// Entries of some of the names.
@@ -18,10 +20,13 @@ pub(super) struct Shard {
     table: HashTable<Arc<Entry>>,
     /// Bytes of the entries, without the table.
     weight: usize,
+    /// The place that was looked at last for who was not asked for.
     hand: usize,
+    /// The place that was looked at last for who cannot be used.
+    broom: usize,
     /// Entries that are about another name than their own too, or about a service.
     others: usize,
-    /// Up to then something was known of a name that is not in the table, and no more: what was asked before may be
+    /// Up to then something was known of somebody who is not in the table, and no more: what was asked before may be
     /// older than that.
     gone: Option<Tick>,
     pub(super) counts: Counts,
@@ -46,7 +51,8 @@ impl Shard {
         self.table.find(sought.hash, |entry| sought.is(entry))
     }
 
-    /// When something was known last of any name that nothing is known of; `None`: never.
+    /// When something was known last of anybody of whom nothing is known; `None`: never. Of names that nobody has it is not
+    /// told: whoever tries many of them would keep everybody else from being remembered.
     pub(super) fn gone(&self) -> Option<Tick> {
         self.gone
     }
@@ -66,23 +72,27 @@ impl Shard {
         if weight > limit / 2 {
             return self.lose(sought, now);
         }
-        self.remove(sought);
+        if self.remove(sought) {
+            entry.touch();
+        }
         self.weight += weight;
         self.others += usize::from(is_of_others(&entry));
         self.table.insert_unique(sought.hash, Arc::new(entry), |entry| hash(entry));
         for _ in 0..SWEEP {
-            self.step(now, &dead);
+            self.broom = self.after(self.broom);
+            self.clear(self.broom, now, &dead);
         }
         // Twice round at the most: the first round takes the marks away.
         let mut steps = 2 * self.table.num_buckets();
         while self.bytes() > limit && steps > 0 && !self.table.is_empty() {
-            self.counts.evicted += u64::from(self.step(now, |entry| dead(entry) || !entry.was_used()));
+            self.hand = self.after(self.hand);
+            let goes = self.clear(self.hand, now, |entry| dead(entry) || !entry.was_used());
+            self.counts.evicted += u64::from(goes);
             steps -= 1;
         }
         // After a flush, or where what is there is larger than the limit, the table itself is too large.
         if self.table.len() * 8 < self.table.capacity() {
             self.table.shrink_to(self.table.len() * 2, |entry| hash(entry));
-            self.hand = 0;
         }
     }
 
@@ -135,16 +145,21 @@ impl Shard {
         self.weight + self.table.allocation_size()
     }
 
-    /// Moves the hand on by one place, and takes out what is there if `goes` says so. Whether it has.
-    fn step(&mut self, now: Tick, goes: impl Fn(&Entry) -> bool) -> bool {
-        let places = self.table.num_buckets();
-        self.hand = if self.hand + 1 < places { self.hand + 1 } else { 0 };
-        match self.table.get_bucket_entry(self.hand) {
+    /// The place after this one, round and round.
+    fn after(&self, place: usize) -> usize {
+        if place + 1 < self.table.num_buckets() { place + 1 } else { 0 }
+    }
+
+    /// Takes out what is in a place if `goes` says so. Whether it has.
+    fn clear(&mut self, place: usize, now: Tick, goes: impl Fn(&Entry) -> bool) -> bool {
+        match self.table.get_bucket_entry(place) {
             Ok(place) if goes(place.get()) => {
                 let (gone, _) = place.remove();
                 self.weight -= gone.weight();
                 self.others -= usize::from(is_of_others(&gone));
-                self.gone = self.gone.max(Some(gone.fetched().ended.min(now)));
+                if !gone.is_nobody() {
+                    self.gone = self.gone.max(Some(gone.fetched().ended.min(now)));
+                }
                 true
             }
             Ok(_) | Err(_) => false,

@@ -31,13 +31,13 @@ const STALE: u32 = 300;
 const NAMES: usize = 3;
 const ALIAS: usize = 2;
 const PEOPLE: usize = 2;
-const PASSWORDS: u32 = 3;
+const PASSWORDS: u8 = 3;
 
 /// What is true of somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Truth {
     there: bool,
-    password: u32,
+    password: u8,
     /// Another hash of the same password.
     salt: u32,
     active: bool,
@@ -49,7 +49,7 @@ struct Truth {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
-    Login(u32),
+    Login(u8),
     Lookup,
 }
 
@@ -130,7 +130,7 @@ impl World {
         let max_memory = if roomy { 64 << 20 } else { 64 * 1400 };
         let limits = Limits { ttl: of(TTL), negative_ttl: of(NEGATIVE), max_stale: of(STALE), max_memory };
         let cache = cache(limits);
-        let part = |name: &str| (cache.hash(name, "") >> 40) as u8 % 64;
+        let part = |name: &str| cache.hash(name, "").to_le_bytes()[5] % 64;
         let all = (0..).map(|number| format!("user{number}"));
         // Where there is no room, they are in each other's way. Otherwise nobody is forgotten along with somebody else.
         let (mut parts, mut places) = (HashSet::new(), HashSet::new());
@@ -157,15 +157,15 @@ impl World {
         }
     }
 
-    fn digest(&self, name: usize, password: u32) -> Digest {
-        self.cache.digester().password(&self.names[name], &password.to_le_bytes())
+    fn digest(&self, name: usize, password: u8) -> Digest {
+        self.cache.digester().password(&self.names[name], &[password])
     }
 
     fn fingerprint(&self, name: usize, truth: Truth) -> Fingerprint {
         if self.hashes {
             self.cache
                 .digester()
-                .stored(|sink| sink(&[truth.password as u8, truth.salt as u8, owner(name) as u8]))
+                .stored(|sink| sink(format!("{} {} {}", truth.password, truth.salt, owner(name)).as_bytes()))
         } else {
             self.cache.digester().check(self.names[owner(name)].as_bytes())
         }
@@ -250,7 +250,7 @@ impl World {
     }
 
     /// Asks memory, and the source where memory does not know.
-    fn login(&mut self, name: usize, password: u32) -> Result<(), TestCaseError> {
+    fn login(&mut self, name: usize, password: u8) -> Result<(), TestCaseError> {
         let key = named(&self.names[name]);
         let asks = match self.cache.recall(key, &self.digest(name, password), self.now) {
             Recall::Right(right) => {
@@ -326,17 +326,18 @@ impl World {
     }
 
     /// Whether an answer shows memory that a password is right.
-    fn shows(&self, question: &Question, truth: Truth, password: u32) -> bool {
+    fn shows(&self, question: &Question, truth: Truth, password: u8) -> bool {
         truth.there
             && truth.password == password
             && ((question.what == What::Login(password) && !truth.shut) || self.hashes)
     }
 
     /// Whether an answer shows memory that it is not, or not any more.
-    fn denies(&self, question: &Question, truth: Truth, password: u32) -> bool {
+    fn denies(&self, question: &Question, truth: Truth, password: u8) -> bool {
         let another = truth.password != password;
         match question.what {
-            _ if !truth.there => true,
+            // That there was nobody may have had to make room.
+            _ if !truth.there => self.roomy,
             What::Login(_) if truth.shut => true,
             _ if self.hashes => another,
             What::Login(tried) => another && (tried == password || tried == truth.password),
@@ -344,13 +345,7 @@ impl World {
         }
     }
 
-    fn check_right(
-        &self,
-        name: usize,
-        password: u32,
-        entry: &Entry,
-        limit: u32,
-    ) -> Result<(), TestCaseError> {
+    fn check_right(&self, name: usize, password: u8, entry: &Entry, limit: u32) -> Result<(), TestCaseError> {
         let login = |question: &Question, truth: Truth| {
             question.what == What::Login(password) && truth.there && !truth.shut && truth.password == password
         };
@@ -368,7 +363,7 @@ impl World {
         self.check_account(name, entry, limit)
     }
 
-    fn check_wrong(&self, name: usize, password: u32) -> Result<(), TestCaseError> {
+    fn check_wrong(&self, name: usize, password: u8) -> Result<(), TestCaseError> {
         let refused = self.known(name).filter(|(question, truth)| {
             question.what == What::Login(password)
                 && truth.there
@@ -381,7 +376,7 @@ impl World {
         let taken_back = self.known(name).find(|(question, truth)| {
             let rehashed = self.hashes && (truth.password, truth.salt) != (then.password, then.salt);
             let right = question.what == What::Login(password) && truth.password == password && !truth.shut;
-            question.said_at() > last.said_at() && (!truth.there || rehashed || right)
+            question.said_at() > last.said_at() && ((!truth.there && self.roomy) || rehashed || right)
         });
         prop_assert!(taken_back.is_none(), "the source has said otherwise since: {taken_back:?}");
         Ok(())
@@ -411,7 +406,9 @@ impl World {
         };
         prop_assert_eq!(entry.admits("imap", None, std::time::UNIX_EPOCH), truth.active);
         let last = given.map(|(question, _)| question.said_at()).max().unwrap_or(0);
-        let gone = self.known(name).find(|(question, truth)| !truth.there && question.said_at() > last);
+        let gone = self
+            .known(name)
+            .find(|(question, truth)| self.roomy && !truth.there && question.said_at() > last);
         prop_assert!(gone.is_none(), "the source has said otherwise since: {gone:?}");
         Ok(())
     }
@@ -450,7 +447,7 @@ impl World {
             })
     }
 
-    fn must_be_right(&self, name: usize, password: u32, limit: u32) -> bool {
+    fn must_be_right(&self, name: usize, password: u8, limit: u32) -> bool {
         let found = |question: &Question, truth: Truth| {
             question.what == What::Login(password) && truth.there && !truth.shut && truth.password == password
         };
@@ -461,7 +458,7 @@ impl World {
         self.clear(name, limit, found, same)
     }
 
-    fn must_be_wrong(&self, name: usize, password: u32) -> bool {
+    fn must_be_wrong(&self, name: usize, password: u8) -> bool {
         let found = |question: &Question, truth: Truth| {
             question.what == What::Login(password) && truth.there && !truth.shut && truth.password != password
         };
@@ -482,7 +479,7 @@ impl World {
     }
 
     /// Looks at what memory says, and asks nobody.
-    fn probe(&self, name: usize, password: u32) -> Result<(), TestCaseError> {
+    fn probe(&self, name: usize, password: u8) -> Result<(), TestCaseError> {
         match self.cache.recall(named(&self.names[name]), &self.digest(name, password), self.now) {
             Recall::Right(right) => self.check_right(name, password, &right.entry, TTL),
             Recall::Wrong => self.check_wrong(name, password),
@@ -509,12 +506,13 @@ impl World {
 /// One step of a story, out of a number.
 fn take(world: &mut World, number: u32) -> Result<(), TestCaseError> {
     world.step += 1;
+    let [_, _, byte, _] = number.to_le_bytes();
     let [kind, first, second, third] = number.to_le_bytes().map(usize::from);
     world.now = Tick::new(world.now.get() + u32::from(third & 1 == 1));
     let (name, person) = (first % NAMES, first % PEOPLE);
     // The right one as often as not.
-    let password = match second % 6 {
-        other @ 0..3 => other as u32,
+    let password = match byte % 6 {
+        other @ 0..PASSWORDS => other,
         _ => world.people[owner(name)].password,
     };
     let open = |question: &&Question| question.ended.is_none();
@@ -535,7 +533,7 @@ fn take(world: &mut World, number: u32) -> Result<(), TestCaseError> {
                 world.finish(at)?;
             }
         }
-        20 | 21 => world.change(person, |truth| truth.password = second as u32 % PASSWORDS),
+        20 | 21 => world.change(person, |truth| truth.password = byte % PASSWORDS),
         22 => match (second % 4, world.hashes) {
             (0, true) => world.change(person, |truth| truth.salt += 1),
             (0, false) => world.change(person, |truth| truth.shut = !truth.shut),
@@ -581,7 +579,7 @@ fn take(world: &mut World, number: u32) -> Result<(), TestCaseError> {
         }
         _ => {}
     }
-    world.probe(first / NAMES % NAMES, (second / 8) as u32 % PASSWORDS)
+    world.probe(first / NAMES % NAMES, byte / 8 % PASSWORDS)
 }
 
 fn story(steps: &[u32], hashes: bool, roomy: bool) -> Result<(), TestCaseError> {
