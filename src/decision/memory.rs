@@ -27,7 +27,9 @@ use super::{
 use crate::{
     account::{Account, Password, State},
     app_password::recognise,
-    cache::{Cache, Digest, Entry, Fingerprint, Flights, Key, Limits, Place, Recall, Right, Status, Tick},
+    cache::{
+        Asking, Cache, Digest, Entry, Fingerprint, Flights, Key, Limits, Place, Recall, Right, Status, Tick,
+    },
     directory::{Chain, Changed, Found, Inquiry, Unavailable},
     mechanism::{Claim, Credential},
     username::{NameRoom, Username},
@@ -88,7 +90,7 @@ pub enum Recollection {
 pub(super) struct Memory {
     cache: Cache,
     logins: Flights<Arc<Judged>>,
-    lookups: Flights<Result<Looked, Unavailable>>,
+    lookups: Flights<(Asking, Result<Looked, Unavailable>)>,
     ahead: Semaphore,
     reads_service: bool,
 }
@@ -96,6 +98,8 @@ pub(super) struct Memory {
 /// What was found out about a login, before the rules.
 #[derive(Debug)]
 struct Judged {
+    /// When that was asked.
+    asking: Asking,
     verdict: Result<(Arc<Account>, By), Refusal>,
     elsewhere: State,
     recollection: Option<Recollection>,
@@ -175,6 +179,17 @@ impl Attempt {
     }
 }
 
+impl Judged {
+    const fn refused(asking: Asking, refusal: Refusal) -> Self {
+        Self { asking, verdict: Err(refusal), elsewhere: State::Active, recollection: None }
+    }
+
+    /// Whether it holds for somebody who came then: it was asked after the last flush before that, or says nothing.
+    fn holds_for(&self, come: &Asking) -> bool {
+        matches!(self.verdict, Err(Refusal::TempFail(_))) || self.asking.covers(come)
+    }
+}
+
 impl Memory {
     pub(super) fn new(limits: Limits, chain: &Chain, now: Instant) -> Result<Option<Self>, getrandom::Error> {
         let reads_service = chain.directories().iter().any(|directory| directory.reads_service());
@@ -189,6 +204,10 @@ impl Memory {
 
     fn key<'a>(&self, user: &'a str, service: &'a str) -> Key<'a> {
         Key { user, service: if self.reads_service { service } else { "" } }
+    }
+
+    fn ask(&self, now: Instant) -> Asking {
+        self.cache.ask(self.cache.at(now))
     }
 
     fn tick(&self) -> Tick {
@@ -305,7 +324,8 @@ impl Engine {
             };
         }
         let question = memory.question(user, attempt, password);
-        let judged = match self.remembered(memory, &question, attempt, now) {
+        let asking = memory.ask(now.instant);
+        let judged = match self.remembered(memory, &question, attempt, asking, now) {
             Some(judged) => Arc::new(judged),
             None => self.ask_once(memory, question, attempt, password, false).await,
         };
@@ -336,16 +356,16 @@ impl Engine {
             return Ok(self.unpack(&entry));
         }
         let digest = memory.cache.digester().login(user.as_str(), b"", key.service, b"lookup");
+        let come = memory.ask(Instant::now());
         loop {
             match memory.lookups.join(&digest) {
                 Place::Full => return Err(Unavailable::new("-", "too many questions are being asked")),
-                Place::Wait(wait) => {
-                    if let Some(looked) = wait.answer().await {
-                        return looked;
-                    }
-                }
+                Place::Wait(wait) => match wait.answer().await {
+                    Some((asking, looked)) if looked.is_err() || asking.covers(&come) => return looked,
+                    Some(_) | None => {}
+                },
                 Place::Ask(pilot) => {
-                    let asking = memory.cache.ask(memory.tick());
+                    let asking = memory.ask(Instant::now());
                     let looked = match self.look_up_now(user, service).await {
                         Ok((account, directory)) => {
                             let lesson = self.lesson_of(memory, account.as_deref(), directory);
@@ -357,7 +377,7 @@ impl Engine {
                             None => Err(unavailable),
                         },
                     };
-                    pilot.tell(looked.clone());
+                    pilot.tell((asking, looked.clone()));
                     return looked;
                 }
             }
@@ -371,24 +391,18 @@ impl Engine {
 
     /// Takes note of what has changed in the directories: whoever that is, is forgotten; where nobody knows who it is,
     /// everybody is asked about again.
-    pub fn changed(&self, changed: &[Changed]) {
+    pub fn changed<'c>(&self, changed: &'c [Changed]) {
         let Some(memory) = &self.memory else { return };
+        let name = |changed: &'c Changed| match changed {
+            Changed::User(user) => Some(user.as_str()),
+            Changed::Everybody => None,
+        };
         if changed.contains(&Changed::Everybody) {
             memory.cache.doubt(memory.tick());
         }
-        let names: HashSet<&str> = changed
-            .iter()
-            .filter_map(|changed| match changed {
-                Changed::User(user) => Some(user.as_str()),
-                Changed::Everybody => None,
-            })
-            .collect();
+        let names: HashSet<&str> = changed.iter().filter_map(name).collect();
         if !names.is_empty() {
-            if memory.reads_service {
-                memory.cache.flush(|name| names.contains(name));
-            } else {
-                memory.cache.forget(&names);
-            }
+            memory.cache.forget(&names);
         }
     }
 
@@ -413,36 +427,37 @@ impl Engine {
         memory: &Memory,
         question: &Question<'_>,
         attempt: &Attempt,
+        asking: Asking,
         now: Now,
     ) -> Option<Judged> {
         let hit = |refresh| Some(Recollection::Hit { refresh });
-        let refused =
-            |refusal| Judged { verdict: Err(refusal), elsewhere: State::Active, recollection: hit(false) };
+        let refused = |refusal| Judged { recollection: hit(false), ..Judged::refused(asking, refusal) };
         match memory.cache.recall(question.key, &question.digest, memory.cache.at(now.instant)) {
             Recall::Nothing => None,
             Recall::Nobody => Some(refused(Refusal::UserUnknown)),
             Recall::Wrong => Some(refused(Refusal::PasswordMismatch)),
-            Recall::Right(right) => self.let_in(&right, attempt, now.wall, hit(right.refresh)),
+            Recall::Right(right) => {
+                let recollection = hit(right.refresh);
+                self.let_in(&right, attempt, now.wall).map(|verdict| Judged {
+                    asking,
+                    verdict: Ok(verdict),
+                    elsewhere: State::Active,
+                    recollection,
+                })
+            }
         }
     }
 
     /// Somebody with the right password, if the rules of the account let them in.
-    fn let_in(
-        &self,
-        right: &Right,
-        attempt: &Attempt,
-        now: SystemTime,
-        recollection: Option<Recollection>,
-    ) -> Option<Judged> {
+    fn let_in(&self, right: &Right, attempt: &Attempt, now: SystemTime) -> Option<(Arc<Account>, By)> {
         if !self.admits(right, &attempt.service, || attempt.remote, || now) {
             return None;
         }
         let account = self.unpack(&right.entry)?;
-        let by = right
-            .app_password
-            .as_ref()
-            .map_or(By::Password, |which| By::AppPassword(Box::new(AppPassword::clone(which))));
-        Some(Judged { verdict: Ok((account, by)), elsewhere: State::Active, recollection })
+        let app_password = right.app_password.as_ref();
+        let by =
+            app_password.map_or(By::Password, |which| By::AppPassword(Box::new(AppPassword::clone(which))));
+        Some((account, by))
     }
 
     /// `remote` and `now` are asked only where something depends on them.
