@@ -344,6 +344,7 @@ mod tests {
             kind: config::Kind::Static { password, users: None },
             master: None,
             rehash: None,
+            change_poll: None,
             place: None,
         };
         let pool = Pool::with_queue(1, 1 << 26, 1);

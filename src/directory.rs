@@ -12,7 +12,7 @@
 //! - `passwd_file`: Dovecot's passwd-file, held in memory.
 //! - `static_`: one answer for everybody.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
 use gatepost_protocol::secret::Secret;
 use tokio::sync::mpsc;
@@ -75,6 +75,8 @@ struct Inner {
     decoy: Arc<Decoy>,
     primary: Services,
     kind: Kind,
+    /// How often to look who has changed.
+    change_poll: Option<Duration>,
     /// Where it was configured.
     place: Option<config::Place>,
 }
@@ -83,8 +85,8 @@ enum Kind {
     Sqlite(Sqlite),
     Sql(Box<Sql>),
     Ldap(Box<Ldap>),
-    PasswdFile(PasswdFile),
-    Static(Static),
+    PasswdFile(Box<PasswdFile>),
+    Static(Box<Static>),
 }
 
 impl Directory {
@@ -103,16 +105,17 @@ impl Directory {
             config::Kind::Sqlite { file } => Kind::Sqlite(Sqlite::open(file, recipe, &decoy)),
             config::Kind::Sql(sql) => {
                 recipe.default_scheme = scheme(sql.default_scheme.as_deref()).map_err(misfit)?;
-                Kind::Sql(Box::new(Sql::open(sql, recipe, &decoy).map_err(misfit)?))
+                Kind::Sql(Box::new(Sql::open(sql, config.change_poll, recipe, &decoy).map_err(misfit)?))
             }
             config::Kind::Ldap(ldap) => {
                 recipe.default_scheme = scheme(ldap.default_scheme.as_deref()).map_err(misfit)?;
-                let ldap = Ldap::new(ldap, recipe, Arc::clone(&decoy));
+                let ldap = Ldap::new(ldap, config.change_poll, recipe, Arc::clone(&decoy));
                 Kind::Ldap(Box::new(ldap.map_err(|roots| misfit(format!("ca_file: {roots}")))?))
             }
             config::Kind::PasswdFile { file, default_scheme } => {
                 recipe.default_scheme = scheme(default_scheme.as_deref()).map_err(misfit)?;
-                Kind::PasswdFile(PasswdFile::open(file.clone(), recipe, Arc::clone(&decoy)))
+                let file = PasswdFile::open(file.clone(), recipe, Arc::clone(&decoy));
+                Kind::PasswdFile(Box::new(file))
             }
             config::Kind::Static { password, users } => {
                 let name = |user: &String| Username::normalise(user.as_bytes(), default_domain);
@@ -120,14 +123,16 @@ impl Directory {
                 let users: Option<BTreeSet<Username>> =
                     users.transpose().map_err(|invalid| misfit(format!("users: a name is {invalid}")))?;
                 let fixed = Static::new(recipe, password.as_ref(), users, &decoy);
-                Kind::Static(fixed.map_err(|unusable| misfit(format!("password: {unusable}")))?)
+                let fixed = fixed.map_err(|unusable| misfit(format!("password: {unusable}")))?;
+                Kind::Static(Box::new(fixed))
             }
         };
         let primary = config.primary_password_services.as_deref();
         let primary = primary.map(|services| Services::only(&services.join(" "))).unwrap_or_default();
         let (name, place) = (Arc::clone(&config.name), config.place.clone());
         let master = config.master.clone();
-        Ok(Self(Arc::new(Inner { name, domains, master, decoy, primary, kind, place })))
+        let change_poll = config.change_poll;
+        Ok(Self(Arc::new(Inner { name, domains, master, decoy, primary, kind, change_poll, place })))
     }
 
     /// Its name in the configuration, and in logs.
@@ -296,11 +301,16 @@ impl Directory {
     /// Looks after what can change and after servers that may not answer, for as long as the daemon runs, and tells who
     /// has changed. Where there is nothing to look after it is done at once.
     pub async fn watch(self, tell: Tell) {
-        let _ = &tell;
         match &self.0.kind {
-            Kind::PasswdFile(_) => passwd_file::watch(self.clone()).await,
-            Kind::Ldap(ldap) => ldap.watch().await,
-            Kind::Sqlite(_) | Kind::Sql(_) | Kind::Static(_) => {}
+            Kind::PasswdFile(_) => passwd_file::watch(self.clone(), &tell).await,
+            Kind::Ldap(ldap) => ldap.watch(&tell).await,
+            Kind::Sql(sql) => sql.watch(&tell).await,
+            Kind::Sqlite(database) => {
+                if let Some(period) = self.0.change_poll {
+                    database.watch(period, &tell).await;
+                }
+            }
+            Kind::Static(_) => {}
         }
     }
 

@@ -47,7 +47,6 @@ pub mod master;
 pub mod mech;
 pub mod params;
 pub mod reply;
-mod segment;
 #[cfg(test)]
 mod testing;
 

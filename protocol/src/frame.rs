@@ -35,8 +35,16 @@ impl Lines {
     ///
     /// [`TooLong`] for a line above the limit, also when its end is not in sight yet. The stream is lost then:
     /// the only thing left to do is to disconnect.
+    #[inline]
     pub fn cut<'a>(&self, buf: &mut &'a [u8]) -> Result<Option<&'a [u8]>, TooLong> {
-        let (line, rest) = match memchr(b'\n', buf) {
+        self.cut_behind(0, buf)
+    }
+
+    /// The same where the first `searched` bytes of `buf` are known to hold no LF: so many as an earlier call has left there
+    /// with `None`. A line that arrives in drops is searched only once with this.
+    pub fn cut_behind<'a>(&self, searched: usize, buf: &mut &'a [u8]) -> Result<Option<&'a [u8]>, TooLong> {
+        let fresh = buf.get(searched..).unwrap_or_default();
+        let (line, rest) = match memchr(b'\n', fresh).map(|at| searched + at) {
             Some(end) => {
                 let (line, rest) = buf.split_at(end);
                 (line, rest.get(1..))
@@ -161,18 +169,23 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn lines_of(limit: usize, chunks: &[&[u8]]) -> Outcome {
-        let mut held = Vec::new();
+        let framer = Lines::new(limit);
+        let (mut held, mut searched) = (Vec::new(), 0);
         let mut lines = Vec::new();
         for chunk in chunks {
             held.extend_from_slice(chunk);
             let mut buf = &held[..];
             loop {
-                match Lines::new(limit).cut(&mut buf) {
+                let from_the_start = framer.cut(&mut { buf });
+                let cut = framer.cut_behind(std::mem::take(&mut searched), &mut buf);
+                assert_eq!(cut, from_the_start);
+                match cut {
                     Ok(Some(line)) => lines.push(line.to_vec()),
                     Ok(None) => break,
                     Err(_) => return (lines, true),
                 }
             }
+            searched = buf.len();
             held = buf.to_vec();
         }
         (lines, false)

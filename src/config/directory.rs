@@ -1,6 +1,6 @@
 //! `[[directory]]`: who knows the users.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use gatepost_protocol::secret::Secret;
 
@@ -41,6 +41,8 @@ pub struct Directory {
     pub master: Option<Master>,
     /// `rehash`: what stored passwords are replaced by when somebody logs in with one that is weaker. `None`: they stay.
     pub rehash: Option<NewHash>,
+    /// `change_poll`: how often it is asked who has changed. `None`, written `0s`: never; always where it cannot tell.
+    pub change_poll: Option<Duration>,
     /// Where it was configured; `None` for the embedded default.
     pub place: Option<Place>,
 }
@@ -148,9 +150,16 @@ pub(super) fn embedded(server: &Server) -> Directory {
         kind: Kind::Sqlite { file: server.state_dir.join(USERS_DB) },
         master: None,
         rehash: None,
+        change_poll: Some(OWN_POLL),
         place: None,
     }
 }
+
+/// How often a server is asked who has changed, unless the operator says otherwise.
+const POLL: Duration = Duration::from_secs(10);
+
+/// The same for a file of gatepost's own, where it costs nothing to speak of.
+const OWN_POLL: Duration = Duration::from_secs(1);
 
 /// The embedded database in the state directory.
 const USERS_DB: &str = "users.db";
@@ -209,9 +218,57 @@ fn directory(
         let remedy = "leave it out here, or give a directory of tables its update_password_query";
         reader.wrong("rehash", Wrong::new(what, remedy));
     }
+    let change_poll = change_poll(&mut reader, kind.as_ref());
     reader.finish();
-    let name = name?;
-    Some(Directory { name, domains, fields, primary_password_services, kind: kind?, master, rehash, place })
+    let (name, kind) = (name?, kind?);
+    Some(Directory {
+        name,
+        domains,
+        fields,
+        primary_password_services,
+        kind,
+        master,
+        rehash,
+        change_poll,
+        place,
+    })
+}
+
+/// How often to ask who has changed, where somebody can say.
+fn change_poll(reader: &mut Reader<'_>, kind: Option<&Kind>) -> Option<Duration> {
+    /// More often it would only be a load.
+    const LEAST: Duration = Duration::from_millis(100);
+    let usual = match kind {
+        Some(Kind::Sqlite { .. }) => OWN_POLL,
+        Some(Kind::Ldap(_)) => POLL,
+        Some(Kind::Sql(sql)) => {
+            if sql.changes.is_none() {
+                let why = "needs a query that says who has changed";
+                reader.refuse(&["change_poll"], why, "write a changed_query, or take it away");
+                return None;
+            }
+            POLL
+        }
+        Some(Kind::PasswdFile { .. }) => {
+            let why = "is for what is asked, and this file is looked at each second anyway";
+            reader.refuse(&["change_poll"], why, "take it away");
+            return None;
+        }
+        Some(Kind::Static { .. }) => {
+            reader.refuse(&["change_poll"], "is for what can change", "take it away");
+            return None;
+        }
+        None => {
+            reader.know(&["change_poll"]);
+            return None;
+        }
+    };
+    let poll = reader.duration("change_poll", Duration::ZERO..=Duration::from_secs(3600)).unwrap_or(usual);
+    if !poll.is_zero() && poll < LEAST {
+        let wrong = Wrong::new("is too often", "write 100ms or more, or \"0s\" for never");
+        reader.wrong("change_poll", wrong);
+    }
+    (!poll.is_zero()).then_some(poll)
 }
 
 fn domains(reader: &mut Reader<'_>) -> Vec<DomainPattern> {

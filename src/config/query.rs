@@ -38,6 +38,8 @@ pub enum Parameter {
     Password,
     /// `:old_password`: the hash that is there now.
     OldPassword,
+    /// `:since`: when something has changed last, as the database has said it.
+    Since,
 }
 
 /// A query with a placeholder for each name.
@@ -47,7 +49,7 @@ pub struct Query {
     parameters: Vec<Parameter>,
 }
 
-const NAMES: [(&str, Parameter); 9] = [
+const NAMES: [(&str, Parameter); 10] = [
     ("user", Parameter::User),
     ("local", Parameter::Local),
     ("domain", Parameter::Domain),
@@ -57,6 +59,7 @@ const NAMES: [(&str, Parameter); 9] = [
     ("limit", Parameter::Limit),
     ("password", Parameter::Password),
     ("old_password", Parameter::OldPassword),
+    ("since", Parameter::Since),
 ];
 
 impl Query {
@@ -84,6 +87,13 @@ impl Query {
             return Err(Wrong::new("is empty", "write the query, or take the key away"));
         }
         Ok(query)
+    }
+
+    /// The same as a part of another one, between `before` and `behind`, which hold no placeholders. It has lines of its
+    /// own: its last one may end with a comment.
+    pub(super) fn between(mut self, before: &str, behind: &str) -> Self {
+        self.sql = format!("{before}\n{}\n{behind}", self.sql);
+        self
     }
 
     /// The text for the database.

@@ -11,6 +11,7 @@ use super::*;
 use crate::mechanism::Mechanism;
 
 mod bad;
+mod changes;
 mod secrets;
 mod shipped;
 mod sql;

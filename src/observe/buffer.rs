@@ -1,11 +1,15 @@
 //! Log lines on their way out, gathered so that many of them are written at once.
 
 use std::{
+    cell::Cell,
     io::{self, Write},
-    mem,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
-    thread::{self, JoinHandle},
-    time::Duration,
+    mem, slice,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread::{self, JoinHandle, Thread},
+    time::{Duration, Instant},
 };
 
 use tracing_subscriber::fmt::MakeWriter;
@@ -14,14 +18,18 @@ use tracing_subscriber::fmt::MakeWriter;
 /// older than this.
 const GATHER: Duration = Duration::from_millis(20);
 
-/// So many bytes are written without waiting any further.
+/// With so many bytes of a thread nothing is waited for any further.
 const ENOUGH: usize = 64 * 1024;
 
-/// So many bytes may wait. Beyond that, whoever has something to log waits itself: an event that was not written is a
-/// login that nobody can account for.
-const MOST: usize = 1024 * 1024;
+/// So many bytes of a thread may wait. Beyond that, whoever has something to log waits itself: an event that was not
+/// written is a login that nobody can account for.
+const MOST: usize = 512 * 1024;
 
-/// Takes lines in memory; a thread of its own writes them, in their order.
+/// So many threads have a tray each. Further ones share them.
+const TRAYS: usize = 16;
+
+/// Takes lines in memory; a thread of its own writes them. Those of one thread stay in their order; those of several
+/// threads that are written together are sorted by what they begin with: the time.
 #[derive(Debug, Clone)]
 pub(super) struct Buffer(Arc<Shared>);
 
@@ -35,18 +43,38 @@ pub struct Flush {
 
 #[derive(Debug, Default)]
 struct Shared {
-    waiting: Mutex<Waiting>,
-    /// There is something to write, or enough of it, or nothing more will come.
-    work: Condvar,
+    /// Threads that log at the same time are not in each other's way.
+    trays: [Tray; TRAYS],
+    /// Who writes.
+    writer: OnceLock<Thread>,
+    /// Set while nothing is there to be written: who brings something resets it, and wakes the writer.
+    idle: AtomicBool,
+    /// Set: nothing more will come.
+    last: AtomicBool,
+}
+
+/// Processors keep each other informed of 64 bytes at once, and fetch twice as many: no other tray is among them.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Tray {
+    waiting: Mutex<Lines>,
     /// There is room again.
     room: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
-    lines: Vec<u8>,
-    last: bool,
+struct Lines {
+    bytes: Vec<u8>,
+    /// How long each is. What belongs together may hold more than one line end.
+    lengths: Vec<usize>,
 }
+
+thread_local! {
+    /// The number of this thread among those that have logged something.
+    static NUMBER: Cell<Option<usize>> = const { Cell::new(None) };
+}
+
+static NEXT: AtomicUsize = AtomicUsize::new(0);
 
 impl Buffer {
     /// Starts the thread that writes to `out`. Fails if there can be no thread.
@@ -54,55 +82,140 @@ impl Buffer {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
         let writer = thread::Builder::new().name("log".to_owned()).spawn(move || theirs.write_to(out))?;
+        let _ = shared.writer.set(writer.thread().clone());
         Ok((Self(Arc::clone(&shared)), Flush { shared, writer: Some(writer) }))
     }
-}
 
-impl Buffer {
-    /// Takes whole lines.
-    pub(super) fn take(&self, lines: &[u8]) {
-        self.0.take(lines);
+    /// Takes a line, or several that belong together.
+    #[inline]
+    pub(super) fn take(&self, line: &[u8]) {
+        self.0.take(line);
     }
 }
 
 impl Shared {
-    /// Appends whole lines.
-    fn take(&self, lines: &[u8]) {
-        let mut waiting = self.lock();
-        while waiting.lines.len() > MOST {
-            waiting = self.room.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+    fn take(&self, line: &[u8]) {
+        let Some(tray) = self.trays.get(number_of_thread() % TRAYS) else { return };
+        let mut waiting = tray.lock();
+        while waiting.bytes.len() > MOST {
+            waiting = tray.room.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
-        let before = waiting.lines.len();
-        waiting.lines.extend_from_slice(lines);
+        let before = waiting.bytes.len();
+        waiting.bytes.extend_from_slice(line);
+        waiting.lengths.push(line.len());
+        let after = waiting.bytes.len();
+        drop(waiting);
         // Waking a thread is a system call: only for the first line, and when waiting any longer is no use.
-        if before == 0 || (before < ENOUGH && waiting.lines.len() >= ENOUGH) {
-            self.work.notify_one();
+        let first = || self.idle.load(Ordering::SeqCst) && self.idle.swap(false, Ordering::SeqCst);
+        if before < ENOUGH && (after >= ENOUGH || (before == 0 && first())) {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(writer) = self.writer.get() {
+            writer.unpark();
         }
     }
 
     fn write_to(&self, mut out: impl Write) {
-        let mut taken = Vec::new();
+        let mut taken: [Lines; TRAYS] = Default::default();
+        let mut sorted = Vec::new();
         loop {
-            let idle = |waiting: &mut Waiting| waiting.lines.is_empty() && !waiting.last;
-            let few = |waiting: &mut Waiting| waiting.lines.len() < ENOUGH && !waiting.last;
-            let waiting = self.work.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
-            let gathered = self.work.wait_timeout_while(waiting, GATHER, few);
-            let (mut waiting, _) = gathered.unwrap_or_else(PoisonError::into_inner);
-            mem::swap(&mut waiting.lines, &mut taken);
-            let last = waiting.last;
-            drop(waiting);
-            self.room.notify_all();
+            self.wait_for_lines();
+            // What came before it was set is among what is taken now.
+            let last = self.last.load(Ordering::SeqCst);
+            for (tray, taken) in self.trays.iter().zip(&mut taken) {
+                mem::swap(&mut *tray.lock(), taken);
+                // A system call too, whether somebody waits or not.
+                if taken.bytes.len() > MOST {
+                    tray.room.notify_all();
+                }
+            }
             // There is nowhere to tell that there is nowhere to write to.
-            let _ = out.write_all(&taken).and_then(|()| out.flush());
-            taken.clear();
+            let _ = out.write_all(in_order(&taken, &mut sorted)).and_then(|()| out.flush());
+            taken.iter_mut().for_each(Lines::clear);
             if last {
                 return;
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
+    /// Waits for a first line, and then for others to be written with it.
+    fn wait_for_lines(&self) {
+        let until = |enough: usize| {
+            let has_enough = |tray: &Tray| tray.lock().bytes.len() >= enough;
+            self.last.load(Ordering::SeqCst) || self.trays.iter().any(has_enough)
+        };
+        // In this order, and each time: who brings a line after it was looked for finds this set.
+        while {
+            self.idle.store(true, Ordering::SeqCst);
+            !until(1)
+        } {
+            thread::park();
+        }
+        self.idle.store(false, Ordering::SeqCst);
+        let begun = Instant::now();
+        while let Some(left) = GATHER.checked_sub(begun.elapsed()).filter(|_| !until(ENOUGH)) {
+            thread::park_timeout(left);
+        }
+    }
+}
+
+impl Tray {
+    fn lock(&self) -> MutexGuard<'_, Lines> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lines {
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.lengths.clear();
+    }
+}
+
+fn number_of_thread() -> usize {
+    NUMBER.get().unwrap_or_else(|| {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        NUMBER.set(Some(number));
+        number
+    })
+}
+
+/// All lines, those of each thread in their order. Sorted by the time, what followed from something stands behind it
+/// also where another thread went on with it.
+fn in_order<'a>(taken: &'a [Lines], sorted: &'a mut Vec<u8>) -> &'a [u8] {
+    sorted.clear();
+    let mut threads: Vec<_> = taken.iter().filter_map(Rest::of).collect();
+    if let [_] = *threads {
+        return taken.iter().map(|lines| &*lines.bytes).find(|bytes| !bytes.is_empty()).unwrap_or_default();
+    }
+    while let Some((index, thread)) = threads.iter_mut().enumerate().min_by_key(|(_, rest)| rest.line) {
+        sorted.extend_from_slice(thread.line);
+        if thread.next().is_none() {
+            threads.remove(index);
+        }
+    }
+    sorted
+}
+
+/// The first line of a thread that is not written yet, and those behind it.
+struct Rest<'a> {
+    line: &'a [u8],
+    behind: &'a [u8],
+    lengths: slice::Iter<'a, usize>,
+}
+
+impl<'a> Rest<'a> {
+    fn of(lines: &'a Lines) -> Option<Self> {
+        let mut rest = Self { line: &[], behind: &lines.bytes, lengths: lines.lengths.iter() };
+        rest.next().map(|()| rest)
+    }
+
+    fn next(&mut self) -> Option<()> {
+        (self.line, self.behind) = self.behind.split_at_checked(*self.lengths.next()?)?;
+        Some(())
     }
 }
 
@@ -116,7 +229,7 @@ impl<'a> MakeWriter<'a> for Buffer {
 
 impl Write for &Buffer {
     fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-        self.0.take(lines);
+        self.take(lines);
         Ok(lines.len())
     }
 
@@ -127,8 +240,8 @@ impl Write for &Buffer {
 
 impl Drop for Flush {
     fn drop(&mut self) {
-        self.shared.lock().last = true;
-        self.shared.work.notify_one();
+        self.shared.last.store(true, Ordering::SeqCst);
+        self.shared.wake();
         if let Some(writer) = self.writer.take() {
             let _ = writer.join();
         }
@@ -144,7 +257,7 @@ mod tests {
         time::{Duration, Instant},
     };
 
-    use super::{Buffer, MOST};
+    use super::{Buffer, Lines, MOST, in_order};
 
     const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -227,6 +340,47 @@ mod tests {
             sink.wait_for(line);
         }
         assert_eq!(sink.text(), "one\ntwo\n");
+    }
+
+    #[test]
+    fn every_line_is_written_soon_whoever_else_logs() {
+        let sink = Sink::default();
+        let (buffer, flush) = Buffer::start(sink.clone()).unwrap();
+        thread::scope(|scope| {
+            for of in 0..4 {
+                let (buffer, sink) = (&buffer, &sink);
+                scope.spawn(move || {
+                    for line in lines(of).iter().take(50) {
+                        buffer.take(line.as_bytes());
+                        sink.wait_for(line);
+                    }
+                });
+            }
+        });
+        drop(flush);
+        assert_eq!(sink.text().lines().count(), 200);
+    }
+
+    fn taken(lines: &[&str]) -> Lines {
+        Lines { bytes: lines.concat().into_bytes(), lengths: lines.iter().map(|line| line.len()).collect() }
+    }
+
+    #[test]
+    fn lines_of_several_threads_are_in_the_order_of_their_times() {
+        let mut sorted = b"what was sorted before".to_vec();
+        let mut text = |taken: &[Lines]| String::from_utf8(in_order(taken, &mut sorted).to_vec()).unwrap();
+        let one =
+            || taken(&["00:01 one\n", "00:03 three\n  and more of it\n", "00:08 eight\n", "00:08 again\n"]);
+        let two =
+            || taken(&["00:02 two\n", "00:07 seven\n", "00:04 four, the clock was set\n", "00:09 nine\n"]);
+        assert_eq!(text(&[]), "");
+        assert_eq!(text(&[taken(&[]), taken(&[])]), "");
+        assert_eq!(text(&[taken(&[]), two(), taken(&[])]).as_bytes(), two().bytes);
+        assert_eq!(
+            text(&[one(), taken(&[]), two(), taken(&["00:05 five\n"])]),
+            "00:01 one\n00:02 two\n00:03 three\n  and more of it\n00:05 five\n00:07 seven\n\
+             00:04 four, the clock was set\n00:08 eight\n00:08 again\n00:09 nine\n"
+        );
     }
 
     #[test]

@@ -39,9 +39,10 @@ impl Room<'_> {
     /// Puts in a number in decimal.
     #[inline]
     pub(super) fn number(&mut self, number: u64) -> Option<()> {
-        match u8::try_from(number) {
-            Ok(number) => self.small(number, b""),
-            Err(_) => self.show(&number),
+        match (u8::try_from(number), number) {
+            (Ok(number), _) => self.octet(number, 0),
+            (Err(_), 0..1000) => self.put(&[digit(number / 100), digit(number / 10), digit(number)]),
+            (Err(_), 1000..) => self.show(&number),
         }
     }
 
@@ -52,26 +53,22 @@ impl Room<'_> {
             None => self.put(b"-"),
             Some(IpAddr::V4(address)) => {
                 let [a, b, c, d] = address.octets();
-                self.small(a, b".")?;
-                self.small(b, b".")?;
-                self.small(c, b".")?;
-                self.small(d, b"")
+                self.octet(a, 1)?;
+                self.octet(b, 1)?;
+                self.octet(c, 1)?;
+                self.octet(d, 0)
             }
             Some(IpAddr::V6(address)) => self.show(&address),
         }
     }
 
-    /// Puts in a number, and what stands behind it.
+    /// Puts in a part of an address, and so many points behind it: one or none.
     #[inline(always)]
-    fn small<const N: usize>(&mut self, number: u8, behind: &[u8; N]) -> Option<()> {
-        let (hundreds, tens, ones) = (number / 100, number / 10 % 10, number % 10);
-        let [hundreds, tens, ones] = [b'0' + hundreds, b'0' + tens, b'0' + ones];
-        match number {
-            0..10 => self.put(&[ones])?,
-            10..100 => self.put(&[tens, ones])?,
-            100.. => self.put(&[hundreds, tens, ones])?,
-        }
-        self.put(behind)
+    fn octet(&mut self, octet: u8, points: usize) -> Option<()> {
+        let &(text, digits) = OCTETS.get(usize::from(octet))?;
+        *self.0.first_chunk_mut()? = text;
+        self.take(digits + points)?;
+        Some(())
     }
 
     /// Puts in what something shows itself as.
@@ -161,6 +158,24 @@ const fn others(bytes: u64) -> u64 {
     let backslash = (bytes ^ all(b'\\')).wrapping_sub(all(1));
     (below | above | quote | backslash) & all(0x80)
 }
+
+/// Each octet with a point behind it, and how many digits it has.
+static OCTETS: [([u8; 4], usize); 256] = {
+    let mut octets = [([0; 4], 0); 256];
+    let mut rest: &mut [([u8; 4], usize)] = &mut octets;
+    let mut number = 0;
+    while let [octet, others @ ..] = rest {
+        let [hundreds, tens, ones] = [digit(number / 100), digit(number / 10), digit(number)];
+        *octet = match number {
+            0..10 => ([ones, b'.', 0, 0], 1),
+            10..100 => ([tens, ones, b'.', 0], 2),
+            100.. => ([hundreds, tens, ones, b'.'], 3),
+        };
+        number += 1;
+        rest = others;
+    }
+    octets
+};
 
 /// The last digit of a number.
 #[inline(always)]

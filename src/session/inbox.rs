@@ -26,7 +26,7 @@ impl Inbox {
             // Not `reserve`, which would move the bytes and leave a copy in freed memory.
             let mut larger = BytesMut::with_capacity((self.bytes.len() * 2).max(ROOM));
             larger.put_slice(&self.bytes);
-            self.bytes.zeroize_all();
+            wipe(&mut self.bytes);
             self.bytes = larger;
         }
         &mut self.bytes
@@ -45,7 +45,7 @@ impl Inbox {
         // life of the connection.
         self.bytes.copy_within(count.., 0);
         if let Some(tail) = self.bytes.get_mut(len - count..) {
-            tail.zeroize();
+            wipe(tail);
         }
         self.bytes.truncate(len - count);
     }
@@ -53,19 +53,21 @@ impl Inbox {
 
 impl Drop for Inbox {
     fn drop(&mut self) {
-        self.bytes.zeroize_all();
+        wipe(&mut self.bytes);
     }
 }
 
-trait ZeroizeAll {
-    fn zeroize_all(&mut self);
-}
-
-impl ZeroizeAll for BytesMut {
-    fn zeroize_all(&mut self) {
-        self.as_mut().zeroize();
+/// Overwrites `bytes` in a way that no compiler leaves out.
+///
+/// In pieces: for more at once the C library turns to an instruction of the processor that is slow to begin, and that
+/// counters of instructions take for as many as it writes bytes.
+pub(super) fn wipe(bytes: &mut [u8]) {
+    for piece in bytes.chunks_mut(PIECE) {
+        piece.zeroize();
     }
 }
+
+const PIECE: usize = 1024;
 
 #[cfg(test)]
 mod tests {

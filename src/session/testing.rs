@@ -90,6 +90,7 @@ pub(super) fn engine_over(lines: &str) -> Engine {
         kind: config::Kind::PasswdFile { file, default_scheme: None },
         master,
         rehash: None,
+        change_poll: None,
         place: None,
     };
     let directories =

@@ -5,9 +5,11 @@ use std::io;
 use bytes::BytesMut;
 use gatepost_protocol::frame::Lines;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use zeroize::Zeroize as _;
 
-use super::{Close, inbox::Inbox};
+use super::{
+    Close,
+    inbox::{Inbox, wipe},
+};
 use crate::listener::Stream;
 
 /// A connection's bytes.
@@ -20,13 +22,15 @@ pub(super) struct Wire {
     /// So many bytes of `out` are written already.
     written: usize,
     lines: Lines,
+    /// So many bytes of what has arrived are known to hold no line end.
+    searched: usize,
     ended: bool,
 }
 
 impl Wire {
     pub(super) fn new(stream: Stream, lines: Lines) -> Self {
         let out = BytesMut::with_capacity(1024);
-        Self { stream, inbox: Inbox::new(), out, written: 0, lines, ended: false }
+        Self { stream, inbox: Inbox::new(), out, written: 0, lines, searched: 0, ended: false }
     }
 
     /// Waits for bytes. `false` at the end of the stream. Nothing is lost if this is cancelled.
@@ -48,14 +52,18 @@ impl Wire {
     ) -> Result<Go, Close> {
         let mut rest = self.inbox.arrived();
         let before = rest.len();
+        let mut searched = std::mem::take(&mut self.searched);
         let ended = loop {
-            match self.lines.cut(&mut rest) {
+            match self.lines.cut_behind(std::mem::take(&mut searched), &mut rest) {
                 Ok(Some(line)) => match take(line, &mut self.out) {
                     Ok(Go::On) => {}
                     Ok(Go::Pause) => break Ok(Go::Pause),
                     Err(close) => break Err(close),
                 },
-                Ok(None) => break Ok(Go::On),
+                Ok(None) => {
+                    self.searched = rest.len();
+                    break Ok(Go::On);
+                }
                 Err(too_long) => break Err(too_long.into()),
             }
         };
@@ -79,7 +87,7 @@ impl Wire {
             }
         }
         // Replies may hold a password (`pass=` of a proxied login).
-        self.out.as_mut().zeroize();
+        wipe(&mut self.out);
         self.out.clear();
         self.written = 0;
         Ok(())

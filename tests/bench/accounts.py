@@ -1,4 +1,4 @@
-"""Users of the benchmarks: `user<number>@example.org` with the password `secret-<number>`, stored in one form or another."""
+"""Users: `user<number>@example.org` with the password `secret-<number>`, stored one way or another."""
 
 import base64
 import hashlib

@@ -1,5 +1,5 @@
-"""Parts of tests/bench/cache about many at once: users, requests, and those who should not be there. Each takes a Bench and
-gives rows of the table."""
+"""Parts of tests/bench/cache about many at once: users, requests, and those who should not be there. Each takes a Bench
+and gives rows of the table."""
 
 import base64
 import socket
@@ -8,9 +8,13 @@ import time
 
 from accounts import name, password, rows, ssha
 from figures import MANY, Row, cpu
-from servers import PATIENCE, Broken, median
+from servers import PATIENCE, Bare, Broken, median
 from setups import dovecot
 from sources import MariaDb, Slapd, free_port
+
+
+# A thousand, and room for a few more.
+AT_ONCE = ["--connections", 16, "--depth", 64]
 
 
 def cold(bench):
@@ -25,7 +29,7 @@ def cold(bench):
                 # Dovecot 2.4 takes 13 s.
                 for start in starts[2:] if bench.options.quick and turn > 0 else starts:
                     with bench.running(start()) as server:
-                        result = bench.drive(server, users, "--connections", 16, "--depth", 64, "--once", allowed=(0, 75))
+                        result = bench.drive(server, users, *AT_ONCE, "--once", allowed=(0, 75))
                         results.setdefault(server.name, []).append(result)
         for server, runs in results.items():
             targets = (0, 1000) if server == "gatepost" else (None, None)
@@ -36,7 +40,8 @@ def cold(bench):
 
 
 def million(bench):
-    """As many accounts as --accounts says, all in memory: what they take, and what a hit costs in any order."""
+    """As many accounts as --accounts says, all in memory: what they take, and what a hit costs in any order. Among many,
+    the processor does not have at hand what it needs; the bare server tells how much of the difference is that."""
     count = bench.options.accounts
     file, users, few = bench.database(count), bench.users(count), bench.users(10_000)
     for kind, target in (("sqlite", 170), ("sqlite, fields", 306)):
@@ -49,20 +54,29 @@ def million(bench):
             yield Row(f"{'without' if kind == 'sqlite' else 'with'} fields: a user takes", entry, "bytes", most=target)
             if kind != "sqlite":
                 continue
-            small = bench.keep(bench.ours(kind, file=file, filter="warn", name="gatepost, few"))
-            bench.warm(small, few)
-
-            def drive(server, _, *arguments):
-                return bench.drive(server, users if server is large else few, *arguments)
-
-            results = bench.turns([large, small], users, *MANY, "--warm-up", 1000, drive=drive)
-            yield Row(f"CPU, {count:,} users", cpu(results, "gatepost"), "us")
-            yield Row("CPU, 10,000 users", cpu(results, "gatepost, few"), "us")
-            times = cpu(results, "gatepost") / cpu(results, "gatepost, few")
-            yield Row("CPU of a hit among all by that among 10,000", times, "x", most=1.5)
+            yield from among_many(bench, large, file, users, few)
     with bench.running(bench.ours("sqlite", file=file)) as server:
         starts = [first_answer(server) * 1000 for _ in range(max(5, bench.options.runs))]
     yield Row("from the start to the first answer", median(starts), "ms", most=50)
+
+
+def among_many(bench, large, file, users, few):
+    servers = {large: users, bench.keep(Bare(bench.bare, users)): users}
+    small = bench.keep(bench.ours("sqlite", file=file, filter="warn", name="gatepost, few"))
+    bench.warm(small, few)
+    servers |= {small: few, bench.keep(Bare(bench.bare, few, name="bare server, few")): few}
+
+    def drive(server, _, *arguments):
+        return bench.drive(server, servers[server], *arguments)
+
+    results = bench.turns(servers, users, *MANY, "--warm-up", 1000, drive=drive)
+    times = {}
+    for server in ("gatepost", "bare server"):
+        times[server] = cpu(results, server) / cpu(results, f"{server}, few")
+        yield Row(f"CPU among all, {server}", cpu(results, server), "us")
+        yield Row(f"CPU among 10,000, {server}", cpu(results, f"{server}, few"), "us")
+    yield Row("CPU of a hit among all by that among 10,000", times["gatepost"], "x", most=1.5)
+    yield Row("the same of the bare server", times["bare server"], "x")
 
 
 def resident(server):
@@ -78,13 +92,14 @@ def first_answer(server):
     server.process.terminate()
     server.process.wait(PATIENCE)
     response = base64.b64encode(f"\0{name(0)}\0{password(0)}".encode()).decode()
+    request = f"VERSION\t1\t2\nCPID\t{1 << 31}\nAUTH\t1\tPLAIN\tservice=imap\tresp={response}\n"
     begun = time.monotonic()
     server.spawn()
     while True:
         with socket.socket(socket.AF_UNIX) as peer:
             if peer.connect_ex(str(server.socket)) == 0:
-                peer.sendall(f"VERSION\t1\t2\nCPID\t{1 << 31}\nAUTH\t1\tPLAIN\tservice=imap\tresp={response}\n".encode())
                 peer.settimeout(PATIENCE)
+                peer.sendall(request.encode())
                 for line in peer.makefile("rb"):
                     if line.startswith(b"OK\t1\t"):
                         return time.monotonic() - begun
@@ -129,14 +144,15 @@ def peak(server, drive):
 
 
 def garbage(bench):
-    """Of a hundred requests one is good, and wrong passwords and unknown names never come twice, so that each is asked of
-    the directory. Requests have their times, and count from these."""
+    """Of a hundred requests one is good, and wrong passwords and unknown names never come twice, so that each is asked
+    of the directory. Requests have their times, and count from these."""
     rate, users = 10_000, bench.users(1000)
     with bench.running(bench.ours("sqlite", file=bench.database(1000))) as server:
         bench.warm(server, users)
         alone, among = [], []
         for _ in range(bench.options.runs):
-            for results, arguments in ((alone, [rate // 100]), (among, [rate, "--bad", 50, "--unknown", 49, "--fresh"])):
+            mix = [rate, "--bad", 50, "--unknown", 49, "--fresh"]
+            for results, arguments in ((alone, [rate // 100]), (among, mix)):
                 result = bench.drive(server, users, *MANY, "--duration", bench.options.garbage, "--rate", *arguments,
                                      allowed=(0, 75))
                 results.append(result["kinds"]["good"]["p99"])

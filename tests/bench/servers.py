@@ -119,8 +119,8 @@ class Gatepost(Server):
 class Bare(Server):
     """The yardstick: bare.rs."""
 
-    def __init__(self, binary, users):
-        super().__init__("bare server", pathlib.Path(tempfile.gettempdir()))
+    def __init__(self, binary, users, name="bare server"):
+        super().__init__(name, pathlib.Path(tempfile.gettempdir()))
         (self.place / "run").mkdir()
         self.launch([binary, self.socket, users], self.place / "bare.log")
 
@@ -188,7 +188,7 @@ def progress(text):
 
 def build():
     """A release build made now, with the bare server beside it."""
-    subprocess.run(["cargo", "build", "--locked", "--release", "--quiet", "--bins", "--features", "yardstick"], cwd=ROOT,
-                   check=True)
+    command = ["cargo", "build", "--locked", "--release", "--quiet", "--bins", "--features", "yardstick"]
+    subprocess.run(command, cwd=ROOT, check=True)
     target = os.environ.get("CARGO_TARGET_DIR", ROOT / "target")
     return pathlib.Path(target) / "release/gatepost"

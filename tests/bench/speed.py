@@ -82,9 +82,9 @@ def one(bench):
 
 
 def cores(bench):
-    """Everything on one core, then on two. Two loads, so that the load has no more trouble with two cores than with one:
-    what is missing to twice the rate is the server's, or that it waits. Both rates are for what the other processes of the
-    machine left of these cores. What the server itself loses by sharing shows in the CPU of a request."""
+    """Everything on one core, then on two. Two loads, so that the load has no more trouble with two cores than with
+    one: what is missing to twice the rate is the server's, or that it waits. Both rates are for what the other
+    processes of the machine left of these cores. What the server loses by sharing shows in the CPU of a request."""
     everywhere = sorted(os.sched_getaffinity(0))
     if len(everywhere) < 2:
         raise Broken("cores: this machine has one")

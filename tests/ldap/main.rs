@@ -16,6 +16,7 @@ mod support;
 #[allow(dead_code, unreachable_pub, reason = "it is made for other tests as well")]
 mod asking;
 mod brownout;
+mod changes;
 mod cold;
 mod examples;
 mod injection;

@@ -6,10 +6,10 @@ use std::fmt;
 use bytes::{BufMut as _, BytesMut};
 
 use crate::error::Malformed;
-use crate::text::{Encoded, Shown, escape_into};
+use crate::scan::any_mark;
+use crate::text::{Encoded, Shown, escape_into, unescape};
 
 use super::grammar::{self, TWO_LINES, whole};
-use super::segment::Segments;
 use super::{Fields, Params, RequestId, Version, put, put_fields};
 
 /// One line from a login process, Postfix, Exim or doveadm.
@@ -79,20 +79,19 @@ impl<'a> Auth<'a> {
     fn parse(args: &'a [u8]) -> Result<Command<'a>, Malformed> {
         const HEAD: Malformed = Malformed::new("AUTH", "<id> TAB <mechanism>");
         let (rest, id) = grammar::id(args).map_err(|_| HEAD)?;
-        let Some((b'\t', rest)) = rest.split_first() else {
-            return Err(HEAD);
+        let (list, name) = grammar::raw(rest).map_err(|_| HEAD)?;
+        let mechanism = match any_mark(name) {
+            _ if name.is_empty() => return Err(HEAD),
+            false => Cow::Borrowed(name),
+            true if name.contains(&b'\n') => return Err(TWO_LINES),
+            true => unescape(name),
         };
-        let mut segments = Segments::of(rest);
-        let mechanism = segments.next().filter(|name| !name.text.is_empty()).ok_or(HEAD)?;
-        if mechanism.is_two_lines() {
-            return Err(TWO_LINES);
-        }
         let mut params = Params::default();
-        let response = params.read(segments)?;
+        let response = params.read(list.get(1..).unwrap_or_default())?;
         if !params.has_service() {
             return Err(Malformed::new("AUTH", "service= or protocol="));
         }
-        Ok(Command::Auth(Self { id, mechanism: mechanism.all(), params, response }))
+        Ok(Command::Auth(Self { id, mechanism, params, response }))
     }
 
     fn encode(&self, out: &mut BytesMut) {

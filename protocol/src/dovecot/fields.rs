@@ -181,6 +181,11 @@ impl<'a> Segments<'a> {
     pub(super) const fn of(raw: &'a [u8]) -> Self {
         Self(Some(raw))
     }
+
+    /// What the next call of `next` would start with; `None` after the last part.
+    pub(super) const fn rest(&self) -> Option<&'a [u8]> {
+        self.0
+    }
 }
 
 impl<'a> Iterator for Segments<'a> {

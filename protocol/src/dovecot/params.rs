@@ -5,11 +5,11 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::error::Malformed;
+use crate::scan::{find, tabbed};
 use crate::text::{Encoded, Shown, unescape};
 
-use super::fields::{Field, Fields, halves};
-use super::grammar::TWO_LINES;
-use super::segment::{Segment, Segments};
+use super::fields::{Field, Fields, Segments, halves};
+use super::grammar::{TWO_LINES, digits};
 
 /// How the remote's connection is protected, as the peer sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -64,33 +64,63 @@ impl<'a> Params<'a> {
     pub fn of(fields: Fields<'a>) -> Self {
         let mut params = Self { fields, ..Self::default() };
         for segment in Segments::of(fields.raw()) {
-            params.note(segment);
+            params.note_any(segment);
         }
         params
     }
 
-    /// Reads what is left of the list of AUTH into new parameters: `param [TAB param]* [TAB resp=<base64>]`.
+    /// Reads the list of AUTH into new parameters: `param [TAB param]* [TAB resp=<base64>]`.
     ///
     /// `resp=` must be the last one: it is the one that the remote user writes, so nothing that the remote user
     /// might have smuggled into it can become a parameter.
-    #[inline]
-    pub(super) fn read(&mut self, mut list: Segments<'a>) -> Result<Option<Encoded<'a>>, Malformed> {
-        let raw = list.rest().unwrap_or_default();
+    pub(super) fn read(&mut self, raw: &'a [u8]) -> Result<Option<Encoded<'a>>, Malformed> {
+        let mut ends = [0; USUAL];
+        let Some(mut ends) = tabbed(raw, &mut ends) else {
+            return self.read_any(raw);
+        };
         self.fields = Fields::of_line(raw);
-        while let Some(segment) = list.next() {
-            if segment.is_two_lines() {
-                return Err(TWO_LINES);
-            }
+        let mut from = 0;
+        while let [end, behind @ ..] = ends
+            && let end = usize::from(*end)
+            && let Some(segment) = raw.get(from..end)
+        {
             if self.note(segment) == Noted::Response {
-                let ((_, Some(text)), None) = (halves(segment.text), list.rest()) else {
-                    return Err(Malformed::new("AUTH", "resp=<base64> as its last parameter"));
-                };
-                let before = raw.len().saturating_sub(segment.text.len() + 1);
-                self.fields = Fields::of_line(raw.get(..before).unwrap_or_default());
-                return Ok(Some(Encoded::of_field(text)));
+                return self.response(segment, raw, behind.is_empty());
+            }
+            (from, ends) = (end + 1, behind);
+        }
+        Ok(None)
+    }
+
+    /// The same of any list: of one with escapes in it, or with more in it than is usual.
+    fn read_any(&mut self, raw: &'a [u8]) -> Result<Option<Encoded<'a>>, Malformed> {
+        if raw.contains(&b'\n') {
+            return Err(TWO_LINES);
+        }
+        self.fields = Fields::of_line(raw);
+        let mut segments = Segments::of(raw);
+        while let Some(segment) = segments.next() {
+            if self.note_any(segment) == Noted::Response {
+                return self.response(segment, raw, segments.rest().is_none());
             }
         }
         Ok(None)
+    }
+
+    /// `resp=` has come up, as the last part of the list or not.
+    #[inline]
+    fn response(
+        &mut self,
+        segment: &'a [u8],
+        raw: &'a [u8],
+        last: bool,
+    ) -> Result<Option<Encoded<'a>>, Malformed> {
+        let ((_, Some(text)), true) = (halves(segment), last) else {
+            return Err(Malformed::new("AUTH", "resp=<base64> as its last parameter"));
+        };
+        let before = raw.len().saturating_sub(segment.len() + 1);
+        self.fields = Fields::of_line(raw.get(..before).unwrap_or_default());
+        Ok(Some(Encoded::of_field(text)))
     }
 
     /// `service=` (Dovecot 2.3, Postfix, Exim) or `protocol=` (Dovecot 2.4): imap, pop3, smtp, lmtp, doveadm ...
@@ -190,12 +220,12 @@ impl<'a> Params<'a> {
 
     /// `lport=`
     pub fn lport(&self) -> Option<u16> {
-        read(&self.text(self.lport)?)
+        port(&self.text(self.lport)?)
     }
 
     /// `rport=`
     pub fn rport(&self) -> Option<u16> {
-        read(&self.other(b"rport")?)
+        port(&self.other(b"rport")?)
     }
 
     /// `real_lip=`: the local address of the socket. Sent, like the next three, only where it differs.
@@ -210,12 +240,12 @@ impl<'a> Params<'a> {
 
     /// `real_lport=`
     pub fn real_lport(&self) -> Option<u16> {
-        read(&self.other(b"real_lport")?)
+        port(&self.other(b"real_lport")?)
     }
 
     /// `real_rport=`
     pub fn real_rport(&self) -> Option<u16> {
-        read(&self.other(b"real_rport")?)
+        port(&self.other(b"real_rport")?)
     }
 
     /// The fields that a trusted proxy passed on (`x-forward-*`), from the value of `forward_fields`.
@@ -223,49 +253,47 @@ impl<'a> Params<'a> {
         Fields::of_line(fields).iter()
     }
 
-    /// The usual ones at once, all others at leisure.
+    /// Notes a part without escapes: the usual ones at once, all others at leisure.
     #[inline]
-    fn note(&mut self, segment: Segment<'a>) -> Noted {
-        let text = segment.text;
-        let Some(start) = text.first_chunk().filter(|_| !segment.odd) else {
-            let noted = self.note_any(text);
-            self.escaped |= segment.odd && noted == Noted::Parameter && text.contains(&0x01);
-            return noted;
+    fn note(&mut self, segment: &'a [u8]) -> Noted {
+        let Some(start) = segment.first_chunk() else {
+            return self.note_any(segment);
         };
         let done = match u32::from_le_bytes(*start) {
-            SERV => keep(&mut self.service, text, b"service="),
-            PROT => keep(&mut self.service, text, b"protocol="),
-            SESS => keep(&mut self.session, text, b"session="),
-            LIP => keep(&mut self.lip, text, b"lip="),
-            RIP => keep(&mut self.rip, text, b"rip="),
-            LPOR => keep(&mut self.lport, text, b"lport="),
-            SECU if text == b"secured" => {
+            SERV => keep(&mut self.service, segment, b"service="),
+            PROT => keep(&mut self.service, segment, b"protocol="),
+            SESS => keep(&mut self.session, segment, b"session="),
+            LIP => keep(&mut self.lip, segment, b"lip="),
+            RIP => keep(&mut self.rip, segment, b"rip="),
+            LPOR => keep(&mut self.lport, segment, b"lport="),
+            SECU if segment == b"secured" => {
                 self.secured = Secured::Yes;
                 true
             }
-            SECU if text == b"secured=tls" => {
+            SECU if segment == b"secured=tls" => {
                 self.secured = Secured::Tls;
                 true
             }
-            NOLO if text == b"nologin" => {
+            NOLO if segment == b"nologin" => {
                 self.nologin = true;
                 true
             }
-            FINA if text == b"final-resp-ok" => {
+            FINA if segment == b"final-resp-ok" => {
                 self.final_resp_ok = true;
                 true
             }
             // Nothing that is kept begins like these.
             RPOR | LOCA | SSL => true,
-            RESP if text.get(4) == Some(&b'=') => return Noted::Response,
+            RESP if segment.get(4) == Some(&b'=') => return Noted::Response,
             _ => false,
         };
-        if done { Noted::Parameter } else { self.note_any(text) }
+        if done { Noted::Parameter } else { self.note_any(segment) }
     }
 
-    fn note_any(&mut self, text: &'a [u8]) -> Noted {
-        let (key, value) = halves(text);
-        let key = unescape(key);
+    fn note_any(&mut self, segment: &'a [u8]) -> Noted {
+        let escaped = find(0x01, segment).is_some();
+        let (key, value) = halves(segment);
+        let key = if escaped { unescape(key) } else { Cow::Borrowed(key) };
         match &*key {
             b"service" | b"protocol" => self.service = value,
             b"session" => self.session = value,
@@ -285,6 +313,7 @@ impl<'a> Params<'a> {
             b"resp" => return Noted::Response,
             _ => {}
         }
+        self.escaped |= escaped;
         Noted::Parameter
     }
 
@@ -302,6 +331,9 @@ impl<'a> Params<'a> {
         self.fields.find(key)?.value
     }
 }
+
+/// So many parameters a line of AUTH has at most, as a rule: Dovecot's login processes know of some twenty-five.
+const USUAL: usize = 32;
 
 /// What a part of a list was.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -357,21 +389,33 @@ fn address(text: &[u8]) -> Option<IpAddr> {
 
 /// `d.d.d.d`, each 0 to 255 without a needless 0 in front: some read that as octal.
 fn ipv4(text: &[u8]) -> Option<Ipv4Addr> {
-    let mut octets = [0; 4];
-    let mut digits = text.iter();
-    for (place, octet) in octets.iter_mut().enumerate() {
-        let mut number = None;
-        for &digit in digits.by_ref() {
-            number = match (number, digit) {
-                (None, b'0'..=b'9') => Some(u16::from(digit - b'0')),
-                (Some(number @ 1..=255), b'0'..=b'9') => Some(number * 10 + u16::from(digit - b'0')),
-                (Some(_), b'.') if place < 3 => break,
-                _ => return None,
-            };
+    let (first, [b'.', rest @ ..]) = octet(text)? else { return None };
+    let (second, [b'.', rest @ ..]) = octet(rest)? else { return None };
+    let (third, [b'.', rest @ ..]) = octet(rest)? else { return None };
+    let (fourth, []) = octet(rest)? else { return None };
+    Some(Ipv4Addr::new(first, second, third, fourth))
+}
+
+#[inline]
+fn octet(text: &[u8]) -> Option<(u8, &[u8])> {
+    let value = |digit: &u8| u16::from(digit - b'0');
+    let (number, rest) = match text {
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9', rest @ ..] => {
+            (100 * value(a) + 10 * value(b) + value(c), rest)
         }
-        *octet = u8::try_from(number?).ok()?;
+        [a @ b'1'..=b'9', b @ b'0'..=b'9', rest @ ..] => (10 * value(a) + value(b), rest),
+        [a @ b'0'..=b'9', rest @ ..] => (value(a), rest),
+        _ => return None,
+    };
+    Some((number.try_into().ok()?, rest))
+}
+
+/// A port in its usual notation; `None` for anything else.
+fn port(text: &[u8]) -> Option<u16> {
+    match digits(text) {
+        Ok(([], number)) => number.try_into().ok(),
+        _ => read(text),
     }
-    Some(octets.into())
 }
 
 /// A value in its usual notation; `None` for any other.

@@ -10,7 +10,7 @@ use gatepost_protocol::secret::Secret;
 use self::url::Url;
 use super::scheme;
 use crate::config::{
-    problem::Wrong,
+    problem::{Wrong, quoted},
     query::{Dialect, Parameter, Query},
     reader::{Reader, path},
     secret::secret,
@@ -33,6 +33,8 @@ pub struct Sql {
     pub app_password_query: Option<Query>,
     /// `update_password_query`: replaces `:old_password` by `:password`.
     pub update_password_query: Option<Query>,
+    /// `changed_query` and `changed_since`.
+    pub changes: Option<Changes>,
     /// `default_scheme`: for a stored password without `{SCHEME}`, in capitals.
     pub default_scheme: Option<String>,
     /// `max_connections`, 1 to 1000. A listing has one more.
@@ -42,6 +44,21 @@ pub struct Sql {
     /// `connect_timeout`: how much of it a new connection may take, with TLS and the login.
     pub connect_timeout: Duration,
 }
+
+/// How to find out who has changed.
+#[derive(Debug, Clone)]
+pub struct Changes {
+    /// `changed_query` as it is written: its column `user` says who has changed, `changed` when. It asks for what is not
+    /// before `:since`.
+    pub written: Query,
+    /// The same, the latest first, [`MOST_CHANGES`] rows and one more at most.
+    pub query: Query,
+    /// `changed_since`: what `:since` is before anything is known. Default: 1970, as the database writes it.
+    pub since: String,
+}
+
+/// Changes of one poll that are told one by one.
+pub const MOST_CHANGES: usize = 10_000;
 
 /// Where a database is.
 #[derive(Debug)]
@@ -95,6 +112,8 @@ const UPDATE: &[Parameter] = &[
     Parameter::Password,
     Parameter::OldPassword,
 ];
+
+const CHANGES: &[Parameter] = &[Parameter::Since];
 
 const LIST: &[Parameter] = &[Parameter::After, Parameter::Limit];
 
@@ -151,6 +170,7 @@ fn queries(reader: &mut Reader<'_>, dialect: Dialect) -> Option<Sql> {
         reader.text("app_password_query", |text| asks_for_a_user(Query::parse(text, dialect, USER)?));
     let update_password_query =
         reader.text("update_password_query", |text| replaces(Query::parse(text, dialect, UPDATE)?));
+    let changes = changes(reader, dialect);
     let default_scheme = reader.text("default_scheme", scheme);
     // A server far away answers each connection's questions one after the other; Dovecot has 30 workers. A file does
     // not answer sooner for being read by many.
@@ -167,6 +187,7 @@ fn queries(reader: &mut Reader<'_>, dialect: Dialect) -> Option<Sql> {
         list_query,
         app_password_query,
         update_password_query,
+        changes,
         default_scheme,
         max_connections,
         timeout,
@@ -180,6 +201,56 @@ fn asks_for_a_user(query: Query) -> Result<Query, Wrong> {
         return Ok(query);
     }
     Err(Wrong::new("asks for nobody in particular", "write a condition such as WHERE username = :user"))
+}
+
+fn changes(reader: &mut Reader<'_>, dialect: Dialect) -> Option<Changes> {
+    let query = reader.text("changed_query", |text| from_since(Query::parse(text, dialect, CHANGES)?));
+    let since = reader.text("changed_since", since);
+    if reader.has("changed_since") && !reader.has("changed_query") {
+        let what = "is where changed_query starts, and there is none";
+        reader.wrong("changed_since", Wrong::new(what, "write a changed_query, or take it away"));
+    }
+    let since = since.unwrap_or_else(|| {
+        let first = match dialect {
+            // The first that a TIMESTAMP of MySQL can be, wherever on earth.
+            Dialect::MySql | Dialect::Postgres => "1970-01-02 00:00:00",
+            // Before every number and every text of a time.
+            Dialect::Sqlite => "0",
+        };
+        first.to_owned()
+    });
+    let written = query?;
+    Some(Changes { query: newest(written.clone(), dialect), written, since })
+}
+
+fn from_since(query: Query) -> Result<Query, Wrong> {
+    if query.names(Parameter::Since) {
+        return Ok(query);
+    }
+    // It would give everybody each time.
+    Err(Wrong::new("does not name :since", "write a condition such as WHERE modified >= :since"))
+}
+
+/// The database sorts, as it alone knows what is later; and it has a limit, however much has changed.
+fn newest(query: Query, dialect: Dialect) -> Query {
+    let user = match dialect {
+        Dialect::MySql => "`user`",
+        Dialect::Postgres | Dialect::Sqlite => "\"user\"",
+    };
+    let behind = format!(
+        ") AS gatepost_changed WHERE changed IS NOT NULL ORDER BY changed DESC, {user} LIMIT {}",
+        MOST_CHANGES + 1
+    );
+    query.between("SELECT * FROM (", &behind)
+}
+
+fn since(text: &str) -> Result<String, Wrong> {
+    if !text.is_empty() && text.len() <= 64 && !text.contains(char::is_control) {
+        return Ok(text.to_owned());
+    }
+    let remedy =
+        "write a time before all others as the database would, such as \"1970-01-02 00:00:00\" or \"0\"";
+    Err(Wrong::new(format!("{} is no time of a database", quoted(text)), remedy))
 }
 
 fn pages(query: Query) -> Result<Query, Wrong> {

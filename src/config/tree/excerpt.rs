@@ -21,6 +21,8 @@ const SHOWN: &[&str] = &[
     "bind_connections",
     "bind_dn",
     "ca_file",
+    "change_poll",
+    "changed_since",
     "connect_timeout",
     "default_domain",
     "default_scheme",

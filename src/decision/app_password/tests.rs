@@ -46,6 +46,7 @@ impl House {
             kind: config::Kind::PasswdFile { file, default_scheme: None },
             master: None,
             rehash: None,
+            change_poll: None,
             place: None,
         };
         let admins = config::Directory {
@@ -59,6 +60,7 @@ impl House {
             },
             master: Some(config::Master { targets: None }),
             rehash: None,
+            change_poll: None,
             place: None,
         };
         let records = Records::open(&dir.path().join(FILE), true).unwrap();

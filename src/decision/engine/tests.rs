@@ -32,6 +32,7 @@ fn engine(lines: Option<&[u8]>) -> Engine {
         kind: config::Kind::PasswdFile { file, default_scheme: None },
         master: None,
         rehash: None,
+        change_poll: None,
         place: None,
     };
     let chain = Chain::open(&[people], None).unwrap();

@@ -38,6 +38,7 @@ impl Fixture {
             kind: config::Kind::Sqlite { file: home.path().join("users.db") },
             master: None,
             rehash,
+            change_poll: None,
             place: None,
         };
         let fixture = Self { config, _home: home };

@@ -34,7 +34,7 @@ mod value;
 /// How long the server may take to be told to stop.
 const CANCELLING: Duration = Duration::from_secs(2);
 
-/// Statements that a connection keeps. A directory has four.
+/// Statements that a connection keeps. A directory has five.
 const STATEMENTS: usize = 16;
 
 /// One server.
@@ -196,7 +196,8 @@ impl Link {
             | Parameter::Key
             | Parameter::After
             | Parameter::Password
-            | Parameter::OldPassword => Type::TEXT,
+            | Parameter::OldPassword
+            | Parameter::Since => Type::TEXT,
         };
         let types: Vec<Type> = query.parameters().iter().map(type_of).collect();
         let statement = self.client.prepare_typed(query.sql(), &types).await.map_err(fault)?;

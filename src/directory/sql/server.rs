@@ -91,6 +91,7 @@ pub(in crate::directory) struct Values<'a> {
     pub(in crate::directory) limit: i64,
     pub(in crate::directory) password: Option<&'a str>,
     pub(in crate::directory) old_password: Option<&'a str>,
+    pub(in crate::directory) since: Option<&'a str>,
 }
 
 /// One value to bind.
@@ -113,6 +114,7 @@ impl<'a> Ask<'a> {
             Parameter::Limit => Bound::Number(values.limit),
             Parameter::Password => Bound::Text(values.password),
             Parameter::OldPassword => Bound::Text(values.old_password),
+            Parameter::Since => Bound::Text(values.since),
         })
     }
 }

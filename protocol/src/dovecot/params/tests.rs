@@ -173,6 +173,22 @@ proptest! {
         prop_assert_eq!(params.secured == Secured::No, !fields.has(b"secured"));
     }
 
+    /// Lists without escapes are read in another way than those with them, and those of many parameters.
+    #[test]
+    fn the_quick_way_of_auth_reads_the_same(
+        list in prop::collection::vec(any_list(), 1..6),
+        response in prop::option::of("[a-z=]{0,9}"),
+    ) {
+        let list = [&list.join(&b'\t'), &b"\tservice=imap"[..]].concat();
+        prop_assume!(!Fields::of_line(&list).has(b"resp"));
+        let mut params = Params::default();
+        let tail = response.as_ref().map(|text| format!("\tresp={text}")).unwrap_or_default();
+        let line = [&list, tail.as_bytes()].concat();
+        let read = params.read(&line).unwrap();
+        prop_assert_eq!(read.map(|text| text.expose()), response.as_ref().map(|text| text.as_bytes()));
+        prop_assert_eq!(params, Params::of(Fields::of_line(&list)));
+    }
+
     #[test]
     fn an_address_is_what_the_standard_library_takes_for_one(text in "[0-9]{0,4}(\\.[0-9]{0,3}){2,5}|[0-9.:a]{0,16}") {
         prop_assert_eq!(address(text.as_bytes()), text.parse().ok(), "{}", text);
