@@ -81,11 +81,13 @@ impl<'a> Auth<'a> {
         let (rest, id) = grammar::id(args).map_err(|_| HEAD)?;
         let (list, name) = grammar::raw(rest).map_err(|_| HEAD)?;
         let mechanism = match any_mark(name) {
-            _ if name.is_empty() => return Err(HEAD),
             false => Cow::Borrowed(name),
             true if name.contains(&b'\n') => return Err(TWO_LINES),
             true => unescape(name),
         };
+        if mechanism.is_empty() {
+            return Err(HEAD);
+        }
         let mut params = Params::default();
         let response = params.read(list.get(1..).unwrap_or_default())?;
         if !params.has_service() {
