@@ -47,7 +47,7 @@ fn more_questions_than_may_be_asked_are_put_off_at_once_and_who_is_known_is_not(
 
     let place = Place::new(&Tree::bookworm());
     let slapd = Slapd::start(&place);
-    let table = of(&place, &slapd).with("timeout", "4s").with("connect_timeout", "4s");
+    let table = of(&place, &slapd).with("timeout", "4s").with("connect_timeout", "3s");
     let gatepost: Alone = asking::daemon(&table.0, "").started();
     let mut known = Auth::connect(&gatepost);
     let mut log_in = |_: usize| {
@@ -58,7 +58,7 @@ fn more_questions_than_may_be_asked_are_put_off_at_once_and_who_is_known_is_not(
     // 8192 different logins may be asked about.
     flood_of_strangers(&gatepost, TIMEOUT, 8192, log_in);
     slapd.thaw();
-    wait_until("the log is written", || gatepost.log().contains("too many requests"));
+    wait_until("the log is written", || gatepost.log().contains("too many "));
     let mut auth = Auth::connect(&gatepost);
     wait_until("the server is asked again", || {
         auth.plain("bob@example.org", "builder") == "OK\tuser=bob@example.org"

@@ -17,13 +17,30 @@ struct Notice {
     within: Duration,
 }
 
-/// By the time that it trusts what it knows, and one second for a machine that has much to do.
-const NOTICES: [Notice; 1] = [Notice {
-    name: "ttl",
-    cache: "ttl = \"2s\"\nnegative_ttl = \"2s\"\n",
-    keys: "",
-    within: Duration::from_secs(3),
-}];
+/// By the time that it trusts what it knows, or by asking the database who has changed; and one second for a machine that
+/// has much to do.
+const NOTICES: [Notice; 2] = [
+    Notice {
+        name: "ttl",
+        cache: "ttl = \"2s\"\nnegative_ttl = \"2s\"\n",
+        keys: "",
+        within: Duration::from_secs(3),
+    },
+    Notice {
+        name: "change_poll",
+        cache: LONG,
+        keys: "change_poll = \"1s\"\nchanged_query = \"SELECT name AS user, changed FROM people WHERE changed >= :since \
+               UNION ALL SELECT name, changed FROM gone WHERE changed >= :since\"\n",
+        within: Duration::from_secs(2),
+    },
+];
+
+/// When somebody has changed, and who is gone.
+const CHANGES: &str = "
+ALTER TABLE people ADD COLUMN changed TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6);
+CREATE TABLE gone (name VARCHAR(255), changed TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6));
+CREATE TRIGGER gone AFTER DELETE ON people FOR EACH ROW INSERT INTO gone (name) VALUES (OLD.name);
+";
 
 /// Long enough for nothing to run out while a test lasts.
 const LONG: &str = "ttl = \"10m\"\nnegative_ttl = \"10m\"\n";
@@ -41,6 +58,7 @@ struct Stage<'a> {
 impl<'a> Stage<'a> {
     fn set(place: &'a Place, cache: &str, keys: &str) -> Self {
         let database = Database::start("mysql", place);
+        database.sql(CHANGES);
         let source = format!("{}{keys}", database.source());
         let directory = database.directory(&source, QUERY, place);
         let gatepost = gatepost_over(place, &format!("[cache]\n{cache}\n{directory}"));
