@@ -103,7 +103,7 @@ impl Directory {
             config::Kind::Sqlite { file } => Kind::Sqlite(Sqlite::open(file, recipe, &decoy)),
             config::Kind::Sql(sql) => {
                 recipe.default_scheme = scheme(sql.default_scheme.as_deref()).map_err(misfit)?;
-                Kind::Sql(Box::new(Sql::open(sql, recipe, &decoy).map_err(misfit)?))
+                Kind::Sql(Box::new(Sql::open(sql, config.change_poll, recipe, &decoy).map_err(misfit)?))
             }
             config::Kind::Ldap(ldap) => {
                 recipe.default_scheme = scheme(ldap.default_scheme.as_deref()).map_err(misfit)?;
@@ -288,11 +288,11 @@ impl Directory {
     /// Looks after what can change and after servers that may not answer, for as long as the daemon runs, and tells who
     /// has changed. Where there is nothing to look after it is done at once.
     pub async fn watch(self, tell: Tell) {
-        let _ = &tell;
         match &self.0.kind {
             Kind::PasswdFile(_) => passwd_file::watch(self.clone()).await,
             Kind::Ldap(ldap) => ldap.watch().await,
-            Kind::Sqlite(_) | Kind::Sql(_) | Kind::Static(_) => {}
+            Kind::Sql(sql) => sql.watch(&tell).await,
+            Kind::Sqlite(_) | Kind::Static(_) => {}
         }
     }
 

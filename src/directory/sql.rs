@@ -7,7 +7,7 @@
 //!
 //! What went wrong while asking is no answer: [`Fault`] becomes `Unavailable`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use gatepost_protocol::secret::Secret;
 
@@ -27,12 +27,13 @@ use crate::{
     app_password::Listed,
     config::{
         Dialect, Part, Query,
-        sql::{self as config, Source},
+        sql::{self as config, Changes, Source},
     },
     password::Decoy,
     username::Username,
 };
 
+mod changed;
 mod list;
 mod mysql;
 mod pool;
@@ -52,6 +53,8 @@ pub(super) struct Sql {
     list_query: Option<Query>,
     app_password_query: Option<Query>,
     update_password_query: Option<Query>,
+    changes: Option<Changes>,
+    change_poll: Option<Duration>,
 }
 
 enum Asked {
@@ -70,7 +73,12 @@ pub(super) enum Examined {
 
 impl Sql {
     /// Without asking anything so far. `Err` is the operator's to mend.
-    pub(super) fn open(config: &config::Sql, recipe: Recipe, decoy: &Arc<Decoy>) -> Result<Self, String> {
+    pub(super) fn open(
+        config: &config::Sql,
+        change_poll: Option<Duration>,
+        recipe: Recipe,
+        decoy: &Arc<Decoy>,
+    ) -> Result<Self, String> {
         recipe.warm();
         let (name, most) = (&recipe.directory, config.max_connections);
         let times = Times { whole: config.timeout, connect: config.connect_timeout };
@@ -98,6 +106,8 @@ impl Sql {
             list_query: config.list_query.clone(),
             app_password_query: config.app_password_query.clone(),
             update_password_query: config.update_password_query.clone(),
+            changes: config.changes.clone(),
+            change_poll,
         })
     }
 
@@ -173,6 +183,8 @@ impl Sql {
             ("list_query", self.list_query.as_ref(), true),
             ("app_password_query", self.app_password_query.as_ref(), false),
             ("update_password_query", self.update_password_query.as_ref(), false),
+            (CHANGED, self.changes.as_ref().map(|changes| &changes.written), true),
+            ("changed_query, sorted by changed", self.changes.as_ref().map(|changes| &changes.query), true),
         ];
         for (key, query, names) in queries {
             let Some(query) = query else { continue };
@@ -189,6 +201,9 @@ impl Sql {
             })?;
             if names && !columns.iter().any(|column| column == "user") {
                 return Err(Examined::Misfit(format!("{key}: {NO_USER}")));
+            }
+            if key == CHANGED && !columns.iter().any(|column| column == "changed") {
+                return Err(Examined::Misfit(format!("{key}: {NO_TIME}")));
             }
             if key == "app_password_query" {
                 let judged = Listed::judge(columns.iter().map(String::as_str));
@@ -244,6 +259,10 @@ impl Sql {
         }
     }
 }
+
+const CHANGED: &str = "changed_query";
+
+const NO_TIME: &str = "it gives no column named changed: write AS changed behind the column with the time";
 
 const NO_USER: &str = "it gives no column named user: write AS user behind the column with the name";
 

@@ -10,6 +10,10 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::username::Username;
 
+mod ledger;
+
+pub(super) use self::ledger::{Ledger, OVERLAP, Trail};
+
 /// What has changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Changed {

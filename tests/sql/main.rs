@@ -17,6 +17,7 @@ mod asking;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod changes;
 mod check;
 mod database;
 mod examples;

@@ -31,6 +31,7 @@ pub mod slapd;
 mod smtp;
 mod transcript;
 mod tree;
+mod watching;
 
 use std::{
     thread,
@@ -60,6 +61,7 @@ pub use slapd::Slapd;
 pub use smtp::{Reply, Smtp};
 pub use transcript::{Bindings, Line, Step, Transcript, What, socket};
 pub use tree::Tree;
+pub use watching::Watching;
 
 /// How long anything may take that should happen at once. Generous, as two cores may run many servers.
 pub const DEADLINE: Duration = Duration::from_secs(20);

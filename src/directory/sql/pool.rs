@@ -103,13 +103,29 @@ impl<D: Database> Pool<D> {
         self.within(self.rows_over_any(ask, most)).await
     }
 
+    /// All rows of a question that nobody waits for: beside the connections that logins have, over one that lies idle, or
+    /// over one more. It takes nobody's turn, and that it fails is not held against the server.
+    pub(in crate::directory) async fn aside(&self, ask: &Ask<'_>) -> Result<Vec<Record>, Fault> {
+        let asking = async {
+            if let Some(old) = self.take_idle() {
+                match self.ask(old, ask, usize::MAX).await {
+                    // One that has lain idle may have ended long ago, and others with it.
+                    Err(Fault::Broken(_)) => self.forget_idle(),
+                    done => return done,
+                }
+            }
+            self.ask(self.connect(None).await?, ask, usize::MAX).await
+        };
+        timeout(self.times.whole, asking).await.unwrap_or(Err(Fault::Silent))
+    }
+
     /// Changes rows, and says how many. Whether it was done cannot be known when this fails.
     pub(in crate::directory) async fn change(&self, ask: &Ask<'_>) -> Result<u64, Fault> {
         self.within(async {
             let place = self.place().await?;
             let mut lease = match self.take(place) {
                 Ok(lease) => lease,
-                Err(place) => self.connect(place).await?,
+                Err(place) => self.connect(Some(place)).await?,
             };
             let done = match lease.link.as_mut() {
                 Some(link) => self.database.change(link, ask).await,
@@ -131,7 +147,7 @@ impl<D: Database> Pool<D> {
             let place = self.place().await?;
             let mut lease = match self.take(place) {
                 Ok(lease) => lease,
-                Err(place) => self.connect(place).await?,
+                Err(place) => self.connect(Some(place)).await?,
             };
             let done = match lease.link.as_mut() {
                 Some(link) => self.database.columns(link, query).await,
@@ -288,7 +304,10 @@ impl<D: Database> Pool<D> {
         ask: &Ask<'_>,
         most: usize,
     ) -> Result<Vec<Record>, Fault> {
-        let mut lease = self.connect(place).await?;
+        self.ask(self.connect(Some(place)).await?, ask, most).await
+    }
+
+    async fn ask(&self, mut lease: Lease<D>, ask: &Ask<'_>, most: usize) -> Result<Vec<Record>, Fault> {
         let done = match lease.link.as_mut() {
             Some(link) => self.database.rows(link, ask, most).await,
             None => Err(Fault::Silent),
@@ -313,27 +332,37 @@ impl<D: Database> Pool<D> {
         }
     }
 
-    /// The connection that was used last, if it may still be.
     fn take(&self, place: OwnedSemaphorePermit) -> Result<Lease<D>, OwnedSemaphorePermit> {
+        match self.take_idle() {
+            Some(mut lease) => {
+                lease.place = Some(place);
+                Ok(lease)
+            }
+            None => Err(place),
+        }
+    }
+
+    /// The connection that was used last, if it may still be.
+    fn take_idle(&self) -> Option<Lease<D>> {
         let now = Instant::now();
         let mut idle = lock(&self.idle);
         while let Some(last) = idle.pop() {
             let fresh = now.duration_since(last.since) < IDLE && now.duration_since(last.born) < LIFETIME;
             if fresh && self.database.is_open(&last.link) {
                 let database = Arc::clone(&self.database);
-                return Ok(Lease { database, link: Some(last.link), born: last.born, place: Some(place) });
+                return Some(Lease { database, link: Some(last.link), born: last.born, place: None });
             }
             self.database.abandon(last.link);
         }
-        Err(place)
+        None
     }
 
-    async fn connect(&self, place: OwnedSemaphorePermit) -> Result<Lease<D>, Fault> {
+    async fn connect(&self, place: Option<OwnedSemaphorePermit>) -> Result<Lease<D>, Fault> {
         let connecting = self.database.connect(Pace::Short(self.times.whole));
         let silent = || Err(Fault::Broken("no connection in time".to_owned()));
         let link = timeout(self.times.connect, connecting).await.unwrap_or_else(|_| silent())?;
         let database = Arc::clone(&self.database);
-        Ok(Lease { database, link: Some(link), born: Instant::now(), place: Some(place) })
+        Ok(Lease { database, link: Some(link), born: Instant::now(), place })
     }
 
     fn give_back<T>(&self, mut lease: Lease<D>, done: &Result<T, Fault>) {
