@@ -107,7 +107,7 @@ impl Directory {
             }
             config::Kind::Ldap(ldap) => {
                 recipe.default_scheme = scheme(ldap.default_scheme.as_deref()).map_err(misfit)?;
-                let ldap = Ldap::new(ldap, recipe, Arc::clone(&decoy));
+                let ldap = Ldap::new(ldap, config.change_poll, recipe, Arc::clone(&decoy));
                 Kind::Ldap(Box::new(ldap.map_err(|roots| misfit(format!("ca_file: {roots}")))?))
             }
             config::Kind::PasswdFile { file, default_scheme } => {
@@ -290,7 +290,7 @@ impl Directory {
     pub async fn watch(self, tell: Tell) {
         match &self.0.kind {
             Kind::PasswdFile(_) => passwd_file::watch(self.clone()).await,
-            Kind::Ldap(ldap) => ldap.watch().await,
+            Kind::Ldap(ldap) => ldap.watch(&tell).await,
             Kind::Sql(sql) => sql.watch(&tell).await,
             Kind::Sqlite(_) | Kind::Static(_) => {}
         }

@@ -13,7 +13,7 @@ mod support;
 
 use std::process::Command;
 
-use support::{Authority, House, Place, Samba, Table, Tree, samba, samba::ROOT, wait_until};
+use support::{Authority, House, Place, Samba, Table, Tree, Watching, samba, samba::ROOT, wait_until};
 
 /// The example of `conf.d`.
 fn example(place: &Place, samba: &Samba<'_>) -> String {
@@ -185,4 +185,41 @@ fn what_cannot_be_trusted_or_wants_tls_is_a_temporary_failure() {
         house.gatepost.stop();
         house.dovecot.stop();
     }
+}
+
+#[test]
+fn whoever_is_changed_is_told_by_all_names_and_nobody_else() {
+    let place = Place::new(&Tree::bookworm());
+    let mut samba = Samba::start(&place);
+    let often = "[directory.fields]";
+    let text = example(&place, &samba).replace(often, &format!("change_poll = \"100ms\"\n{often}"));
+    let watching = Watching::started(&text);
+    watching.settles();
+    let dn = |name: &str| format!("dn: CN={name},OU=Staff,{ROOT}\nchangetype: modify\n");
+    let alice = ["alice@ad.example.org", "alice@example.org", "wonder@example.org"];
+
+    samba.modify(&format!("{}replace: unicodePwd\nunicodePwd: another-secret\n", dn("Alice Liddell")));
+    watching.tells(&alice, 1);
+    // Twice within one second, and only then the next one.
+    samba.modify(&format!("{}replace: description\ndescription: 1\n", dn("Alice Liddell")));
+    samba.modify(&format!("{}replace: userAccountControl\nuserAccountControl: 514\n", dn("Alice Liddell")));
+    watching.tells(&alice, 1);
+    // A bind is no change; but for the first one, which is kept.
+    assert!(watching.binds("bob@example.org", "bob-s\u{e9}cret"));
+    watching.settles();
+    assert!(watching.binds("bob@example.org", "bob-s\u{e9}cret"));
+    assert!(!watching.binds("bob@example.org", "wrong"));
+    watching.settles();
+    samba.modify(&format!("{}replace: mail\nmail: robert@example.org\n", dn("Bob")));
+    watching.tells_at_least(&["robert@example.org"]);
+    // Members of groups in the group count, so that any group may decide.
+    samba.modify(&format!(
+        "dn: CN=Mail Users,OU=Groups,{ROOT}\nchangetype: modify\nreplace: description\ndescription: x\n"
+    ));
+    watching.tells_everybody(1);
+
+    samba.stop();
+    samba.start_again();
+    samba.modify(&format!("{}replace: description\ndescription: 2\n", dn("disabled")));
+    watching.tells_at_least(&["disabled@example.org"]);
 }

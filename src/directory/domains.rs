@@ -12,6 +12,16 @@ impl Domains {
         Self(patterns)
     }
 
+    /// All domains that there are, where they can be named.
+    pub(super) fn all(&self) -> Option<Vec<&str>> {
+        let all = self.0.iter().map(|pattern| match pattern {
+            DomainPattern::Exact(domain) => Some(domain.as_str()),
+            DomainPattern::Below(_) => None,
+        });
+        let all: Option<Vec<&str>> = all.collect();
+        all.filter(|domains| !domains.is_empty())
+    }
+
     /// Whether `user` is one of its names. A bare name is in no domain.
     pub(super) fn serve(&self, user: &Username) -> bool {
         let fits = |domain| self.0.iter().any(|pattern| pattern.matches(domain));

@@ -8,7 +8,7 @@
 //! - `link`: one connection; `ber` guards it, `bind` has the password's way out, `entry` reads what comes.
 //! - `server`: which server, as long as some of them do not answer. `pool`: the connections that are kept.
 //! - `verdict` and `policy`: what an answer to a bind says.
-//! - `listing`: all names, page by page.
+//! - `listing`: all names, page by page. `changed`: who has changed; `naming`: what they are called.
 
 use std::{
     sync::Arc,
@@ -23,6 +23,7 @@ use tokio::{
 use tracing::{info, warn};
 
 use self::{
+    bound::RecentlyBound,
     entry::Entry,
     link::Ask,
     listing::Listing,
@@ -34,6 +35,7 @@ use self::{
 use super::{
     Bound, Known, Unavailable,
     row::{Audience, Recipe, Row, Value},
+    watch::Tell,
 };
 use crate::{
     account::{Password, State},
@@ -45,10 +47,13 @@ use crate::{
 
 mod ber;
 mod bind;
+mod bound;
+mod changed;
 mod encode;
 mod entry;
 mod link;
 mod listing;
+mod naming;
 mod policy;
 mod pool;
 mod server;
@@ -82,6 +87,11 @@ pub(super) struct Ldap {
     attributes: Vec<String>,
     list_filter: Option<String>,
     timeout: Duration,
+    change_poll: Option<Duration>,
+    bound: RecentlyBound,
+    /// `require_group`; and where other groups are that may be in it.
+    group: Option<String>,
+    nested: Option<String>,
 }
 
 impl Ldap {
@@ -90,7 +100,12 @@ impl Ldap {
     /// # Errors
     ///
     /// No certificate to verify a server with.
-    pub(super) fn new(config: &config::Ldap, recipe: Recipe, decoy: Arc<Decoy>) -> Result<Self, NoRoots> {
+    pub(super) fn new(
+        config: &config::Ldap,
+        change_poll: Option<Duration>,
+        recipe: Recipe,
+        decoy: Arc<Decoy>,
+    ) -> Result<Self, NoRoots> {
         let tls = tls::client(config.ca_file.as_deref())?;
         let account = config
             .account
@@ -129,6 +144,10 @@ impl Ldap {
             attributes: attributes(&recipe.fields, config.password.as_deref()),
             list_filter: config.list_filter.clone(),
             timeout: config.timeout,
+            change_poll,
+            bound: RecentlyBound::default(),
+            group: config.require_group.clone(),
+            nested: config.nested_groups.then(|| config.base_dn.clone()),
             recipe,
         })
     }
@@ -214,6 +233,9 @@ impl Ldap {
         if std::str::from_utf8(password.expose()).is_err() {
             return Ok(Bound::Rejected);
         }
+        if self.change_poll.is_some() {
+            self.bound.note(dn);
+        }
         let answered = self.binders.bind(dn, password, Instant::now() + self.timeout).await?;
         let bound = verdict::of_bind(&answered.outcome, answered.policy);
         self.warn(dn, answered.policy);
@@ -274,14 +296,26 @@ impl Ldap {
     }
 
     /// Looks after the servers, for as long as the daemon runs: finds out beforehand whether they answer, and again
-    /// when they did not.
-    pub(super) async fn watch(&self) {
+    /// when they did not; and asks who has changed.
+    pub(super) async fn watch(&self, tell: &Tell) {
+        tokio::join!(self.look_after_servers(), self.poll_changes(tell));
+    }
+
+    async fn look_after_servers(&self) {
         if self.must_search() {
             self.searchers.warm().await;
         }
         loop {
             sleep(TRY_AGAIN).await;
             self.servers.try_again().await;
+        }
+    }
+
+    /// How far below the base entries of users may be.
+    fn scope_below(&self) -> ldap3::Scope {
+        match self.find {
+            Find::Filter(_) => self.scope,
+            Find::Dn(_) => ldap3::Scope::Subtree,
         }
     }
 

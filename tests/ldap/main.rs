@@ -15,6 +15,7 @@ mod support;
 #[path = "../lessons/asking.rs"]
 #[allow(dead_code, unreachable_pub, reason = "it is made for other tests as well")]
 mod asking;
+mod changes;
 mod examples;
 mod injection;
 mod listings;

@@ -54,6 +54,10 @@ impl<'a> Samba<'a> {
         samba
     }
 
+    pub fn stop(&mut self) {
+        drop(self.process.take().expect("samba runs"));
+    }
+
     pub fn start_again(&mut self) {
         let log =
             fs::OpenOptions::new().create(true).append(true).open(self.place.outside("samba.log")).unwrap();

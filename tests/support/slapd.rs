@@ -24,19 +24,30 @@ const ADMIN: (&str, &str) = ("cn=admin,dc=example,dc=org", "admin-secret");
 pub struct Slapd<'a> {
     place: &'a Place,
     number: u16,
+    /// Whether it shows what has happened last (overlay syncprov).
+    syncprov: bool,
     process: Option<Process>,
 }
 
 impl<'a> Slapd<'a> {
     /// The one of this place, certified by an authority of its own, `authority.pem`.
     pub fn start(place: &'a Place) -> Self {
+        Self::start_with(place, false)
+    }
+
+    /// The same, which may have the overlay syncprov.
+    pub fn start_with(place: &'a Place, syncprov: bool) -> Self {
         let authority = Authority::found(place, "authority");
-        Self::start_certified(place, &authority, 0)
+        Self::start_as(place, &authority, 0, syncprov)
     }
 
     /// One of several.
     pub fn start_certified(place: &'a Place, authority: &Authority<'_>, number: u16) -> Self {
-        let mut slapd = Self { place, number, process: None };
+        Self::start_as(place, authority, number, false)
+    }
+
+    fn start_as(place: &'a Place, authority: &Authority<'_>, number: u16, syncprov: bool) -> Self {
+        let mut slapd = Self { place, number, syncprov, process: None };
         authority.certify(&slapd.name());
         fs::create_dir_all(place.outside(&format!("{}/data", slapd.name()))).unwrap();
         place.write(&format!("{}/slapd.conf", slapd.name()), &slapd.configuration());
@@ -119,6 +130,53 @@ impl<'a> Slapd<'a> {
         self.tool(if forced { &["ldapmodify", "-e", "relax"] } else { &["ldapmodify"] }, ldif);
     }
 
+    /// Changes a password as its owner does, by the extended operation.
+    pub fn change_password(&self, uid: &str, old: &str, new: &str) {
+        let (url, dn) = (format!("ldap://{}", self.ldap()), format!("uid={uid},ou=people,{SUFFIX}"));
+        let mut tool = self.place.tree().command("ldappasswd");
+        run(tool.args(["-x", "-H", &url, "-D", &dn, "-w", old, "-s", new]), "");
+    }
+
+    /// Starts it again with another configuration.
+    pub fn reconfigure(&mut self, from: &str, to: &str) {
+        self.stop();
+        let file = format!("{}/slapd.conf", self.name());
+        let text = self.place.read(&file);
+        assert!(text.contains(from), "{from} is not in {text}");
+        self.place.write(&file, &text.replace(from, to));
+        self.start_again();
+    }
+
+    /// One attribute of somebody, as the administrator sees it.
+    pub fn attribute(&self, uid: &str, name: &str) -> Option<String> {
+        let url = format!("ldap://{}", self.ldap());
+        let mut tool = self.place.tree().command("ldapsearch");
+        tool.args([
+            "-x",
+            "-LLL",
+            "-o",
+            "ldif-wrap=no",
+            "-H",
+            &url,
+            "-D",
+            ADMIN.0,
+            "-w",
+            ADMIN.1,
+            "-b",
+            SUFFIX,
+        ]);
+        let found = run(tool.args([&format!("(uid={uid})"), name]), "");
+        found.lines().find_map(|line| line.strip_prefix(&format!("{name}: ")).map(str::to_owned))
+    }
+
+    /// Tries a password that is wrong.
+    pub fn fails_to_bind(&self, uid: &str, password: &str) {
+        let (url, dn) = (format!("ldap://{}", self.ldap()), format!("uid={uid},ou=people,{SUFFIX}"));
+        let mut tool = self.place.tree().command("ldapwhoami");
+        let output = tool.args(["-x", "-H", &url, "-D", &dn, "-w", password]).output().unwrap();
+        assert_eq!(output.status.code(), Some(49), "{output:?}");
+    }
+
     fn tool(&self, command: &[&str], ldif: &str) {
         let [program, arguments @ ..] = command else { panic!("a command has a program") };
         let url = format!("ldap://{}", self.ldap());
@@ -139,6 +197,8 @@ impl<'a> Slapd<'a> {
         let key = inside(&format!("{name}.key"));
         let (service, _) = SERVICE;
         let (admin, admin_password) = ADMIN;
+        let (module, overlay) =
+            if self.syncprov { ("moduleload syncprov\n", "overlay syncprov\n") } else { ("", "") };
         format!(
             "include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
@@ -147,7 +207,7 @@ modulepath /usr/lib/ldap
 moduleload back_mdb
 moduleload ppolicy
 moduleload memberof
-pidfile {pid}
+{module}pidfile {pid}
 TLSCACertificateFile {ca}
 TLSCertificateFile {cert}
 TLSCertificateKeyFile {key}
@@ -162,10 +222,10 @@ dbnosync
 limits dn.exact={service} size=500 size.prtotal=unlimited
 index objectClass,uid,mail eq
 overlay memberof
-overlay ppolicy
+{overlay}overlay ppolicy
 ppolicy_default cn=none,ou=policies,{SUFFIX}
 ppolicy_use_lockout
-access to attrs=userPassword by dn.exact={service} read by anonymous auth by * none
+access to attrs=userPassword by dn.exact={service} read by self =w by anonymous auth by * none
 access to * by dn.exact={service} read by * auth
 "
         )

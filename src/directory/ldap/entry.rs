@@ -35,11 +35,23 @@ impl Entry {
         Ok(Some(Self { dn, attributes }))
     }
 
-    /// The first value of an attribute, whatever the case of its name: LDAP's names have none (RFC 4512 2.5). Which
-    /// of several values is the first, only the server knows.
+    /// One with these attributes.
+    #[cfg(test)]
+    pub(super) fn made(dn: &str, attributes: &[(&str, &[&str])]) -> Self {
+        let values = |values: &[&str]| values.iter().map(|value| value.as_bytes().to_vec()).collect();
+        let attributes = attributes.iter().map(|(name, of)| ((*name).to_owned(), values(of))).collect();
+        Self { dn: dn.to_owned(), attributes }
+    }
+
+    /// The first value of an attribute. Which of several values is the first, only the server knows.
     pub(super) fn first(&self, name: &str) -> Option<&[u8]> {
-        let named = self.attributes.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
-        named.flat_map(|(_, values)| values).next().map(Vec::as_slice)
+        self.values(name).next()
+    }
+
+    /// The values of an attribute, whatever the case of its name: LDAP's names have none (RFC 4512 2.5).
+    pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        let named = self.attributes.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name));
+        named.flat_map(|(_, values)| values).map(Vec::as_slice)
     }
 }
 

@@ -67,7 +67,12 @@ impl Searchers {
         drop(self.take().await);
     }
 
-    async fn take(&self) -> Result<Arc<Link>, String> {
+    /// A connection, for those who have several questions to one server.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    pub(super) async fn take(&self) -> Result<Arc<Link>, String> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let slot = turn.checked_rem(self.slots.len()).and_then(|number| self.slots.get(number));
         let Some(slot) = slot else { return Err("no connections are allowed".to_owned()) };
@@ -86,7 +91,7 @@ impl Searchers {
     }
 
     /// Whether another connection may do better; nobody uses this one then.
-    fn is_lost(&self, link: &Link, failure: &Failure) -> bool {
+    pub(super) fn is_lost(&self, link: &Link, failure: &Failure) -> bool {
         match failure {
             Failure::Lost(_) => self.servers.lost(link),
             Failure::Silent => self.servers.fell_silent(link),
