@@ -12,7 +12,7 @@
 //! - `passwd_file`: Dovecot's passwd-file, held in memory.
 //! - `static_`: one answer for everybody.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
 
 use gatepost_protocol::secret::Secret;
 use tokio::sync::mpsc;
@@ -75,6 +75,8 @@ struct Inner {
     decoy: Arc<Decoy>,
     primary: Services,
     kind: Kind,
+    /// How often to look who has changed.
+    change_poll: Option<Duration>,
     /// Where it was configured.
     place: Option<config::Place>,
 }
@@ -127,7 +129,8 @@ impl Directory {
         let primary = primary.map(|services| Services::only(&services.join(" "))).unwrap_or_default();
         let (name, place) = (Arc::clone(&config.name), config.place.clone());
         let master = config.master.clone();
-        Ok(Self(Arc::new(Inner { name, domains, master, decoy, primary, kind, place })))
+        let change_poll = config.change_poll;
+        Ok(Self(Arc::new(Inner { name, domains, master, decoy, primary, kind, change_poll, place })))
     }
 
     /// Its name in the configuration, and in logs.
@@ -292,7 +295,12 @@ impl Directory {
             Kind::PasswdFile(_) => passwd_file::watch(self.clone()).await,
             Kind::Ldap(ldap) => ldap.watch(&tell).await,
             Kind::Sql(sql) => sql.watch(&tell).await,
-            Kind::Sqlite(_) | Kind::Static(_) => {}
+            Kind::Sqlite(database) => {
+                if let Some(period) = self.0.change_poll {
+                    database.watch(period, &tell).await;
+                }
+            }
+            Kind::Static(_) => {}
         }
     }
 

@@ -29,6 +29,7 @@ use self::reader::{Job, Reader};
 use super::row::Recipe;
 use crate::{account::Account, password::Decoy, username::Username};
 
+mod changed;
 mod entry;
 mod reader;
 mod schema;

@@ -45,7 +45,30 @@ const MIGRATIONS: &[&str] = &[
          value TEXT NOT NULL,
          PRIMARY KEY (user, name)
      ) STRICT, WITHOUT ROWID;",
+    // Whom the last changes were about, whoever has made them. Numbers are never given twice, so that one who has seen
+    // the last one sees what comes. See CHANGES_KEPT.
+    "CREATE TABLE changes (
+         number INTEGER PRIMARY KEY AUTOINCREMENT,
+         user   TEXT NOT NULL
+     ) STRICT;
+     CREATE TRIGGER changes_kept AFTER INSERT ON changes
+         BEGIN DELETE FROM changes WHERE number <= NEW.number - 10000; END;
+     CREATE TRIGGER users_inserted AFTER INSERT ON users
+         BEGIN INSERT INTO changes (user) VALUES (NEW.name); END;
+     CREATE TRIGGER users_updated AFTER UPDATE ON users
+         BEGIN INSERT INTO changes (user) SELECT OLD.name UNION SELECT NEW.name; END;
+     CREATE TRIGGER users_deleted AFTER DELETE ON users
+         BEGIN INSERT INTO changes (user) VALUES (OLD.name); END;
+     CREATE TRIGGER user_fields_inserted AFTER INSERT ON user_fields
+         BEGIN INSERT INTO changes (user) VALUES (NEW.user); END;
+     CREATE TRIGGER user_fields_updated AFTER UPDATE ON user_fields
+         BEGIN INSERT INTO changes (user) SELECT OLD.user UNION SELECT NEW.user; END;
+     CREATE TRIGGER user_fields_deleted AFTER DELETE ON user_fields
+         BEGIN INSERT INTO changes (user) VALUES (OLD.user); END;",
 ];
+
+/// Rows of `changes` that the triggers keep. Who comes too late for them knows that there were others.
+pub(super) const CHANGES_KEPT: i64 = 10_000;
 
 /// The version that this program reads and writes.
 #[cfg(test)]
