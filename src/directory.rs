@@ -85,8 +85,8 @@ enum Kind {
     Sqlite(Sqlite),
     Sql(Box<Sql>),
     Ldap(Box<Ldap>),
-    PasswdFile(PasswdFile),
-    Static(Static),
+    PasswdFile(Box<PasswdFile>),
+    Static(Box<Static>),
 }
 
 impl Directory {
@@ -114,7 +114,8 @@ impl Directory {
             }
             config::Kind::PasswdFile { file, default_scheme } => {
                 recipe.default_scheme = scheme(default_scheme.as_deref()).map_err(misfit)?;
-                Kind::PasswdFile(PasswdFile::open(file.clone(), recipe, Arc::clone(&decoy)))
+                let file = PasswdFile::open(file.clone(), recipe, Arc::clone(&decoy));
+                Kind::PasswdFile(Box::new(file))
             }
             config::Kind::Static { password, users } => {
                 let name = |user: &String| Username::normalise(user.as_bytes(), default_domain);
@@ -122,7 +123,8 @@ impl Directory {
                 let users: Option<BTreeSet<Username>> =
                     users.transpose().map_err(|invalid| misfit(format!("users: a name is {invalid}")))?;
                 let fixed = Static::new(recipe, password.as_ref(), users, &decoy);
-                Kind::Static(fixed.map_err(|unusable| misfit(format!("password: {unusable}")))?)
+                let fixed = fixed.map_err(|unusable| misfit(format!("password: {unusable}")))?;
+                Kind::Static(Box::new(fixed))
             }
         };
         let primary = config.primary_password_services.as_deref();
@@ -292,7 +294,7 @@ impl Directory {
     /// has changed. Where there is nothing to look after it is done at once.
     pub async fn watch(self, tell: Tell) {
         match &self.0.kind {
-            Kind::PasswdFile(_) => passwd_file::watch(self.clone()).await,
+            Kind::PasswdFile(_) => passwd_file::watch(self.clone(), &tell).await,
             Kind::Ldap(ldap) => ldap.watch(&tell).await,
             Kind::Sql(sql) => sql.watch(&tell).await,
             Kind::Sqlite(database) => {

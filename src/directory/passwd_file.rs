@@ -14,7 +14,9 @@
 
 use std::{
     collections::{HashMap, hash_map},
-    fmt, io,
+    fmt,
+    hash::RandomState,
+    io,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -25,12 +27,13 @@ use tracing::{error, info, warn};
 
 use self::{
     line::Line,
+    lines::Lines,
     stamp::{Stamp, read},
 };
 use super::{
     Directory, Kind,
     row::{BadRow, Recipe},
-    watch::every,
+    watch::{Changed, Tell, every},
 };
 use crate::{
     account::Account,
@@ -39,6 +42,7 @@ use crate::{
 };
 
 mod line;
+mod lines;
 mod stamp;
 
 /// Between two looks at the file.
@@ -57,21 +61,26 @@ pub(super) struct PasswdFile {
     decoy: Arc<Decoy>,
     content: ArcSwap<Content>,
     watch: Mutex<Watch>,
+    hasher: RandomState,
 }
 
-/// Looks at the file of `directory` once a second.
-pub(super) async fn watch(directory: Directory) {
+/// Looks at the file of `directory` once a second, and tells whose lines have changed.
+pub(super) async fn watch(directory: Directory, tell: &Tell) {
     let mut ticks = every(EVERY);
     loop {
         ticks.tick().await;
         let directory = directory.clone();
-        let polled = tokio::task::spawn_blocking(move || {
-            if let Kind::PasswdFile(file) = &directory.0.kind {
+        let polled = tokio::task::spawn_blocking(move || match &directory.0.kind {
+            Kind::PasswdFile(file) => {
                 file.poll();
+                file.changed()
             }
+            Kind::Sqlite(_) | Kind::Sql(_) | Kind::Ldap(_) | Kind::Static(_) => Vec::new(),
         });
-        if polled.await.is_err() {
-            error!("a look at a passwd-file ended in a panic");
+        match polled.await {
+            Ok(changed) if changed.is_empty() => {}
+            Ok(changed) => tell(&changed),
+            Err(_) => error!("a look at a passwd-file ended in a panic"),
         }
     }
 }
@@ -98,6 +107,10 @@ struct Watch {
     seen: Option<Stamp>,
     /// Polls in a row that saw a change, and so did not read it.
     restless: u32,
+    /// The lines that `content` was made of; `None` while it is gone.
+    lines: Option<Lines>,
+    /// What is to be told since the last poll.
+    changed: Vec<Changed>,
 }
 
 impl PasswdFile {
@@ -105,7 +118,7 @@ impl PasswdFile {
     pub(super) fn open(path: PathBuf, recipe: Recipe, decoy: Arc<Decoy>) -> Self {
         recipe.warm();
         let content = ArcSwap::from_pointee(Content::Gone("not read yet".to_owned()));
-        let file = Self { path, recipe, decoy, content, watch: Mutex::default() };
+        let file = Self { path, recipe, decoy, content, watch: Mutex::default(), hasher: RandomState::new() };
         file.reload();
         file
     }
@@ -166,16 +179,33 @@ impl PasswdFile {
         watch.seen = None;
         watch.loaded = Some(stamp);
         if bytes.is_empty() {
+            watch.lines = None;
             return self.go("is empty; if there are to be no users, a comment line says so");
         }
-        let users = self.users(&bytes);
+        let (users, lines) = self.users(&bytes);
+        // What was there before it was gone, nobody knows.
+        let changed = watch.lines.as_ref().map_or_else(|| vec![Changed::Everybody], |old| lines.differ(old));
+        watch.changed.extend(changed);
+        if watch.changed.len() > lines::MOST {
+            // Read again and again, and nobody was there to be told.
+            watch.changed = vec![Changed::Everybody];
+        }
+        watch.lines = Some(lines);
         info!(directory = %self.recipe.directory, file = ?self.path, users = users.len(), "passwd-file read");
         self.content.store(Arc::new(Content::Users(users)));
+    }
+
+    /// What is to be told since the last time.
+    fn changed(&self) -> Vec<Changed> {
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        let changed = std::mem::take(&mut watch.changed);
+        if changed.contains(&Changed::Everybody) { vec![Changed::Everybody] } else { changed }
     }
 
     fn lose(&self, watch: &mut Watch, error: &io::Error) {
         watch.loaded = None;
         watch.seen = None;
+        watch.lines = None;
         self.go(&error.to_string());
     }
 
@@ -188,14 +218,15 @@ impl PasswdFile {
         }
     }
 
-    fn users(&self, bytes: &[u8]) -> HashMap<Username, Entry> {
+    fn users(&self, bytes: &[u8]) -> (HashMap<Username, Entry>, Lines) {
+        let mut known = Lines::new(&self.hasher);
         let lines = bytes.split(|&byte| byte == b'\n').enumerate();
         let mut users = HashMap::with_capacity(bytes.len() / 100);
         let mut bad = 0;
-        for (index, line) in lines {
-            let Some(line) = Line::parse(line) else { continue };
+        for (index, text) in lines {
+            let Some(line) = Line::parse(text) else { continue };
             let number = index + 1;
-            if let Err(why) = self.user(&line, number, &mut users) {
+            if let Err(why) = self.user(&line, number, &mut users, |name| known.note(name, text)) {
                 bad += 1;
                 if bad <= NAMED {
                     warn!(directory = %self.recipe.directory, file = ?self.path, line = number, %why, "bad line");
@@ -210,7 +241,7 @@ impl PasswdFile {
         if let Some(usual) = usual(&users) {
             self.decoy.note(usual);
         }
-        users
+        (users, known)
     }
 
     /// Adds the user of one line.
@@ -219,9 +250,11 @@ impl PasswdFile {
         line: &Line<'_>,
         number: usize,
         users: &mut HashMap<Username, Entry>,
+        note: impl FnOnce(&Username),
     ) -> Result<(), BadLine> {
         let name = Username::normalise(line.name, self.recipe.default_domain.as_deref())?;
         let hash_map::Entry::Vacant(place) = users.entry(name) else { return Err(BadLine::Twice) };
+        note(place.key());
         let row = line.row().map_err(|line::NotText| BadRow::FieldName);
         match row.and_then(|row| self.recipe.account(place.key(), &row)) {
             Ok(account) => {
