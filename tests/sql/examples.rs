@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 use crate::{
     asking::plain,
     database::gatepost_over,
-    support::{Dovecot, Gatepost, Listener, MariaDb, Place, Postfix, Smtpd, Tree},
+    support::{Dovecot, Gatepost, Listener, MariaDb, Place, Postfix, Smtpd, Tree, Watching},
 };
 
 /// An example with the places of this test in it.
@@ -231,4 +231,61 @@ fn postfixadmin_is_served_from_its_own_tables() {
     assert!(known.contains(&format!("home\t{home}")), "{known}");
     let listed = String::from_utf8(dovecot.doveadm(&["user", "*"]).stdout).unwrap();
     assert_eq!(listed, "alice@example.test\nbob@example.test\nold@example.test\n");
+}
+
+/// The statement, and who is told.
+#[test]
+fn whoever_is_changed_in_mailcow_or_postfixadmin_is_told() {
+    let mailcow: &[(&str, &[&str])] = &[
+        (
+            "UPDATE mailbox SET password = '{PLAIN}x' WHERE username = 'alice@example.test'",
+            &["alice@example.test"],
+        ),
+        ("UPDATE mailbox SET active = 0 WHERE username = 'old@example.test'", &["old@example.test"]),
+        (
+            "INSERT INTO app_passwd (name, mailbox, domain, password) VALUES ('x', 'imaponly@example.test', 'example.test', 'x')",
+            &["imaponly@example.test"],
+        ),
+        (
+            "UPDATE app_passwd SET active = 0 WHERE mailbox = 'apponly@example.test'",
+            &["apponly@example.test"],
+        ),
+        ("UPDATE domain SET active = 1 WHERE domain = 'closed.test'", &["closed@closed.test"]),
+        (
+            "INSERT INTO mailbox (username, password, local_part, domain) VALUES ('new@closed.test', 'x', 'new', 'closed.test')",
+            &["new@closed.test"],
+        ),
+    ];
+    let postfixadmin: &[(&str, &[&str])] = &[
+        (
+            "UPDATE mailbox SET password = 'x', modified = NOW() WHERE username = 'alice@example.test'",
+            &["alice@example.test"],
+        ),
+        (
+            "UPDATE mailbox SET active = 0, modified = NOW() WHERE username = 'bob@example.test'",
+            &["bob@example.test"],
+        ),
+        (
+            "UPDATE domain SET active = 1, modified = NOW() WHERE domain = 'closed.test'",
+            &["closed@closed.test"],
+        ),
+    ];
+    for (name, schema, table) in [
+        ("mailcow", include_str!("schemas/mailcow.sql"), mailcow),
+        ("postfixadmin", include_str!("schemas/postfixadmin.sql"), postfixadmin),
+    ] {
+        let place = Place::new(&Tree::bookworm());
+        let server = MariaDb::start(&place);
+        server.sql("mail", schema);
+        let often = "[directory.fields]";
+        let text =
+            example(name, &place, &server).replace(often, &format!("change_poll = \"100ms\"\n{often}"));
+        let watching = Watching::started(&text);
+        assert_eq!(watching.examine(), Ok(()));
+        watching.settles();
+        for (statement, names) in table {
+            server.sql("mail", statement);
+            watching.tells(names, 2);
+        }
+    }
 }
