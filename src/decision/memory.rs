@@ -373,8 +373,8 @@ impl Engine {
                             Ok(account)
                         }
                         Err(unavailable) => match memory.cache.stale_account(key, memory.tick()) {
-                            Some(entry) => Ok(self.unpack(&entry)),
-                            None => Err(unavailable),
+                            Some(entry) if !self.is_past(&entry, &unavailable) => Ok(self.unpack(&entry)),
+                            Some(_) | None => Err(unavailable),
                         },
                     };
                     pilot.tell((asking, looked.clone()));
@@ -482,6 +482,15 @@ impl Engine {
         credential && (entry.has_no_rules() || entry.admits(service, remote(), now()))
     }
 
+    /// Whether a directory that gave no answer comes after the one of an account. That one was asked then, and does not
+    /// know it any more.
+    fn is_past(&self, entry: &Entry, unavailable: &Unavailable) -> bool {
+        let mut names = self.chain.directories().iter().map(|directory| directory.name());
+        names
+            .position(|name| *name == unavailable.directory)
+            .is_some_and(|at| at > usize::from(entry.directory()))
+    }
+
     fn unpack(&self, entry: &Entry) -> Looked {
         let directory = self.directory_name(entry.directory())?;
         entry.account(Arc::clone(directory)).map(Arc::new)
@@ -496,3 +505,6 @@ impl Engine {
 fn asked<T, E>(verdict: Result<T, E>) -> Result<(T, Option<Recollection>), (E, Option<Recollection>)> {
     verdict.map(|verified| (verified, None)).map_err(|refusal| (refusal, None))
 }
+
+#[cfg(test)]
+mod tests;

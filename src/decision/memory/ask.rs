@@ -125,7 +125,10 @@ impl Engine {
         let known = || {
             let right = memory.cache.stale(question.key, &question.digest, memory.cache.at(now.instant))?;
             let (account, by) = self.let_in(&right, attempt, now.wall)?;
-            let Some((found, open)) = found else { return Some((account, by)) };
+            let Some((found, open)) = found else {
+                let past = matches!(&why, TempFail::Directory(why) if self.is_past(&right.entry, why));
+                return (!past).then_some((account, by));
+            };
             let unasked = match &right.app_password {
                 Some(_) => open.listed,
                 None => open.main && self.is_checked_as(memory, &right.entry, found),
@@ -238,7 +241,8 @@ impl Engine {
         let found = match self.chain.login(&Inquiry { user, service: &attempt.service }).await {
             Ok(found) => found,
             Err(unavailable) => {
-                let entry = memory.cache.stale_account(key, memory.tick()).filter(|entry| entry.is_whole());
+                let usable = |entry: &Arc<Entry>| entry.is_whole() && !self.is_past(entry, &unavailable);
+                let entry = memory.cache.stale_account(key, memory.tick()).filter(usable);
                 let entry = entry.ok_or(TempFail::Directory(unavailable))?;
                 return self.by_own_app_password(self.unpack(&entry), seen, attempt, now).await;
             }
