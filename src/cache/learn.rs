@@ -18,6 +18,10 @@ use crate::{account::Account, decision::AppPassword};
 const WRONG: usize = 4;
 const APP_PASSWORDS: usize = 16;
 
+/// An answer that takes so many ticks, longer than anybody waits for one, is not kept, and nothing that it may
+/// contradict is: that may have been forgotten by then.
+pub(super) const LATE: u32 = 100;
+
 /// What a directory has answered.
 #[derive(Debug)]
 pub enum Lesson<'a> {
@@ -72,6 +76,9 @@ impl Cache {
         if !self.stands(asking, lesson.names().chain([key.user])) {
             return;
         }
+        if now.since(asking.begun) >= LATE {
+            return shard.lapse(sought, now);
+        }
         let known = shard.find(sought).cloned();
         let before = Before { known: known.as_deref(), gone: shard.gone() };
         let draft = match lesson {
@@ -89,7 +96,8 @@ impl Cache {
         let longest = self.ttl.saturating_add(self.max_stale);
         let dead = |entry: &Entry| {
             let limit = if entry.is_nobody() { self.negative_ttl } else { longest };
-            now.since(entry.fetched().begun) >= limit
+            // Longer than it serves: as long as there may be answers to questions that were asked before it was known.
+            now.since(entry.fetched().ended) >= limit.saturating_add(LATE)
         };
         shard.put(sought, entry, now, limit, hash, dead);
     }

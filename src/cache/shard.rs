@@ -103,6 +103,12 @@ impl Shard {
         }
     }
 
+    /// Takes one out, if it is there, because of an answer that comes too late to be kept.
+    pub(super) fn lapse(&mut self, sought: Sought<'_>, now: Tick) {
+        self.remove(sought);
+        self.gone = Some(now);
+    }
+
     /// Takes one out as if it had never been there. Whether it was.
     pub(super) fn remove(&mut self, sought: Sought<'_>) -> bool {
         match self.table.find_entry(sought.hash, |entry| sought.is(entry)) {

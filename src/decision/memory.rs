@@ -357,25 +357,26 @@ impl Engine {
         }
         let digest = memory.cache.digester().login(user.as_str(), b"", key.service, b"lookup");
         let come = memory.ask(Instant::now());
+        let stale = |unavailable: Unavailable| match memory.cache.stale_account(key, memory.tick()) {
+            Some(entry) if !self.is_past(&entry, &unavailable) => Ok(self.unpack(&entry)),
+            Some(_) | None => Err(unavailable),
+        };
         loop {
             match memory.lookups.join(&digest) {
-                Place::Full => return Err(Unavailable::new("-", "too many questions are being asked")),
+                Place::Full => return stale(Unavailable::new("-", "too many questions are being asked")),
                 Place::Wait(wait) => match wait.answer().await {
                     Some((asking, looked)) if looked.is_err() || asking.covers(&come) => return looked,
                     Some(_) | None => {}
                 },
                 Place::Ask(pilot) => {
                     let asking = memory.ask(Instant::now());
-                    let looked = match self.look_up_now(user, service).await {
+                    let looked = match self.in_time(self.look_up_now(user, service)).await {
                         Ok((account, directory)) => {
                             let lesson = self.lesson_of(memory, account.as_deref(), directory);
                             memory.cache.learn(key, asking, lesson, memory.tick());
                             Ok(account)
                         }
-                        Err(unavailable) => match memory.cache.stale_account(key, memory.tick()) {
-                            Some(entry) if !self.is_past(&entry, &unavailable) => Ok(self.unpack(&entry)),
-                            Some(_) | None => Err(unavailable),
-                        },
+                        Err(unavailable) => stale(unavailable),
                     };
                     pilot.tell((asking, looked.clone()));
                     return looked;

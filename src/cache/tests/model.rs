@@ -20,7 +20,7 @@ use proptest::{prelude::*, test_runner::TestCaseError};
 use super::{account, cache, named};
 use crate::{
     account::{Account, State},
-    cache::{Asking, Cache, Digest, Entry, Fingerprint, Lesson, Limits, Recall, Said, Tick},
+    cache::{Asking, Cache, Digest, Entry, Fingerprint, Lesson, Limits, Recall, Said, Tick, learn::LATE},
 };
 /// In ticks.
 const TTL: u32 = 80;
@@ -426,9 +426,9 @@ impl World {
         let doubted =
             |begun: Tick| self.flushes.iter().any(|flush| flush.at.1 >= begun && flush.whom == Whom::Doubted);
         let before = |other: &Question, begun: Tick| other.ended.is_some_and(|(_, ended)| ended < begun);
-        // An answer that takes longer than that may have come at any time since.
+        // An answer that takes longer than that is not kept.
         let long =
-            |question: &Question| question.ended.is_some_and(|(_, at)| at.since(question.begun.1) >= 255);
+            |question: &Question| question.ended.is_some_and(|(_, at)| at.since(question.begun.1) >= LATE);
         self.roomy
             && !self.questions.iter().any(long)
             && self.known(name).any(|(one, truth)| {

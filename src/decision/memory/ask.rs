@@ -1,8 +1,12 @@
 //! Asking the directories about what memory does not know, and taking note of what they say.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use gatepost_protocol::secret::Secret;
+use tokio::time::timeout;
 
 use super::{Judged, Memory, Question, Recollection};
 use crate::{
@@ -14,7 +18,7 @@ use crate::{
         proof::{Open, Proven},
         rules,
     },
-    directory::{Found, Inquiry},
+    directory::{Found, Inquiry, Unavailable},
     username::Username,
 };
 
@@ -32,9 +36,10 @@ impl Engine {
         let come = memory.ask(Instant::now());
         loop {
             match memory.logins.join(&digest) {
+                // Who is known need not be asked about to be let in.
                 Place::Full => {
-                    let refusal = Refusal::TempFail(TempFail::TooManyRequests);
-                    return Arc::new(Judged::refused(come, refusal));
+                    let full = TempFail::TooManyRequests;
+                    return Arc::new(self.stale(memory, &question, attempt, come, None, full));
                 }
                 Place::Wait(wait) => match wait.answer().await {
                     Some(judged) if judged.holds_for(&come) => return judged,
@@ -65,7 +70,10 @@ impl Engine {
                 if !ahead {
                     memory.cache.missed(question.key);
                 }
-                self.find_out(memory, &question, attempt, asking, now).await
+                let found_out = self.find_out(memory, &question, attempt, asking, now);
+                timeout(self.patience(), found_out).await.unwrap_or_else(|_| {
+                    self.stale(memory, &question, attempt, asking, None, TempFail::Deadline)
+                })
             }
         };
         let judged = Arc::new(judged);
@@ -108,6 +116,20 @@ impl Engine {
             (Err(refusal), _) => Err(refusal),
         };
         Judged { asking, verdict, elsewhere: found.state_elsewhere(), recollection: None }
+    }
+
+    /// How long directories are waited for. Less than peers wait, so that there is time for what memory says instead.
+    fn patience(&self) -> Duration {
+        self.deadline() / 8 * 7
+    }
+
+    /// Waits for directories so long.
+    pub(super) async fn in_time<T>(
+        &self,
+        asked: impl Future<Output = Result<T, Unavailable>>,
+    ) -> Result<T, Unavailable> {
+        let late = || Err(Unavailable::new("-", "no answer within the deadline"));
+        timeout(self.patience(), asked).await.unwrap_or_else(|_| late())
     }
 
     /// What is to be said while somebody cannot be asked. What the others have `found` counts as well: nobody is let in
@@ -238,7 +260,8 @@ impl Engine {
     ) -> Result<Verified, Refusal> {
         let key = memory.key(user.as_str(), &attempt.service);
         let asking = memory.ask(Instant::now());
-        let found = match self.chain.login(&Inquiry { user, service: &attempt.service }).await {
+        let inquiry = Inquiry { user, service: &attempt.service };
+        let found = match self.in_time(self.chain.login(&inquiry)).await {
             Ok(found) => found,
             Err(unavailable) => {
                 let usable = |entry: &Arc<Entry>| entry.is_whole() && !self.is_past(entry, &unavailable);
