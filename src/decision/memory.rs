@@ -336,9 +336,13 @@ impl Engine {
             return Ok(self.unpack(&entry));
         }
         let digest = memory.cache.digester().login(user.as_str(), b"", key.service, b"lookup");
+        let stale = |unavailable| match memory.cache.stale_account(key, memory.tick()) {
+            Some(entry) => Ok(self.unpack(&entry)),
+            None => Err(unavailable),
+        };
         loop {
             match memory.lookups.join(&digest) {
-                Place::Full => return Err(Unavailable::new("-", "too many questions are being asked")),
+                Place::Full => return stale(Unavailable::new("-", "too many questions are being asked")),
                 Place::Wait(wait) => {
                     if let Some(looked) = wait.answer().await {
                         return looked;
@@ -346,16 +350,13 @@ impl Engine {
                 }
                 Place::Ask(pilot) => {
                     let asking = memory.cache.ask(memory.tick());
-                    let looked = match self.look_up_now(user, service).await {
+                    let looked = match self.in_time(Box::pin(self.look_up_now(user, service))).await {
                         Ok((account, directory)) => {
                             let lesson = self.lesson_of(memory, account.as_deref(), directory);
                             memory.cache.learn(key, asking, lesson, memory.tick());
                             Ok(account)
                         }
-                        Err(unavailable) => match memory.cache.stale_account(key, memory.tick()) {
-                            Some(entry) => Ok(self.unpack(&entry)),
-                            None => Err(unavailable),
-                        },
+                        Err(unavailable) => stale(unavailable),
                     };
                     pilot.tell(looked.clone());
                     return looked;

@@ -1,8 +1,9 @@
 //! Asking the directories about what memory does not know, and taking note of what they say.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use gatepost_protocol::secret::Secret;
+use tokio::time::timeout;
 
 use super::{Judged, Memory, Question, Recollection};
 use crate::{
@@ -10,7 +11,7 @@ use crate::{
     app_password::Seen,
     cache::{Asking, Elsewhere, Fingerprint, Lesson, Pilot, Place, Said},
     decision::{AppPassword, Attempt, By, Engine, Now, Refusal, TempFail, Verified, proof::Proven},
-    directory::{Found, Inquiry},
+    directory::{Found, Inquiry, Unavailable},
     username::Username,
 };
 
@@ -27,13 +28,10 @@ impl Engine {
         let digest = memory.login(&question, attempt, password);
         loop {
             match memory.logins.join(&digest) {
+                // Who is known need not be asked about to be let in.
                 Place::Full => {
-                    let refusal = Refusal::TempFail(TempFail::TooManyRequests);
-                    return Arc::new(Judged {
-                        verdict: Err(refusal),
-                        elsewhere: State::Active,
-                        recollection: None,
-                    });
+                    let full = TempFail::TooManyRequests;
+                    return Arc::new(self.stale(memory, &question, attempt, full));
                 }
                 Place::Wait(wait) => {
                     if let Some(judged) = wait.answer().await {
@@ -60,7 +58,9 @@ impl Engine {
         let remembered = if ahead { None } else { self.remembered(memory, &question, attempt, now) };
         let judged = match remembered {
             Some(judged) => judged,
-            None => self.find_out(memory, &question, attempt, now).await,
+            None => timeout(self.patience(), self.find_out(memory, &question, attempt, now))
+                .await
+                .unwrap_or_else(|_| self.stale(memory, &question, attempt, TempFail::Deadline)),
         };
         let judged = Arc::new(judged);
         pilot.tell(Arc::clone(&judged));
@@ -102,6 +102,20 @@ impl Engine {
             (Err(refusal), _) => Err(refusal),
         };
         Judged { verdict, elsewhere: found.state_elsewhere(), recollection: None }
+    }
+
+    /// How long directories are waited for. Less than peers wait, so that there is time for what memory says instead.
+    fn patience(&self) -> Duration {
+        self.deadline() / 8 * 7
+    }
+
+    /// Waits for directories so long.
+    pub(super) async fn in_time<T>(
+        &self,
+        asked: impl Future<Output = Result<T, Unavailable>>,
+    ) -> Result<T, Unavailable> {
+        let late = || Err(Unavailable::new("-", "no answer within the deadline"));
+        timeout(self.patience(), asked).await.unwrap_or_else(|_| late())
     }
 
     /// What is to be said while nobody can be asked.
@@ -190,7 +204,8 @@ impl Engine {
     ) -> Result<Verified, Refusal> {
         let key = memory.key(user.as_str(), &attempt.service);
         let asking = memory.cache.ask(memory.tick());
-        let found = match self.chain.login(&Inquiry { user, service: &attempt.service }).await {
+        let inquiry = Inquiry { user, service: &attempt.service };
+        let found = match self.in_time(self.chain.login(&inquiry)).await {
             Ok(found) => found,
             Err(unavailable) => {
                 let entry = memory.cache.stale_account(key, memory.tick()).filter(|entry| entry.is_whole());
