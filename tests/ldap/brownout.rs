@@ -257,3 +257,36 @@ fn whoever_was_known_gets_in_through_a_brown_out_and_nobody_else_does() {
     assert!(last.is_none_or(|last| last < RECOVERY), "{last:?}");
     assert!(back.logins.iter().any(|login| asked(&login)), "nobody was asked about any more");
 }
+
+/// Each answer comes within the directory's `timeout`, and what a login takes is more than a peer waits: no connection fails, and
+/// nobody would ever be told that the server does not answer.
+#[test]
+fn whoever_was_known_gets_in_before_their_program_gives_up_however_slow_each_answer_is() {
+    const EACH_WAY: Duration = Duration::from_millis(2300);
+
+    let place = Place::new(&Tree::bookworm());
+    let slapd = Slapd::start(&place);
+    let proxy = Proxy::start(slapd.ldaps());
+    let table = searching(&[format!("ldaps://{}", proxy.address())], &place.outside("authority.pem"))
+        .with("base_dn", format_args!("ou=people,{SUFFIX}"))
+        .with("user_filter", "(mail={user})")
+        .with("timeout", "30s")
+        .with("connect_timeout", "10s");
+    let house = House::open(&place, &format!("[cache]\nttl = \"1s\"\n{}", table.fields(&place)));
+    house.admits("alice@example.org", "alice-secret");
+    let deliver = || house.dovecot.lmtp().send("a@example.test", "alice@example.org", "hello").code;
+    for each_way in [EACH_WAY, 2 * EACH_WAY] {
+        proxy.delay(each_way);
+        let known = Instant::now();
+        wait_until("what is known has run out", || known.elapsed() > Duration::from_secs(1));
+        let begun = Instant::now();
+        house.admits("alice@example.org", "alice-secret");
+        // Postfix waits for 10 s.
+        assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
+        eprintln!("{each_way:?} each way: let in after {:.2?}", begun.elapsed());
+        let answer = house.login("alice@example.org", "wrong");
+        assert!(answer.starts_with(AWAY), "{answer}");
+        assert_eq!(deliver(), 250);
+    }
+    house.says(&["outcome=verified", "cache=\"stale\""]);
+}
