@@ -195,6 +195,11 @@ impl Services {
         self.only.is_none() && self.never.is_empty()
     }
 
+    /// The names of all services that something is said of.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.only.iter().flatten().chain(&self.never).map(String::as_str)
+    }
+
     /// Whether mail is taken in for the account by `service`, as a peer spells it, or told about where it lives.
     ///
     /// Only `lmtp = no` says that it is not, to LMTP and Dovecot's delivery agent. A list of services is one of logins:

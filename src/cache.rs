@@ -12,7 +12,7 @@
 //! Times count from when a directory was *asked*, and what is learnt ([`Cache::learn`]) is held against what was
 //! learnt in the meantime: of two answers whose questions overlapped nobody can say which is newer, so where they
 //! contradict each other neither is kept. A flush ([`Cache::flush`]) voids the answers to all questions that were asked before
-//! it.
+//! it, and one of names ([`Cache::forget`]) those that are about these names.
 //!
 //! The table is in parts ([`shard`]), each under its own lock, which is held for a look or a change and never while
 //! somebody waits. What was measured before it was written, of a million entries with a name of 22 bytes and no fields: see
@@ -54,6 +54,9 @@ use crate::decision::AppPassword;
 /// How many parts the table has. Far more than cores, so that two of them seldom want the same one.
 const SHARDS: usize = 64;
 
+/// How many places the names have that answers are voided by.
+const PLACES: usize = 512;
+
 /// Ticks between two questions ahead of time about the same name, where the first has not helped.
 const REFRESH_PAUSE: u32 = 10;
 
@@ -83,6 +86,10 @@ pub struct Cache {
     shards: [Mutex<Shard>; SHARDS],
     /// Counts the flushes.
     epoch: AtomicU64,
+    /// Answers to what was asked in an earlier one than this are void.
+    all_since: AtomicU64,
+    /// The same of names, each in the place that its hash gives it. Those that share a place are void together.
+    since: Box<[AtomicU64; PLACES]>,
     /// What was asked up to then is to be asked again.
     doubted: AtomicU32,
 }
@@ -179,6 +186,8 @@ impl Cache {
             hasher: RandomState::new(),
             shards: std::array::from_fn(|_| Mutex::default()),
             epoch: AtomicU64::new(0),
+            all_since: AtomicU64::new(0),
+            since: Box::new(std::array::from_fn(|_| AtomicU64::new(0))),
             doubted: AtomicU32::new(0),
         }))
     }
@@ -259,6 +268,7 @@ impl Cache {
         let limit = self.ttl.saturating_add(self.max_stale);
         let usable = |entry: &&Arc<Entry>| !entry.is_nobody() && now.since(entry.fetched().begun) < limit;
         let found = shard.find(sought).filter(usable).cloned()?;
+        found.touch();
         shard.counts.stale += 1;
         Some(found)
     }
@@ -276,28 +286,31 @@ impl Cache {
     /// Forgets everybody of whom `whom` says so by one of their names, and what is being asked at present. How many
     /// entries that were.
     pub fn flush(&self, whom: impl Fn(&str) -> bool) -> usize {
-        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.void_all();
         self.shards.iter().map(|shard| lock(shard).forget(|entry| entry.is_about(&whom))).sum()
     }
 
     /// Has everybody asked about again before anything is said of them, because something has changed and nobody knows what.
     /// Where a directory does not answer, what is known is still good for [`Self::stale`].
     pub fn doubt(&self, now: Tick) {
-        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.void_all();
         // One more: what was asked in this tick was perhaps asked before.
         self.doubted.fetch_max(now.get().saturating_add(1), Ordering::AcqRel);
     }
 
-    /// Forgets who has one of these names, where answers do not differ from service to service.
+    /// Forgets who has one of these names, and what is being asked about them at present.
     pub fn forget(&self, names: &HashSet<&str>) {
-        self.epoch.fetch_add(1, Ordering::AcqRel);
+        let epoch = self.next_epoch();
+        for user in names {
+            self.place(user).fetch_max(epoch, Ordering::AcqRel);
+        }
         for user in names {
             let sought = self.sought(Key { user, service: "" });
             self.shard(sought.hash).remove(sought);
         }
         for shard in &self.shards {
             let mut shard = lock(shard);
-            if shard.has_aliases() {
+            if shard.has_others() {
                 shard.forget(|entry| entry.is_about(|name| names.contains(name)));
             }
         }
@@ -313,6 +326,26 @@ impl Cache {
             status.counts.add(&shard.counts);
         }
         status
+    }
+
+    fn void_all(&self) {
+        self.all_since.fetch_max(self.next_epoch(), Ordering::AcqRel);
+    }
+
+    fn next_epoch(&self) -> u64 {
+        self.epoch.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "the remainder is less than the number of places")]
+    fn place(&self, name: &str) -> &AtomicU64 {
+        let [.., low, high] = self.hash(name, "").to_le_bytes();
+        &self.since[usize::from(u16::from_le_bytes([low, high])) % PLACES]
+    }
+
+    /// Whether the answer to a question that is about these names still counts.
+    fn stands<'n>(&self, asking: Asking, mut names: impl Iterator<Item = &'n str>) -> bool {
+        self.all_since.load(Ordering::Acquire) <= asking.epoch
+            && names.all(|name| self.place(name).load(Ordering::Acquire) <= asking.epoch)
     }
 
     fn judge(&self, entry: &Arc<Entry>, hash: u64, digest: &Digest, now: Tick) -> Recall {
@@ -363,7 +396,8 @@ impl Cache {
     #[expect(clippy::indexing_slicing, reason = "the remainder is less than the number of shards")]
     fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
         // The table itself goes by the lowest bits and the highest seven.
-        lock(&self.shards[usize::from((hash >> 40) as u8) % SHARDS])
+        let [.., part, _, _] = hash.to_le_bytes();
+        lock(&self.shards[usize::from(part) % SHARDS])
     }
 }
 
@@ -388,6 +422,13 @@ fn right(
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     // A panic in between can have left it with a wrong sum at the worst.
     shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Asking {
+    /// Whether nothing at all was flushed between `later` and this: its answer is good for whoever came `later` too.
+    pub const fn covers(&self, later: &Self) -> bool {
+        self.epoch >= later.epoch
+    }
 }
 
 impl Counts {

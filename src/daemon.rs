@@ -20,7 +20,7 @@ use crate::{
     control,
     decision::{Engine, Limits, SaltKey},
     directory::{self, Chain, Misfit, Tell},
-    listener::{self, Listener, Slots, Stream},
+    listener::{self, Desks, Listener, Slots, Stream},
     mechanism::Mechanism,
     observe::systemd,
     password::Pool,
@@ -87,11 +87,13 @@ where
     let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
     let (descriptors, _) =
         getrlimit(Resource::RLIMIT_NOFILE).map_err(|error| Failure::Io("limits", error.into()))?;
-    let slots = Slots::new(descriptors);
+    let (slots, end) = (Slots::new(descriptors), CancellationToken::new());
+    let desks = Desks::open(&end).map_err(|error| Failure::Io("threads", error))?;
+    let _end = end.drop_guard();
     let count = listeners.len();
     for listener in listeners {
         tracing::info!(protocol = %listener.protocol, at = %listener.place, "listening");
-        listen(listener, &shared, &current, &slots, &tasks, &stop);
+        listen(listener, &shared, &current, (&slots, &desks), &tasks, &stop)?;
     }
     listen_for_commands(&config.server.runtime_dir, &current, &tasks, &stop);
     if let Some(unavailable) = current.app_passwords.look().await {
@@ -219,10 +221,10 @@ fn listen(
     listener: Listener,
     shared: &Arc<Shared>,
     current: &Arc<Replaceable>,
-    slots: &Slots,
+    (slots, desks): (&Slots, &Desks),
     tasks: &TaskTracker,
     stop: &CancellationToken,
-) {
+) -> Result<(), Failure> {
     let (shared, current, stopping) = (Arc::clone(shared), Arc::clone(current), stop.clone());
     let protocol = listener.protocol;
     let serve = move |stream: Stream, peer: Peer| {
@@ -237,8 +239,7 @@ fn listen(
             };
             match role {
                 Ok(role) => {
-                    // Without random numbers there is no cookie, and a guessable one would let anybody claim a login.
-                    let Ok(cookie) = Shared::new_cookie() else { return };
+                    let cookie = shared.new_cookie();
                     let session = auth::Session::new(role, shared, current.offer.load_full(), cookie);
                     driver::auth(stream, session, engines, stop).await;
                 }
@@ -248,7 +249,8 @@ fn listen(
             }
         }
     };
-    tokio::spawn(listener::accept(listener, slots.clone(), tasks.clone(), stop.clone(), serve));
+    listener::accept(listener, slots, desks, tasks, stop, serve)
+        .map_err(|error| Failure::Io("a socket", error))
 }
 
 fn listen_for_commands(

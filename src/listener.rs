@@ -8,6 +8,7 @@
 mod accept;
 mod activation;
 mod bind;
+mod desks;
 mod stream;
 
 use std::{io, path::PathBuf, sync::Arc};
@@ -17,6 +18,7 @@ use tokio::net::{TcpListener, UnixListener};
 pub use self::{
     accept::{Slots, accept},
     bind::{bind, make_dirs, private},
+    desks::Desks,
     stream::Stream,
 };
 use crate::config::{Endpoint, Protocol};
@@ -35,6 +37,45 @@ pub struct Listener {
 enum Socket {
     Unix { listener: UnixListener, access: Access },
     Tcp { listener: TcpListener, allow_from: Vec<ipnet::IpNet> },
+}
+
+/// A listener that no runtime looks after. Each that is to do so gets a descriptor of its own.
+struct Parted {
+    protocol: Protocol,
+    place: Arc<str>,
+    socket: PartedSocket,
+}
+
+enum PartedSocket {
+    Unix(std::os::unix::net::UnixListener, Access),
+    Tcp(std::net::TcpListener, Vec<ipnet::IpNet>),
+}
+
+impl Listener {
+    fn part(self) -> io::Result<Parted> {
+        let socket = match self.socket {
+            Socket::Unix { listener, access } => PartedSocket::Unix(listener.into_std()?, access),
+            Socket::Tcp { listener, allow_from } => PartedSocket::Tcp(listener.into_std()?, allow_from),
+        };
+        Ok(Parted { protocol: self.protocol, place: self.place, socket })
+    }
+}
+
+impl Parted {
+    /// The listener, in the runtime that this is called in.
+    fn join(&self) -> io::Result<Listener> {
+        let socket = match &self.socket {
+            PartedSocket::Unix(listener, access) => {
+                let listener = UnixListener::from_std(listener.try_clone()?)?;
+                Socket::Unix { listener, access: *access }
+            }
+            PartedSocket::Tcp(listener, allow_from) => {
+                let listener = TcpListener::from_std(listener.try_clone()?)?;
+                Socket::Tcp { listener, allow_from: allow_from.clone() }
+            }
+        };
+        Ok(Listener { protocol: self.protocol, place: Arc::clone(&self.place), socket })
+    }
 }
 
 /// Owner and mode of a socket file, as far as Dovecot's rule for userdb sockets needs them.

@@ -38,7 +38,7 @@ pub struct Entry {
     fingerprint: Option<NonZeroU64>,
     /// Of the main password; means nothing unless `kind` says so.
     digest: [u8; 16],
-    /// When the directory was asked that found it right.
+    /// When the directory was asked that found it right. Where none is known: what was asked before is no proof.
     verified_at: Tick,
     /// When the directory was asked that gave the account.
     fetched_at: Tick,
@@ -117,13 +117,22 @@ pub(super) struct Span {
     pub(super) ended: Tick,
 }
 
+/// What is known of a main password.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Proof {
+    /// That this one is right.
+    Of(Digest, Span),
+    /// Nothing, and what was asked before then does not count.
+    After(Tick),
+}
+
 /// An entry taken apart, to be changed.
 pub(super) struct Draft<'a> {
     pub(super) user: &'a str,
     pub(super) service: &'a str,
     pub(super) found: Option<Somebody<'a>>,
     pub(super) fetched: Span,
-    pub(super) proof: Option<(Digest, Span)>,
+    pub(super) proof: Proof,
     pub(super) fingerprint: Option<Fingerprint>,
     pub(super) app_passwords: Vec<Right>,
     pub(super) wrong: Vec<Wrong>,
@@ -154,6 +163,12 @@ impl Rules {
             nologin: account.nologin.clone(),
         })
     }
+
+    /// Bytes of memory that it takes beside itself.
+    fn weight(&self) -> usize {
+        let reason = self.nologin.as_ref().and_then(|nologin| nologin.reason.as_ref());
+        heap(&self.services, self.allow_nets.as_deref()) + reason.map_or(0, |reason| chunk(reason.len()))
+    }
 }
 
 impl<'a> Somebody<'a> {
@@ -173,7 +188,7 @@ impl<'a> Somebody<'a> {
 impl Draft<'_> {
     /// Packs it. `None`: there is more of it than an entry holds.
     pub(super) fn pack(self) -> Option<Entry> {
-        let (found, proof) = (self.found.as_ref(), self.proof.filter(|_| self.found.is_some()));
+        let found = self.found.as_ref();
         let canonical = found.map_or("", |found| found.canonical);
         let canonical = if canonical == self.user { "" } else { canonical };
         let (passdb, userdb) = found.map_or((&b""[..], &b""[..]), |found| (found.passdb, found.userdb));
@@ -185,8 +200,10 @@ impl Draft<'_> {
             app_passwords: self.app_passwords,
             wrong: self.wrong,
         };
-        let (digest, verified) =
-            proof.map_or(([0; 16], self.fetched), |(digest, span)| (digest.bytes(), span));
+        let (digest, verified) = match self.proof {
+            Proof::Of(digest, span) => (digest.bytes(), span),
+            Proof::After(tick) => ([0; 16], Span { begun: tick, ended: tick }),
+        };
         let span = |span: Span| u8::try_from(span.ended.since(span.begun)).unwrap_or(u8::MAX);
         Some(Entry {
             text: parts.concat().into(),
@@ -202,12 +219,12 @@ impl Draft<'_> {
             canonical: u8::try_from(canonical.len()).ok()?,
             verified_span: span(verified),
             fetched_span: span(self.fetched),
-            kind: match (found.is_some(), proof.is_some()) {
-                (false, _) => Kind::Nobody,
-                (true, false) => Kind::Unproven,
-                (true, true) => Kind::Proven,
+            kind: match (found, self.proof) {
+                (None, _) => Kind::Nobody,
+                (Some(_), Proof::After(_)) => Kind::Unproven,
+                (Some(_), Proof::Of(..)) => Kind::Proven,
             },
-            used: AtomicBool::new(true),
+            used: AtomicBool::new(false),
             more: (!more.is_empty()).then(|| Box::new(more)),
         })
     }
@@ -308,6 +325,11 @@ impl Entry {
         self.fingerprint.is_some() && self.elsewhere().is_none()
     }
 
+    /// Whether its password was checked in this way.
+    pub fn is_checked_by(&self, way: Fingerprint) -> bool {
+        self.fingerprint() == Some(way)
+    }
+
     /// What another directory says.
     pub fn elsewhere(&self) -> Option<&Elsewhere> {
         self.more.as_ref()?.elsewhere.as_ref()
@@ -345,9 +367,9 @@ impl Entry {
                 chunk(size_of::<AppPassword>() + 16)
                     + chunk(right.which.id.len())
                     + chunk(right.which.label.len())
+                    + heap(&right.which.scope.services, right.which.scope.allow_nets.as_deref())
             });
-            // Rules are small, and few have any.
-            let rules = if more.rules.is_some() { 256 } else { 0 };
+            let rules = more.rules.as_ref().map_or(0, Rules::weight);
             chunk(size_of::<More>())
                 + chunk(more.app_passwords.capacity() * size_of::<Right>())
                 + chunk(more.wrong.capacity() * size_of::<Wrong>())
@@ -357,9 +379,10 @@ impl Entry {
         chunk(size_of::<Self>() + 16) + chunk(self.text.len()) + more
     }
 
-    /// Takes it apart.
-    pub(super) fn draft(&self) -> Draft<'_> {
+    /// Takes it apart. What it is of ended before `now`, however long it took.
+    pub(super) fn draft(&self, now: Tick) -> Draft<'_> {
         let more = self.more.as_deref();
+        let until = |span: Span| Span { ended: span.ended.min(now), ..span };
         let found = (!self.is_nobody()).then(|| Somebody {
             canonical: self.canonical(),
             directory: self.directory,
@@ -372,15 +395,18 @@ impl Entry {
             user: self.user(),
             service: self.service(),
             found,
-            fetched: self.fetched(),
-            proof: self.proof(),
+            fetched: until(self.fetched()),
+            proof: match self.proof() {
+                Some((digest, span)) => Proof::Of(digest, until(span)),
+                None => Proof::After(self.verified_at),
+            },
             fingerprint: self.fingerprint.map(Fingerprint::of),
             app_passwords: more.map(|more| more.app_passwords.clone()).unwrap_or_default(),
             wrong: more.map(|more| more.wrong.clone()).unwrap_or_default(),
         }
     }
 
-    /// When the account was given.
+    /// When the account was given. No answer about it came later than that.
     pub(super) fn fetched(&self) -> Span {
         span(self.fetched_at, self.fetched_span)
     }
@@ -457,6 +483,13 @@ fn span(begun: Tick, ticks: u8) -> Span {
     // What took longer than can be told may have ended at any time since.
     let ended = if ticks == u8::MAX { u32::MAX } else { begun.get().saturating_add(ticks.into()) };
     Span { begun, ended: Tick::new(ended) }
+}
+
+/// Bytes of memory that these take beside themselves.
+fn heap(services: &Services, nets: Option<&[Net]>) -> usize {
+    let names = services.names().map(|name| chunk(name.len()) + size_of::<String>());
+    // The lists of them as well.
+    names.sum::<usize>() + chunk(nets.map_or(0, size_of_val))
 }
 
 /// What an allocation of this size takes from glibc: a word for its size, in steps of 16, 32 at least.

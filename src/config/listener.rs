@@ -72,6 +72,14 @@ impl Protocol {
         }
     }
 
+    /// Whether its answers depend on who asks.
+    pub const fn asks_who(self) -> bool {
+        match self {
+            Self::DovecotMaster | Self::DovecotUserdb => true,
+            Self::DovecotLogin | Self::DovecotClient => false,
+        }
+    }
+
     /// The bits of its socket where `mode` is not set: those that Dovecot gives to the same socket of its own.
     pub const fn default_mode(self) -> u32 {
         match self {

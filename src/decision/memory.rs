@@ -17,7 +17,7 @@ use std::{
 };
 
 use gatepost_protocol::secret::Secret;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout_at};
 
 use super::{
     AppPassword, Attempt, By, Decision, Engine, Refusal, Verified,
@@ -27,7 +27,9 @@ use super::{
 use crate::{
     account::{Account, Password, State},
     app_password::recognise,
-    cache::{Cache, Digest, Entry, Fingerprint, Flights, Key, Limits, Place, Recall, Right, Status, Tick},
+    cache::{
+        Asking, Cache, Digest, Entry, Fingerprint, Flights, Key, Limits, Place, Recall, Right, Status, Tick,
+    },
     directory::{Chain, Changed, Found, Inquiry, Unavailable},
     mechanism::{Claim, Credential},
     username::{NameRoom, Username},
@@ -88,7 +90,7 @@ pub enum Recollection {
 pub(super) struct Memory {
     cache: Cache,
     logins: Flights<Arc<Judged>>,
-    lookups: Flights<Result<Looked, Unavailable>>,
+    lookups: Flights<(Asking, Result<Looked, Unavailable>)>,
     ahead: Semaphore,
     reads_service: bool,
 }
@@ -96,6 +98,8 @@ pub(super) struct Memory {
 /// What was found out about a login, before the rules.
 #[derive(Debug)]
 struct Judged {
+    /// When that was asked.
+    asking: Asking,
     verdict: Result<(Arc<Account>, By), Refusal>,
     elsewhere: State,
     recollection: Option<Recollection>,
@@ -175,6 +179,17 @@ impl Attempt {
     }
 }
 
+impl Judged {
+    const fn refused(asking: Asking, refusal: Refusal) -> Self {
+        Self { asking, verdict: Err(refusal), elsewhere: State::Active, recollection: None }
+    }
+
+    /// Whether it holds for somebody who came then: it was asked after the last flush before that, or says nothing.
+    fn holds_for(&self, come: &Asking) -> bool {
+        matches!(self.verdict, Err(Refusal::TempFail(_))) || self.asking.covers(come)
+    }
+}
+
 impl Memory {
     pub(super) fn new(limits: Limits, chain: &Chain, now: Instant) -> Result<Option<Self>, getrandom::Error> {
         let reads_service = chain.directories().iter().any(|directory| directory.reads_service());
@@ -189,6 +204,10 @@ impl Memory {
 
     fn key<'a>(&self, user: &'a str, service: &'a str) -> Key<'a> {
         Key { user, service: if self.reads_service { service } else { "" } }
+    }
+
+    fn ask(&self, now: Instant) -> Asking {
+        self.cache.ask(self.cache.at(now))
     }
 
     fn tick(&self) -> Tick {
@@ -305,7 +324,8 @@ impl Engine {
             };
         }
         let question = memory.question(user, attempt, password);
-        let judged = match self.remembered(memory, &question, attempt, now) {
+        let asking = memory.ask(now.instant);
+        let judged = match self.remembered(memory, &question, attempt, asking, now) {
             Some(judged) => Arc::new(judged),
             None => self.ask_once(memory, question, attempt, password, false).await,
         };
@@ -336,29 +356,38 @@ impl Engine {
             return Ok(self.unpack(&entry));
         }
         let digest = memory.cache.digester().login(user.as_str(), b"", key.service, b"lookup");
-        let stale = |unavailable| match memory.cache.stale_account(key, memory.tick()) {
-            Some(entry) => Ok(self.unpack(&entry)),
-            None => Err(unavailable),
+        let come = memory.ask(Instant::now());
+        let stale = |past: &dyn Fn(&Entry) -> bool| {
+            let entry = memory.cache.stale_account(key, memory.tick())?;
+            (!past(&entry)).then(|| self.unpack(&entry))
         };
         loop {
             match memory.lookups.join(&digest) {
-                Place::Full => return stale(Unavailable::new("-", "too many questions are being asked")),
-                Place::Wait(wait) => {
-                    if let Some(looked) = wait.answer().await {
-                        return looked;
-                    }
+                Place::Full => {
+                    let full = || Unavailable::new("-", "too many questions are being asked");
+                    return stale(&|_| false).ok_or_else(full);
                 }
+                Place::Wait(wait) => match wait.answer().await {
+                    Some((asking, looked)) if looked.is_err() || asking.covers(&come) => return looked,
+                    Some(_) | None => {}
+                },
                 Place::Ask(pilot) => {
-                    let asking = memory.cache.ask(memory.tick());
-                    let looked = match self.in_time(Box::pin(self.look_up_now(user, service))).await {
-                        Ok((account, directory)) => {
+                    let asking = memory.ask(Instant::now());
+                    let asked = Box::pin(self.look_up_now(user, service));
+                    let looked = match timeout_at(self.patience(), asked).await {
+                        Ok(Ok((account, directory))) => {
                             let lesson = self.lesson_of(memory, account.as_deref(), directory);
                             memory.cache.learn(key, asking, lesson, memory.tick());
                             Ok(account)
                         }
-                        Err(unavailable) => stale(unavailable),
+                        Ok(Err(unavailable)) => {
+                            stale(&|entry| self.is_past(entry, &unavailable)).ok_or(unavailable)
+                        }
+                        // It may be a later directory that was waited for.
+                        Err(_) => stale(&|entry| !self.is_of_the_last(entry))
+                            .ok_or_else(|| Unavailable::new("-", "no answer within the deadline")),
                     };
-                    pilot.tell(looked.clone());
+                    pilot.tell((asking, looked.clone()));
                     return looked;
                 }
             }
@@ -372,22 +401,18 @@ impl Engine {
 
     /// Takes note of what has changed in the directories: whoever that is, is forgotten; where nobody knows who it is,
     /// everybody is asked about again.
-    pub fn changed(&self, changed: &[Changed]) {
+    pub fn changed<'c>(&self, changed: &'c [Changed]) {
         let Some(memory) = &self.memory else { return };
-        let name = |changed| match changed {
-            &Changed::User(ref user) => Some(user.as_str()),
-            &Changed::Everybody => None,
+        let name = |changed: &'c Changed| match changed {
+            Changed::User(user) => Some(user.as_str()),
+            Changed::Everybody => None,
         };
         if changed.contains(&Changed::Everybody) {
             memory.cache.doubt(memory.tick());
         }
         let names: HashSet<&str> = changed.iter().filter_map(name).collect();
         if !names.is_empty() {
-            if memory.reads_service {
-                memory.cache.flush(|name| names.contains(name));
-            } else {
-                memory.cache.forget(&names);
-            }
+            memory.cache.forget(&names);
         }
     }
 
@@ -412,36 +437,37 @@ impl Engine {
         memory: &Memory,
         question: &Question<'_>,
         attempt: &Attempt,
+        asking: Asking,
         now: Now,
     ) -> Option<Judged> {
         let hit = |refresh| Some(Recollection::Hit { refresh });
-        let refused =
-            |refusal| Judged { verdict: Err(refusal), elsewhere: State::Active, recollection: hit(false) };
+        let refused = |refusal| Judged { recollection: hit(false), ..Judged::refused(asking, refusal) };
         match memory.cache.recall(question.key, &question.digest, memory.cache.at(now.instant)) {
             Recall::Nothing => None,
             Recall::Nobody => Some(refused(Refusal::UserUnknown)),
             Recall::Wrong => Some(refused(Refusal::PasswordMismatch)),
-            Recall::Right(right) => self.let_in(&right, attempt, now.wall, hit(right.refresh)),
+            Recall::Right(right) => {
+                let recollection = hit(right.refresh);
+                self.let_in(&right, attempt, now.wall).map(|verdict| Judged {
+                    asking,
+                    verdict: Ok(verdict),
+                    elsewhere: State::Active,
+                    recollection,
+                })
+            }
         }
     }
 
     /// Somebody with the right password, if the rules of the account let them in.
-    fn let_in(
-        &self,
-        right: &Right,
-        attempt: &Attempt,
-        now: SystemTime,
-        recollection: Option<Recollection>,
-    ) -> Option<Judged> {
+    fn let_in(&self, right: &Right, attempt: &Attempt, now: SystemTime) -> Option<(Arc<Account>, By)> {
         if !self.admits(right, &attempt.service, || attempt.remote, || now) {
             return None;
         }
         let account = self.unpack(&right.entry)?;
-        let by = right
-            .app_password
-            .as_ref()
-            .map_or(By::Password, |which| By::AppPassword(Box::new(AppPassword::clone(which))));
-        Some(Judged { verdict: Ok((account, by)), elsewhere: State::Active, recollection })
+        let app_password = right.app_password.as_ref();
+        let by =
+            app_password.map_or(By::Password, |which| By::AppPassword(Box::new(AppPassword::clone(which))));
+        Some((account, by))
     }
 
     /// `remote` and `now` are asked only where something depends on them.
@@ -466,6 +492,20 @@ impl Engine {
         credential && (entry.has_no_rules() || entry.admits(service, remote(), now()))
     }
 
+    /// Whether a directory that gave no answer comes after the one of an account. That one was asked then, and does not
+    /// know it any more.
+    fn is_past(&self, entry: &Entry, unavailable: &Unavailable) -> bool {
+        let mut names = self.chain.directories().iter().map(|directory| directory.name());
+        names
+            .position(|name| *name == unavailable.directory)
+            .is_some_and(|at| at > usize::from(entry.directory()))
+    }
+
+    /// Whether nobody is asked about an account after its directory.
+    fn is_of_the_last(&self, entry: &Entry) -> bool {
+        usize::from(entry.directory()) + 1 == self.chain.directories().len()
+    }
+
     fn unpack(&self, entry: &Entry) -> Looked {
         let directory = self.directory_name(entry.directory())?;
         entry.account(Arc::clone(directory)).map(Arc::new)
@@ -480,3 +520,6 @@ impl Engine {
 fn asked<T, E>(verdict: Result<T, E>) -> Result<(T, Option<Recollection>), (E, Option<Recollection>)> {
     verdict.map(|verified| (verified, None)).map_err(|refusal| (refusal, None))
 }
+
+#[cfg(test)]
+mod tests;

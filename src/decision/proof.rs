@@ -141,6 +141,15 @@ pub(super) struct Prover<'a> {
     pub(super) known: bool,
 }
 
+/// What could not be asked. Only what is open may be answered from memory: everything else has been said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Open {
+    /// Whether it is the main password.
+    pub(super) main: bool,
+    /// Whether it is an app password that the directory lists, or its owner may still use it.
+    pub(super) listed: bool,
+}
+
 impl Prover<'_> {
     /// The same for a password of which it is known whether it was found right by this very stored one.
     pub(super) fn knowing(self, known: bool) -> Self {
@@ -158,10 +167,30 @@ impl Prover<'_> {
         found: &impl Source,
         credential: &Credential,
     ) -> Result<Proven, Refusal> {
+        self.try_to_prove(found, credential).await.0
+    }
+
+    /// The same, and where nobody could tell, why.
+    pub(super) async fn try_to_prove(
+        &self,
+        found: &impl Source,
+        credential: &Credential,
+    ) -> (Result<Proven, Refusal>, Open) {
+        let mut open = Open::default();
+        let verdict = self.verdict(found, credential, &mut open).await;
+        (verdict, open)
+    }
+
+    async fn verdict(
+        &self,
+        found: &impl Source,
+        credential: &Credential,
+        open: &mut Open,
+    ) -> Result<Proven, Refusal> {
         let verdict = match credential {
             Credential::Password(password) => match recognise(password.expose()) {
                 Some(seen) => app_password::own(self.app_passwords, found.account(), &seen, self.here).await,
-                None => self.by_password(found, password).await,
+                None => self.by_password(found, password, open).await,
             }
             .map(Proven::from),
             Credential::Evidence(evidence) => self.by_evidence(found, evidence).await,
@@ -178,11 +207,14 @@ impl Prover<'_> {
             Ok(_) | Err(_) if found.several() => Err(Refusal::UserAmbiguous),
             Ok(_) | Err(_) if found.account().is_none() => Err(Refusal::UserUnknown),
             // The main password has been checked there, if it was one.
-            Ok(proven)
-                if proven.by != By::Password && !found.known_elsewhere().map_err(TempFail::Directory)? =>
-            {
-                Err(Refusal::UserDisabled)
-            }
+            Ok(proven) if proven.by != By::Password => match found.known_elsewhere() {
+                Ok(true) => Ok(proven),
+                Ok(false) => Err(Refusal::UserDisabled),
+                Err(unavailable) => {
+                    open.listed = true;
+                    Err(TempFail::Directory(unavailable).into())
+                }
+            },
             verdict => verdict,
         }
     }
@@ -207,7 +239,12 @@ impl Prover<'_> {
         }
     }
 
-    async fn by_password(&self, found: &impl Source, password: &Secret) -> Result<By, Refusal> {
+    async fn by_password(
+        &self,
+        found: &impl Source,
+        password: &Secret,
+        open: &mut Open,
+    ) -> Result<By, Refusal> {
         // An empty password proves nothing (RFC 4513 5.1.2), and a NUL would let a C library see less than was sent.
         // Neither can be right. Where passwords are compared here, both cost what a wrong password costs; no directory
         // is asked about them.
@@ -249,6 +286,8 @@ impl Prover<'_> {
                 Tried::Unclear(why) => unclear = Some(why),
             }
         }
+        open.main = matches!(main, Err(Refusal::TempFail(TempFail::Directory(_))));
+        open.listed = matches!(unclear, Some(TempFail::Directory(_)));
         match (main, unclear) {
             // These say nothing about the password, which may be the app password that cannot be read.
             (

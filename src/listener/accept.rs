@@ -1,6 +1,6 @@
 //! Accepts connections and hands each to its session, until told to stop.
 
-use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
+use std::{future::Future, io, net::IpAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::unix::UCred,
@@ -8,7 +8,10 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Access, Listener, Socket, Stream};
+use super::{
+    Access, Listener, Socket, Stream,
+    desks::{At, Desks},
+};
 use crate::session::master::Peer;
 
 /// How many connections the daemon serves at once. Beyond that the kernel's backlog holds them.
@@ -43,44 +46,76 @@ impl Slots {
 /// How long accepting rests after it failed: usually because descriptors have run out, and spinning helps nobody.
 const REST: Duration = Duration::from_millis(100);
 
-/// Accepts until `stop`; `serve` makes the task of one connection.
-pub async fn accept<F, S>(
+/// Has all desks accept until `stop`; `serve` makes the task of one connection, which stays at the desk that has accepted it.
+///
+/// # Errors
+///
+/// Where there are no descriptors: each desk has one of its own for the socket.
+pub fn accept<F, S>(
     listener: Listener,
+    slots: &Slots,
+    desks: &Desks,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+    serve: S,
+) -> io::Result<()>
+where
+    S: Fn(Stream, Peer) -> F + Clone + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let own = Arc::new(Semaphore::new(slots.each));
+    let listener = listener.part()?;
+    for (runtime, at) in desks.each() {
+        let entered = runtime.enter();
+        let listener = listener.join()?;
+        drop(entered);
+        let (own, slots, serve) = (Arc::clone(&own), slots.clone(), serve.clone());
+        runtime.spawn(stop.clone().run_until_cancelled_owned(accept_at(
+            at,
+            listener,
+            own,
+            slots,
+            tasks.clone(),
+            serve,
+        )));
+    }
+    Ok(())
+}
+
+async fn accept_at<F, S>(
+    at: At,
+    listener: Listener,
+    own: Arc<Semaphore>,
     slots: Slots,
     tasks: TaskTracker,
-    stop: CancellationToken,
     serve: S,
 ) where
     S: Fn(Stream, Peer) -> F,
     F: Future<Output = ()> + Send + 'static,
 {
-    let own = Arc::new(Semaphore::new(slots.each));
     loop {
-        let (stream, peer, slot) = tokio::select! {
-            () = stop.cancelled() => return,
-            accepted = next(&listener, &own, &slots.all) => match accepted {
-                Some(accepted) => accepted,
-                None => continue,
-            },
-        };
+        at.turn().await;
+        let Some((stream, peer)) = next(&listener).await else { continue };
+        // One that has no place yet keeps this desk from accepting any further. Its own place first: who waits for one must
+        // not hold one of all.
+        let seat = at.sit();
+        let Ok(own) = Arc::clone(&own).acquire_owned().await else { return };
+        let Ok(all) = Arc::clone(&slots.all).acquire_owned().await else { return };
+        let slot: Slot = (own, all);
         let task = serve(stream, peer);
         tasks.spawn(async move {
             task.await;
-            drop(slot);
+            drop((slot, seat));
         });
     }
 }
 
-async fn next(
-    listener: &Listener,
-    own: &Arc<Semaphore>,
-    all: &Arc<Semaphore>,
-) -> Option<(Stream, Peer, Slot)> {
-    // Its own place first: who waits for one must not hold one of all.
-    let own = Arc::clone(own).acquire_owned().await.ok()?;
-    let slot = (own, Arc::clone(all).acquire_owned().await.ok()?);
+async fn next(listener: &Listener) -> Option<(Stream, Peer)> {
     let accepted = match &listener.socket {
-        Socket::Unix { listener, access } => listener.accept().await.and_then(|(stream, _)| {
+        Socket::Unix { listener: socket, access } => socket.accept().await.and_then(|(stream, _)| {
+            if !listener.protocol.asks_who() {
+                return Ok(Some((Stream::Unix(stream), Peer::default())));
+            }
             // Not knowing who it is would be taken for having nothing to hide from them.
             let peer = describe(stream.peer_cred()?, *access);
             Ok(Some((Stream::Unix(stream), peer)))
@@ -97,7 +132,7 @@ async fn next(
         }),
     };
     match accepted {
-        Ok(accepted) => accepted.map(|(stream, peer)| (stream, peer, slot)),
+        Ok(accepted) => accepted,
         Err(error) => {
             tracing::warn!(listener = %listener.place, %error, "a connection could not be accepted");
             tokio::time::sleep(REST).await;

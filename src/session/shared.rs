@@ -1,14 +1,16 @@
 //! What all connections of one daemon have in common.
 
 use std::{
+    fmt,
     sync::{
         Arc,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use gatepost_protocol::dovecot::Cookie;
+use zeroize::Zeroizing;
 
 use super::{table::Table, token::TokenKey};
 use crate::mechanism::Mechanism;
@@ -27,6 +29,17 @@ pub struct Shared {
     /// When the daemon started; slots of delayed failures are counted from here.
     pub started: Instant,
     connections: AtomicU32,
+    cookie_key: CookieKey,
+    cookies: AtomicU64,
+}
+
+/// Drawn when the daemon starts. Who knows it can claim everybody's login.
+struct CookieKey(Zeroizing<[u8; 32]>);
+
+impl fmt::Debug for CookieKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CookieKey(..)")
+    }
 }
 
 /// Mail processes read `SPID` as a `pid_t`, which has a sign: half of all u32 are no valid SPID to them.
@@ -46,7 +59,11 @@ pub struct Offer {
 impl Shared {
     /// For a daemon that starts now.
     pub fn new(tokens: TokenKey, started: Instant) -> Result<Self, getrandom::Error> {
+        let mut cookie_key = CookieKey(Zeroizing::new([0; 32]));
+        getrandom::fill(&mut *cookie_key.0)?;
         Ok(Self {
+            cookie_key,
+            cookies: AtomicU64::new(0),
             spid: (getrandom::u32()? & LARGEST_SPID).max(1),
             table: Table::default(),
             tokens,
@@ -60,10 +77,12 @@ impl Shared {
         self.connections.fetch_add(1, Ordering::Relaxed).wrapping_add(1).max(1)
     }
 
-    /// A cookie for a new connection.
-    pub fn new_cookie() -> Result<Cookie, getrandom::Error> {
+    /// A cookie for a new connection: as good as random to whoever does not know the key, and no system call.
+    pub fn new_cookie(&self) -> Cookie {
+        let number = self.cookies.fetch_add(1, Ordering::Relaxed);
+        let hash = blake3::keyed_hash(&self.cookie_key.0, &number.to_le_bytes());
         let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes)?;
-        Ok(Cookie::new(bytes))
+        bytes.copy_from_slice(hash.as_bytes().split_at(16).0);
+        Cookie::new(bytes)
     }
 }

@@ -1,6 +1,8 @@
 //! Where a decision becomes the words of the auth-client protocol. The only place. R5 to R9 and D4 to D7 of
 //! [`super::rules`].
 
+use std::borrow::Cow;
+
 use bytes::BytesMut;
 use gatepost_protocol::{
     dovecot::{FailCode, Fields, FieldsBuf, RequestId, params::Params, reply},
@@ -45,7 +47,8 @@ pub(super) fn unclaimed(id: RequestId, refusal: &Refusal) -> BytesMut {
 }
 
 fn fail(id: RequestId, user: Option<&str>, refusal: &Refusal) -> BytesMut {
-    let mut line = BytesMut::new();
+    // Room for everything that is said here and may be escaped.
+    let mut line = BytesMut::with_capacity(96 + 2 * user.map_or(0, str::len));
     let code = refusal.fail_code();
     let reason = match code {
         Some(FailCode::PassExpired) => Some("Password expired"),
@@ -161,8 +164,11 @@ pub(super) fn hop(params: &Params<'_>) -> Hop {
 }
 
 /// What a person typed as their name, fit for a peer that decodes no escapes (R7): no control character, no blank.
-fn shown(name: &[u8]) -> String {
+fn shown(name: &[u8]) -> Cow<'_, str> {
     let text = String::from_utf8_lossy(name);
+    if name.len() <= SHOWN_NAME && name.iter().all(u8::is_ascii_graphic) {
+        return text;
+    }
     text.chars().take(SHOWN_NAME).map(|c| if c.is_control() || c.is_whitespace() { '?' } else { c }).collect()
 }
 

@@ -118,7 +118,13 @@ fn more_than_the_server_gives_at_once_is_everybody_and_goes_on_behind_it() {
     for syncprov in [false, true] {
         eprintln!("with syncprov: {syncprov}");
         let place = Place::new(&Tree::bookworm());
-        let slapd = Slapd::start_with(&place, syncprov);
+        let mut slapd = Slapd::start_with(&place, syncprov);
+        // Loaded while it was stopped, so that it does not know how late they are.
+        slapd.stop();
+        let loaded: String =
+            (0..700).map(|number| slapd::person(&format!("loaded{number}"), "people", "x")).collect();
+        slapd.load(&loaded);
+        slapd.start_again();
         let watching = Watching::started(&fields(table(&place, &slapd), &place));
         watching.settles();
         let crowd: String =

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Draft, Entry, Somebody, Span};
+use super::{Draft, Entry, Proof, Somebody, Span};
 use crate::{
     account::{Account, Net, Nologin, Password, Services, State},
     cache::{clock::Tick, digest::Digester},
@@ -32,7 +32,7 @@ fn packed(account: &Account, user: &str, service: &str) -> Entry {
         service,
         found: Some(Somebody::of(account, 3, None)),
         fetched,
-        proof: Some((digest, fetched)),
+        proof: Proof::Of(digest, fetched),
         fingerprint: None,
         app_passwords: Vec::new(),
         wrong: Vec::new(),
@@ -57,7 +57,7 @@ fn what_is_packed_comes_out_as_it_was() {
             assert_eq!(format!("{again:?}"), format!("{account:?}"));
             assert_eq!(again.userdb.as_fields().raw(), account.userdb.as_fields().raw());
             assert_eq!(again.passdb.as_fields().raw(), account.passdb.as_fields().raw());
-            let second = entry.draft().pack().unwrap();
+            let second = entry.draft(Tick::new(9)).pack().unwrap();
             assert_eq!(
                 format!("{:?}", second.account("people".into())),
                 format!("{:?}", Some(account.clone()))
@@ -87,7 +87,7 @@ fn what_does_not_fit_is_not_kept() {
         service: "",
         found,
         fetched,
-        proof: None,
+        proof: Proof::After(Tick::new(0)),
         fingerprint: None,
         app_passwords: Vec::new(),
         wrong: Vec::new(),

@@ -1,17 +1,21 @@
 //! Asking the directories about what memory does not know, and taking note of what they say.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use gatepost_protocol::secret::Secret;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Judged, Memory, Question, Recollection};
 use crate::{
     account::{Account, Password, State},
     app_password::Seen,
-    cache::{Asking, Elsewhere, Fingerprint, Lesson, Pilot, Place, Said},
-    decision::{AppPassword, Attempt, By, Engine, Now, Refusal, TempFail, Verified, proof::Proven},
-    directory::{Found, Inquiry, Unavailable},
+    cache::{Asking, Elsewhere, Entry, Fingerprint, Lesson, Pilot, Place, Said},
+    decision::{
+        AppPassword, Attempt, By, Engine, Now, Refusal, TempFail, Verified,
+        proof::{Open, Proven},
+        rules,
+    },
+    directory::{Found, Inquiry},
     username::Username,
 };
 
@@ -26,18 +30,17 @@ impl Engine {
         ahead: bool,
     ) -> Arc<Judged> {
         let digest = memory.login(&question, attempt, password);
+        let come = memory.ask(Instant::now().into_std());
         loop {
             match memory.logins.join(&digest) {
-                // Who is known need not be asked about to be let in.
                 Place::Full => {
                     let full = TempFail::TooManyRequests;
-                    return Arc::new(self.stale(memory, &question, attempt, full));
+                    return Arc::new(self.stale(memory, &question, attempt, come, None, full));
                 }
-                Place::Wait(wait) => {
-                    if let Some(judged) = wait.answer().await {
-                        return judged;
-                    }
-                }
+                Place::Wait(wait) => match wait.answer().await {
+                    Some(judged) if judged.holds_for(&come) => return judged,
+                    Some(_) | None => {}
+                },
                 Place::Ask(pilot) => {
                     return Box::pin(self.ask(memory, question, attempt, pilot, ahead)).await;
                 }
@@ -54,13 +57,17 @@ impl Engine {
         ahead: bool,
     ) -> Arc<Judged> {
         let now = Now::read();
+        let asking = memory.ask(now.instant);
         // Somebody may have been told since memory was asked.
-        let remembered = if ahead { None } else { self.remembered(memory, &question, attempt, now) };
+        let remembered = if ahead { None } else { self.remembered(memory, &question, attempt, asking, now) };
         let judged = match remembered {
             Some(judged) => judged,
-            None => timeout(self.patience(), self.find_out(memory, &question, attempt, now))
-                .await
-                .unwrap_or_else(|_| self.stale(memory, &question, attempt, TempFail::Deadline)),
+            None => {
+                if !ahead {
+                    memory.cache.missed(question.key);
+                }
+                self.find_out(memory, &question, attempt, asking, now).await
+            }
         };
         let judged = Arc::new(judged);
         pilot.tell(Arc::clone(&judged));
@@ -73,24 +80,30 @@ impl Engine {
         memory: &Memory,
         question: &Question<'_>,
         attempt: &Attempt,
+        asking: Asking,
         now: Now,
     ) -> Judged {
         let Question { user, key, digest } = *question;
-        let asking = memory.cache.ask(memory.cache.at(now.instant));
-        memory.cache.missed(key);
         let inquiry = Inquiry { user, service: &attempt.service };
-        let found = match self.chain.login(&inquiry).await {
+        let until = self.patience();
+        let asked = timeout_at(until, self.chain.login(&inquiry)).await;
+        let found = match asked
+            .map_err(|_| TempFail::Deadline)
+            .and_then(|found| found.map_err(TempFail::Directory))
+        {
             Ok(found) => found,
-            Err(unavailable) => {
-                return self.stale(memory, question, attempt, TempFail::Directory(unavailable));
-            }
+            Err(why) => return self.stale(memory, question, attempt, asking, None, why),
         };
         let checked = memory.checked(&found);
         let same = memory.cache.proven_by(key, &digest).is_some_and(|proven| Some(proven) == checked);
         let prover = self.prover(attempt, now.wall, false).knowing(same);
-        let verdict = prover.prove(&found, &attempt.claim.credential).await;
+        let proving = prover.try_to_prove(&found, &attempt.claim.credential);
+        let (verdict, open) = timeout_at(until, proving).await.unwrap_or_else(|_| {
+            // Whether it is an app password may have been answered already.
+            (Err(TempFail::Deadline.into()), Open { listed: false, main: true })
+        });
         if let Err(Refusal::TempFail(why)) = verdict {
-            return self.stale(memory, question, attempt, why);
+            return self.stale(memory, question, attempt, asking, Some((&found, open)), why);
         }
         self.learn(memory, question, asking, &found, checked, &verdict);
         let verdict = match (verdict, &found.account) {
@@ -101,33 +114,75 @@ impl Engine {
             (Ok(_), None) => Err(Refusal::UserUnknown),
             (Err(refusal), _) => Err(refusal),
         };
-        Judged { verdict, elsewhere: found.state_elsewhere(), recollection: None }
+        Judged { asking, verdict, elsewhere: found.state_elsewhere(), recollection: None }
     }
 
-    /// How long directories are waited for. Less than peers wait, so that there is time for what memory says instead.
-    fn patience(&self) -> Duration {
-        self.deadline() / 8 * 7
+    /// Until when directories are waited for. Less than peers wait, so that there is time for what memory says instead.
+    pub(super) fn patience(&self) -> Instant {
+        Instant::now() + self.deadline() / 8 * 7
     }
 
-    /// Waits for directories so long.
-    pub(super) async fn in_time<T>(
+    /// What is to be said while somebody cannot be asked. What the others have `found` counts as well: nobody is let in
+    /// against the word of a directory that answers.
+    fn stale(
         &self,
-        asked: impl Future<Output = Result<T, Unavailable>>,
-    ) -> Result<T, Unavailable> {
-        let late = || Err(Unavailable::new("-", "no answer within the deadline"));
-        timeout(self.patience(), asked).await.unwrap_or_else(|_| late())
+        memory: &Memory,
+        question: &Question<'_>,
+        attempt: &Attempt,
+        asking: Asking,
+        found: Option<(&Found<'_>, Open)>,
+        why: TempFail,
+    ) -> Judged {
+        let now = Now::read();
+        let known = || {
+            let right = memory.cache.stale(question.key, &question.digest, memory.cache.at(now.instant))?;
+            let (account, by) = self.let_in(&right, attempt, now.wall)?;
+            let Some((found, open)) = found else {
+                let past = match &why {
+                    TempFail::Directory(why) => self.is_past(&right.entry, why),
+                    // It may be a later one that was waited for.
+                    TempFail::Deadline => !self.is_of_the_last(&right.entry),
+                    TempFail::Stored(_)
+                    | TempFail::Hashing(_)
+                    | TempFail::Panicked
+                    | TempFail::TooManyRequests
+                    | TempFail::Stopping => false,
+                };
+                return (!past).then_some((account, by));
+            };
+            let unasked = match &right.app_password {
+                Some(_) => open.listed,
+                None => open.main && self.is_checked_as(memory, &right.entry, found),
+            };
+            let account = found.account.as_ref().filter(|_| unasked && !found.several)?;
+            rules::admit(account, attempt, now.wall).ok()?;
+            Some((Arc::clone(account), by))
+        };
+        match known() {
+            Some(verdict) => Judged {
+                asking,
+                verdict: Ok(verdict),
+                elsewhere: State::Active,
+                recollection: Some(Recollection::Stale),
+            },
+            None => Judged::refused(asking, Refusal::TempFail(why)),
+        }
     }
 
-    /// What is to be said while nobody can be asked.
-    fn stale(&self, memory: &Memory, question: &Question<'_>, attempt: &Attempt, why: TempFail) -> Judged {
-        let now = Now::read();
-        let right = memory.cache.stale(question.key, &question.digest, memory.cache.at(now.instant));
-        let stale = Some(Recollection::Stale);
-        right.and_then(|right| self.let_in(&right, attempt, now.wall, stale)).unwrap_or(Judged {
-            verdict: Err(Refusal::TempFail(why)),
-            elsewhere: State::Active,
-            recollection: None,
-        })
+    /// Whether the main password is still checked where it was, and for the same entry.
+    fn is_checked_as(&self, memory: &Memory, entry: &Entry, found: &Found<'_>) -> bool {
+        let Some(account) = &found.account else { return false };
+        match &account.password {
+            Password::Elsewhere(now) => entry.elsewhere().is_some_and(|known| {
+                let user = now.user.as_ref().unwrap_or(&account.user);
+                self.directory_name(known.directory) == Some(&now.directory)
+                    && known.user == *user
+                    && memory.checked(found).is_none_or(|checked| entry.is_checked_by(checked))
+            }),
+            Password::Stored(_) | Password::Bind(_) | Password::Missing | Password::Unusable(_) => {
+                memory.checked(found).is_some_and(|checked| entry.is_checked_by(checked))
+            }
+        }
     }
 
     fn learn(
@@ -203,12 +258,12 @@ impl Engine {
         now: Now,
     ) -> Result<Verified, Refusal> {
         let key = memory.key(user.as_str(), &attempt.service);
-        let asking = memory.cache.ask(memory.tick());
-        let inquiry = Inquiry { user, service: &attempt.service };
-        let found = match self.in_time(self.chain.login(&inquiry)).await {
+        let asking = memory.ask(Instant::now().into_std());
+        let found = match self.chain.login(&Inquiry { user, service: &attempt.service }).await {
             Ok(found) => found,
             Err(unavailable) => {
-                let entry = memory.cache.stale_account(key, memory.tick()).filter(|entry| entry.is_whole());
+                let usable = |entry: &Arc<Entry>| entry.is_whole() && !self.is_past(entry, &unavailable);
+                let entry = memory.cache.stale_account(key, memory.tick()).filter(usable);
                 let entry = entry.ok_or(TempFail::Directory(unavailable))?;
                 return self.by_own_app_password(self.unpack(&entry), seen, attempt, now).await;
             }

@@ -156,9 +156,9 @@ fn prove_with(
     let credential = Credential::Password(Secret::new(password.as_bytes().to_vec()));
     let verdict = prover.prove(asked, &credential).now_or_never().unwrap();
     let verdict = match verdict.map(|proven| proven.by) {
-        Ok(By::AppPassword(which)) => Ok(By::AppPassword(without_scope(which))),
+        Ok(By::AppPassword(which)) => Ok(By::AppPassword(without_scope(*which))),
         Err(Refusal::AppPasswordBarred(which, why)) => {
-            Err(Refusal::AppPasswordBarred(without_scope(which), why))
+            Err(Refusal::AppPasswordBarred(without_scope(*which), why))
         }
         verdict => verdict,
     };
@@ -166,8 +166,8 @@ fn prove_with(
 }
 
 /// Which one it was, whatever it is good for.
-fn without_scope(which: Box<AppPassword>) -> Box<AppPassword> {
-    Box::new(AppPassword { scope: app_password::Scope::everything(), ..*which })
+fn without_scope(which: AppPassword) -> Box<AppPassword> {
+    Box::new(AppPassword { scope: app_password::Scope::everything(), ..which })
 }
 
 fn by(id: &str, label: &str) -> Box<AppPassword> {

@@ -277,8 +277,10 @@ impl Known {
     fn overflows(&mut self, since: &str, latest: Option<String>, now: Instant) {
         let exact = self.stamp.is_exact();
         self.ledger = Ledger::new(exact);
-        // Where the server says where it stands it has said so before it gave the entries.
-        let next = if self.sign.is_empty() { latest } else { Some(self.trail.latest().to_owned()) };
+        // Where the server stands it has said before it gave the entries; but entries that were loaded into a server that
+        // was stopped may be later than that.
+        let stands = Some(self.trail.latest().to_owned()).filter(|_| !self.sign.is_empty());
+        let next = stands.into_iter().chain(latest).max_by(|one, other| self.stamp.compare(one, other));
         match next {
             Some(next) if next != since => self.trail = Trail::new(next, now),
             // More of one second than it gives at once. The second time that second is over.

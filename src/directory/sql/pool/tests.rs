@@ -284,3 +284,31 @@ async fn a_server_that_is_down_is_left_alone_for_a_second_and_one_that_refuses_a
     assert_eq!(ask(&pool).await, Ok(1));
     assert_eq!(ask(&pool).await, Ok(1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_question_aside_takes_nobodys_turn_and_says_nothing_against_the_server() {
+    let (pool, strings) = pool(1);
+    strings.takes.store(2000, SeqCst);
+    let query = query();
+    let aside = Ask { query: &query, values: Values::default() };
+    let begun = Instant::now();
+    let (asked, told) = tokio::join!(ask(&pool), pool.aside(&aside));
+    assert!(asked.is_ok() && told.is_ok());
+    assert_eq!(begun.elapsed(), Duration::from_secs(2), "neither has waited for the other");
+    // Over one that lies idle, if there is one; and over a new one, if that has ended.
+    strings.takes.store(0, SeqCst);
+    assert!(pool.aside(&aside).await.is_ok());
+    assert_eq!(strings.made.load(SeqCst), 2);
+    strings.broken_below.store(2, SeqCst);
+    assert!(pool.aside(&aside).await.is_ok());
+    assert_eq!((strings.made.load(SeqCst), strings.open.load(SeqCst)), (3, 1));
+    strings.silent_below.store(99, SeqCst);
+    for _ in 0..5 {
+        let begun = Instant::now();
+        assert!(matches!(pool.aside(&aside).await, Err(Fault::Silent)));
+        assert_eq!(begun.elapsed(), TIMES.whole);
+    }
+    assert_eq!(strings.open.load(SeqCst), 0);
+    strings.silent_below.store(0, SeqCst);
+    assert!(ask(&pool).await.is_ok(), "no fuse has blown");
+}

@@ -1,0 +1,605 @@
+//! Any interleaving of logins, changes, outages, expiry and flushes, held against the rules.
+//!
+//! A source with a history is asked as the engine asks it: a question is begun, at some later moment the source looks at
+//! what is true, and at some later moment still the answer is there. Everything may happen in between. What memory says is
+//! then held against what the *source* has said and when, which memory itself does not know:
+//!
+//! - **Right**: an answer that is younger than `ttl` found this password right, and no answer that the source gave later
+//!   has shown anything else: another right password, this one wrong, another hash, nobody.
+//! - **Wrong**, **nobody**: the same, within `negative_ttl`. Whom an answer let in is not refused by an earlier one.
+//! - While the source does not answer: `ttl + max_stale`, and for what is right alone.
+//! - Nothing that was asked before a flush. After a doubt, only while the source does not answer.
+//! - The account is one that was given within `ttl`, and never another's.
+//!
+//! And it must be of use: what was found out, and contradicted by nothing since, is known as long as its time lasts.
+
+use std::{collections::HashSet, time::Duration};
+
+use proptest::{prelude::*, test_runner::TestCaseError};
+
+use super::{account, cache, named};
+use crate::{
+    account::{Account, State},
+    cache::{Asking, Cache, Digest, Entry, Fingerprint, Lesson, Limits, Recall, Said, Tick},
+};
+/// In ticks.
+const TTL: u32 = 80;
+const NEGATIVE: u32 = 30;
+const STALE: u32 = 300;
+
+/// Names that are asked for; the last is an alias of the first.
+const NAMES: usize = 3;
+const ALIAS: usize = 2;
+const PEOPLE: usize = 2;
+const PASSWORDS: u8 = 3;
+
+/// What is true of somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Truth {
+    there: bool,
+    password: u8,
+    /// Another hash of the same password.
+    salt: u32,
+    active: bool,
+    /// Whoever checks the password lets nobody in.
+    shut: bool,
+    /// Counts the changes.
+    version: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    Login(u8),
+    Lookup,
+}
+
+/// What the source has said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    Outage,
+    /// That this is true.
+    Said(Truth),
+}
+
+/// A question, and what became of it. Moments are numbers of steps, times are ticks.
+#[derive(Debug, Clone)]
+struct Question {
+    name: usize,
+    what: What,
+    asking: Asking,
+    begun: (u32, Tick),
+    heard: Option<(u32, Heard)>,
+    ended: Option<(u32, Tick)>,
+    /// Forgotten when the answer was there: it was flushed in the meantime.
+    void: bool,
+}
+
+impl Question {
+    fn truth(&self) -> Option<Truth> {
+        match self.heard {
+            Some((_, Heard::Said(truth))) if self.ended.is_some() && !self.void => Some(truth),
+            Some(_) | None => None,
+        }
+    }
+
+    fn said_at(&self) -> u32 {
+        self.heard.map_or(0, |(at, _)| at)
+    }
+}
+
+/// What has had something forgotten: when, and of whom.
+#[derive(Debug, Clone, Copy)]
+struct Flush {
+    at: (u32, Tick),
+    whom: Whom,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whom {
+    /// Everybody of whom a rule says so. It is not known to whom it will apply, so of what is in flight nothing counts.
+    Ruled(Option<usize>),
+    /// This one, by name.
+    Named(usize),
+    /// Everybody, as long as the source answers.
+    Doubted,
+}
+
+struct World {
+    cache: Cache,
+    names: Vec<String>,
+    /// Whether the source has hashes, or checks passwords itself.
+    hashes: bool,
+    roomy: bool,
+    people: [Truth; PEOPLE],
+    versions: u32,
+    outage: bool,
+    now: Tick,
+    step: u32,
+    questions: Vec<Question>,
+    flushes: Vec<Flush>,
+}
+
+fn owner(name: usize) -> usize {
+    if name == ALIAS { 0 } else { name }
+}
+
+impl World {
+    fn new(hashes: bool, roomy: bool) -> Self {
+        let of = |ticks: u32| Duration::from_millis(u64::from(ticks) * 100);
+        // Room for one with all that can be known of it, and another one.
+        let max_memory = if roomy { 64 << 20 } else { 64 * 1400 };
+        let limits = Limits { ttl: of(TTL), negative_ttl: of(NEGATIVE), max_stale: of(STALE), max_memory };
+        let cache = cache(limits);
+        let part = |name: &str| cache.hash(name, "").to_le_bytes()[5] % 64;
+        let all = (0..).map(|number| format!("user{number}"));
+        // Where there is no room, they are in each other's way. Otherwise nobody is forgotten along with somebody else.
+        let (mut parts, mut places) = (HashSet::new(), HashSet::new());
+        let mut alone = |name: &str| {
+            let (part, place) = (part(name), std::ptr::from_ref(cache.place(name)));
+            !parts.contains(&part) && places.insert(place) && parts.insert(part)
+        };
+        let fits = |name: &String| if roomy { alone(name) } else { part(name) == 7 };
+        let names = all.filter(fits).take(NAMES).collect();
+        let truth = Truth { there: true, password: 0, salt: 0, active: true, shut: false, version: 0 };
+        let second = Truth { password: 1, version: 1, ..truth };
+        Self {
+            cache,
+            names,
+            hashes,
+            roomy,
+            people: [truth, second],
+            versions: 1,
+            outage: false,
+            now: Tick::new(5),
+            step: 0,
+            questions: Vec::new(),
+            flushes: Vec::new(),
+        }
+    }
+
+    fn digest(&self, name: usize, password: u8) -> Digest {
+        self.cache.digester().password(&self.names[name], &[password])
+    }
+
+    fn fingerprint(&self, name: usize, truth: Truth) -> Fingerprint {
+        if self.hashes {
+            self.cache
+                .digester()
+                .stored(|sink| sink(format!("{} {} {}", truth.password, truth.salt, owner(name)).as_bytes()))
+        } else {
+            self.cache.digester().check(self.names[owner(name)].as_bytes())
+        }
+    }
+
+    fn account(&self, name: usize, truth: Truth) -> Account {
+        let mut account = account(&self.names[owner(name)]);
+        account.state = if truth.active { State::Active } else { State::Disabled };
+        account.userdb.push("version", truth.version.to_string());
+        if !self.roomy {
+            account.userdb.push("home", "x".repeat(200));
+        }
+        account
+    }
+
+    /// Asks, whatever memory says.
+    fn ask(&mut self, name: usize, what: What) {
+        let asking = self.cache.ask(self.now);
+        let begun = (self.step, self.now);
+        self.questions.push(Question { name, what, asking, begun, heard: None, ended: None, void: false });
+    }
+
+    /// The source looks at what is true.
+    fn hear(&mut self, at: usize) {
+        let heard = if self.outage {
+            Heard::Outage
+        } else {
+            Heard::Said(self.people[owner(self.questions[at].name)])
+        };
+        self.questions[at].heard = Some((self.step, heard));
+    }
+
+    /// The answer is there.
+    fn finish(&mut self, at: usize) -> Result<(), TestCaseError> {
+        if self.questions[at].heard.is_none() {
+            self.hear(at);
+        }
+        let Question { name, what, asking, heard, .. } = self.questions[at].clone();
+        self.questions[at].ended = Some((self.step, self.now));
+        self.questions[at].void = self.flushed(&self.questions[at], true);
+        let key = named(&self.names[name]);
+        match heard {
+            Some((_, Heard::Said(truth))) if truth.there => {
+                let account = self.account(name, truth);
+                let said = match what {
+                    What::Lookup => Said::Nothing,
+                    What::Login(_) if truth.shut => Said::Shut,
+                    What::Login(password) if password == truth.password => {
+                        Said::Right(self.digest(name, password))
+                    }
+                    What::Login(password) => Said::Wrong(self.digest(name, password)),
+                };
+                let fingerprint = Some(self.fingerprint(name, truth));
+                let lesson =
+                    Lesson::Somebody { account: &account, directory: 0, elsewhere: None, fingerprint, said };
+                self.cache.learn(key, asking, lesson, self.now);
+            }
+            Some((_, Heard::Said(_))) => self.cache.learn(key, asking, Lesson::Nobody, self.now),
+            Some((_, Heard::Outage)) | None => self.stale(name, what)?,
+        }
+        Ok(())
+    }
+
+    fn stale(&self, name: usize, what: What) -> Result<(), TestCaseError> {
+        let key = named(&self.names[name]);
+        match what {
+            What::Login(password) => {
+                if let Some(right) = self.cache.stale(key, &self.digest(name, password), self.now) {
+                    self.check_right(name, password, &right.entry, TTL + STALE)?;
+                } else {
+                    prop_assert!(!self.must_be_right(name, password, TTL + STALE), "forgotten in an outage");
+                }
+            }
+            What::Lookup => {
+                if let Some(entry) = self.cache.stale_account(key, self.now) {
+                    prop_assert!(!entry.is_nobody());
+                    self.check_account(name, &entry, TTL + STALE)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks memory, and the source where memory does not know.
+    fn login(&mut self, name: usize, password: u8) -> Result<(), TestCaseError> {
+        let key = named(&self.names[name]);
+        let asks = match self.cache.recall(key, &self.digest(name, password), self.now) {
+            Recall::Right(right) => {
+                self.check_right(name, password, &right.entry, TTL)?;
+                right.refresh
+            }
+            Recall::Wrong => {
+                self.check_wrong(name, password)?;
+                false
+            }
+            Recall::Nobody => {
+                self.check_nobody(name)?;
+                false
+            }
+            Recall::Nothing => {
+                prop_assert!(
+                    !self.must_be_right(name, password, TTL - TTL / 8),
+                    "a right password is forgotten"
+                );
+                prop_assert!(!self.must_be_wrong(name, password), "a wrong password is forgotten");
+                prop_assert!(!self.must_be_nobody(name), "that there is nobody is forgotten");
+                true
+            }
+        };
+        if asks {
+            self.ask(name, What::Login(password));
+        }
+        Ok(())
+    }
+
+    fn look_up(&mut self, name: usize) -> Result<(), TestCaseError> {
+        match self.cache.account(named(&self.names[name]), self.now) {
+            Some(entry) if entry.is_nobody() => self.check_nobody(name)?,
+            Some(entry) => self.check_account(name, &entry, TTL)?,
+            None => {
+                prop_assert!(!self.must_be_nobody(name), "that there is nobody is forgotten");
+                self.ask(name, What::Lookup);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what was asked then is forgotten. `in_flight`: the answer to it is not there yet.
+    ///
+    /// Whose other name it is, where nobody has it, nobody knows.
+    fn flushed(&self, question: &Question, in_flight: bool) -> bool {
+        let (name, begun) = (question.name, question.begun.0);
+        let there = matches!(question.heard, Some((_, Heard::Said(truth))) if truth.there);
+        let is = |whom: usize| whom == name || (there && whom == owner(name));
+        self.flushes.iter().any(|flush| {
+            flush.at.0 > begun
+                && match flush.whom {
+                    Whom::Ruled(whom) => in_flight || whom.is_none_or(is),
+                    Whom::Named(whom) => is(whom),
+                    Whom::Doubted => in_flight,
+                }
+        })
+    }
+
+    fn doubted(&self, begun: u32) -> bool {
+        self.flushes.iter().any(|flush| flush.at.0 > begun && flush.whom == Whom::Doubted)
+    }
+
+    /// The answers about a name that memory may remember, with what they said.
+    fn known(&self, name: usize) -> impl Iterator<Item = (&Question, Truth)> + Clone {
+        let kept = move |question: &&Question| question.name == name && !self.flushed(question, false);
+        self.questions.iter().filter(kept).filter_map(|question| Some((question, question.truth()?)))
+    }
+
+    fn young(&self, question: &Question, limit: u32) -> bool {
+        let fresh = limit > TTL || !self.doubted(question.begun.0);
+        self.now.since(question.begun.1) < limit && fresh
+    }
+
+    /// Whether an answer shows memory that a password is right.
+    fn shows(&self, question: &Question, truth: Truth, password: u8) -> bool {
+        truth.there
+            && truth.password == password
+            && ((question.what == What::Login(password) && !truth.shut) || self.hashes)
+    }
+
+    /// Whether an answer shows memory that it is not, or not any more.
+    fn denies(&self, question: &Question, truth: Truth, password: u8) -> bool {
+        let another = truth.password != password;
+        match question.what {
+            // That there was nobody may have had to make room.
+            _ if !truth.there => self.roomy,
+            What::Login(_) if truth.shut => true,
+            _ if self.hashes => another,
+            What::Login(tried) => another && (tried == password || tried == truth.password),
+            What::Lookup => false,
+        }
+    }
+
+    fn check_right(&self, name: usize, password: u8, entry: &Entry, limit: u32) -> Result<(), TestCaseError> {
+        let login = |question: &Question, truth: Truth| {
+            question.what == What::Login(password) && truth.there && !truth.shut && truth.password == password
+        };
+        prop_assert!(
+            self.known(name).any(|(question, truth)| login(question, truth)),
+            "nobody has found that right"
+        );
+        let shown = self.known(name).filter(|(question, truth)| self.shows(question, *truth, password));
+        prop_assert!(shown.clone().any(|(question, _)| self.young(question, limit)), "older than it may be");
+        let last = shown.map(|(question, _)| question.said_at()).max().unwrap_or(0);
+        let denied = self
+            .known(name)
+            .find(|(question, truth)| question.said_at() > last && self.denies(question, *truth, password));
+        prop_assert!(denied.is_none(), "the source has said otherwise since: {denied:?}");
+        self.check_account(name, entry, limit)
+    }
+
+    fn check_wrong(&self, name: usize, password: u8) -> Result<(), TestCaseError> {
+        let refused = self.known(name).filter(|(question, truth)| {
+            question.what == What::Login(password)
+                && truth.there
+                && truth.password != password
+                && self.young(question, NEGATIVE)
+        });
+        let Some((last, then)) = refused.max_by_key(|(question, _)| question.said_at()) else {
+            return Err(TestCaseError::fail("nobody has found that wrong"));
+        };
+        let taken_back = self.known(name).find(|(question, truth)| {
+            let rehashed = self.hashes && (truth.password, truth.salt) != (then.password, then.salt);
+            let right = question.what == What::Login(password) && truth.password == password && !truth.shut;
+            question.said_at() > last.said_at() && ((!truth.there && self.roomy) || rehashed || right)
+        });
+        prop_assert!(taken_back.is_none(), "the source has said otherwise since: {taken_back:?}");
+        Ok(())
+    }
+
+    fn check_nobody(&self, name: usize) -> Result<(), TestCaseError> {
+        let none =
+            self.known(name).filter(|(question, truth)| !truth.there && self.young(question, NEGATIVE));
+        let Some(last) = none.map(|(question, _)| question.said_at()).max() else {
+            return Err(TestCaseError::fail("nobody has said that there is nobody"));
+        };
+        let there = self.known(name).find(|(question, truth)| truth.there && question.said_at() > last);
+        prop_assert!(there.is_none(), "the source has said otherwise since: {there:?}");
+        Ok(())
+    }
+
+    fn check_account(&self, name: usize, entry: &Entry, limit: u32) -> Result<(), TestCaseError> {
+        prop_assert_eq!(entry.user(), &self.names[name]);
+        prop_assert_eq!(entry.canonical(), &self.names[owner(name)]);
+        let fields = std::str::from_utf8(entry.userdb()).unwrap();
+        let version = fields.split('\t').next().and_then(|field| field.strip_prefix("version=")).unwrap();
+        let version: u32 = version.parse().unwrap();
+        let given = self.known(name).filter(|(_, truth)| truth.there && version == truth.version);
+        let young = given.clone().find(|(question, _)| self.young(question, limit));
+        let Some((_, truth)) = young else {
+            return Err(TestCaseError::fail("nobody has given this account, or too long ago"));
+        };
+        prop_assert_eq!(entry.admits("imap", None, std::time::UNIX_EPOCH), truth.active);
+        let last = given.map(|(question, _)| question.said_at()).max().unwrap_or(0);
+        let gone = self
+            .known(name)
+            .find(|(question, truth)| self.roomy && !truth.there && question.said_at() > last);
+        prop_assert!(gone.is_none(), "the source has said otherwise since: {gone:?}");
+        Ok(())
+    }
+
+    /// Whether something must be known that was `found` less than `limit` ago: nothing overlapped with it, and
+    /// nothing was said afterwards that it does not agree with.
+    fn clear(
+        &self,
+        name: usize,
+        limit: u32,
+        found: impl Fn(&Question, Truth) -> bool,
+        agrees: impl Fn(&Question, Truth, Truth) -> bool,
+    ) -> bool {
+        // A doubt is of all that was asked in its tick.
+        let doubted =
+            |begun: Tick| self.flushes.iter().any(|flush| flush.at.1 >= begun && flush.whom == Whom::Doubted);
+        let before = |other: &Question, begun: Tick| other.ended.is_some_and(|(_, ended)| ended < begun);
+        // An answer that takes longer than that may have come at any time since.
+        let long =
+            |question: &Question| question.ended.is_some_and(|(_, at)| at.since(question.begun.1) >= 255);
+        self.roomy
+            && !self.questions.iter().any(long)
+            && self.known(name).any(|(one, truth)| {
+                one.ended.is_some_and(|(_, ended)| {
+                    found(one, truth)
+                        && self.now.since(one.begun.1) < limit
+                        && !doubted(one.begun.1)
+                        && self.questions.iter().filter(|other| other.name == name).all(|other| {
+                            let Some(another) = other.truth() else { return true };
+                            let later = other.begun.1 > ended && !self.flushed(other, false);
+                            std::ptr::eq(one, other)
+                                || before(other, one.begun.1)
+                                || (later && agrees(other, truth, another))
+                        })
+                })
+            })
+    }
+
+    fn must_be_right(&self, name: usize, password: u8, limit: u32) -> bool {
+        let found = |question: &Question, truth: Truth| {
+            question.what == What::Login(password) && truth.there && !truth.shut && truth.password == password
+        };
+        let same = |question: &Question, truth: Truth, other: Truth| {
+            let hash = |truth: Truth| (truth.password, truth.salt);
+            other.there && hash(truth) == hash(other) && !(other.shut && question.what != What::Lookup)
+        };
+        self.clear(name, limit, found, same)
+    }
+
+    fn must_be_wrong(&self, name: usize, password: u8) -> bool {
+        let found = |question: &Question, truth: Truth| {
+            question.what == What::Login(password) && truth.there && !truth.shut && truth.password != password
+        };
+        let same = |question: &Question, truth: Truth, other: Truth| {
+            let hash = |truth: Truth| (truth.password, truth.salt);
+            // Three passwords: not so many are wrong that they push each other out.
+            other.there && hash(truth) == hash(other) && (!other.shut || question.what == What::Lookup)
+        };
+        self.clear(name, NEGATIVE, found, same)
+    }
+
+    fn must_be_nobody(&self, name: usize) -> bool {
+        self.clear(name, NEGATIVE, |_, truth| !truth.there, |_, _, other| !other.there)
+    }
+
+    fn flushed_by(&mut self, whom: Whom) {
+        self.flushes.push(Flush { at: (self.step, self.now), whom });
+    }
+
+    /// Looks at what memory says, and asks nobody.
+    fn probe(&self, name: usize, password: u8) -> Result<(), TestCaseError> {
+        match self.cache.recall(named(&self.names[name]), &self.digest(name, password), self.now) {
+            Recall::Right(right) => self.check_right(name, password, &right.entry, TTL),
+            Recall::Wrong => self.check_wrong(name, password),
+            Recall::Nobody => self.check_nobody(name),
+            Recall::Nothing => {
+                prop_assert!(
+                    !self.must_be_right(name, password, TTL - TTL / 8),
+                    "a right password is forgotten"
+                );
+                prop_assert!(!self.must_be_wrong(name, password), "a wrong password is forgotten");
+                prop_assert!(!self.must_be_nobody(name), "that there is nobody is forgotten");
+                Ok(())
+            }
+        }
+    }
+
+    fn change(&mut self, person: usize, change: impl FnOnce(&mut Truth)) {
+        self.versions += 1;
+        self.people[person].version = self.versions;
+        change(&mut self.people[person]);
+    }
+}
+
+/// One step of a story, out of a number.
+fn take(world: &mut World, number: u32) -> Result<(), TestCaseError> {
+    world.step += 1;
+    let [_, _, byte, _] = number.to_le_bytes();
+    let [kind, first, second, third] = number.to_le_bytes().map(usize::from);
+    world.now = Tick::new(world.now.get() + u32::from(third & 1 == 1));
+    let (name, person) = (first % NAMES, first % PEOPLE);
+    // The right one as often as not.
+    let password = match byte % 6 {
+        other @ 0..PASSWORDS => other,
+        _ => world.people[owner(name)].password,
+    };
+    let open = |question: &&Question| question.ended.is_none();
+    let pending: Vec<_> = (0..world.questions.len()).filter(|at| open(&&world.questions[*at])).collect();
+    let chosen = (!pending.is_empty()).then(|| pending[second % pending.len()]);
+    match kind % 32 {
+        0..6 => world.login(name, password)?,
+        6..9 => world.ask(name, if second % 7 == 0 { What::Lookup } else { What::Login(password) }),
+        9 => world.look_up(name)?,
+        10..14 => {
+            let deaf = |at: &usize| world.questions[*at].heard.is_none();
+            if let Some(at) = chosen.filter(deaf) {
+                world.hear(at);
+            }
+        }
+        14..20 => {
+            if let Some(at) = chosen {
+                world.finish(at)?;
+            }
+        }
+        20 | 21 => world.change(person, |truth| truth.password = byte % PASSWORDS),
+        22 => match (second % 4, world.hashes) {
+            (0, true) => world.change(person, |truth| truth.salt += 1),
+            (0, false) => world.change(person, |truth| truth.shut = !truth.shut),
+            (1, _) => world.change(person, |truth| truth.active = !truth.active),
+            _ => world.change(person, |truth| truth.there = !truth.there),
+        },
+        23 => world.outage = !world.outage,
+        24..28 => {
+            let eighth = TTL / 8;
+            let times = [
+                1,
+                1,
+                2,
+                3,
+                5,
+                10,
+                NEGATIVE - 1,
+                NEGATIVE,
+                NEGATIVE + 1,
+                TTL - eighth - 1,
+                TTL - 1,
+                TTL,
+                TTL + 1,
+                STALE,
+                STALE + TTL - 1,
+                STALE + TTL,
+            ];
+            world.now = Tick::new(world.now.get() + times[second % times.len()]);
+        }
+        28 => {
+            let whom = (second % 3 > 0).then_some(name);
+            let names = world.names.clone();
+            world.cache.flush(|name| whom.is_none_or(|whom| names[whom] == name));
+            world.flushed_by(Whom::Ruled(whom));
+        }
+        29 => {
+            world.cache.doubt(world.now);
+            world.flushed_by(Whom::Doubted);
+        }
+        30 => {
+            world.cache.forget(&HashSet::from([&*world.names[name].clone()]));
+            world.flushed_by(Whom::Named(name));
+        }
+        _ => {}
+    }
+    world.probe(first / NAMES % NAMES, byte / 8 % PASSWORDS)
+}
+
+fn story(steps: &[u32], hashes: bool, roomy: bool) -> Result<(), TestCaseError> {
+    let mut world = World::new(hashes, roomy);
+    let told = steps.iter().try_for_each(|step| take(&mut world, *step));
+    let all = || (0..NAMES).flat_map(|name| (0..PASSWORDS).map(move |password| (name, password)));
+    let told = told.and_then(|()| all().try_for_each(|(name, password)| world.probe(name, password)));
+    told.map_err(|why| {
+        let World { questions, flushes, now, .. } = &world;
+        let asked: String = questions.iter().map(|question| format!("\n  {question:?}")).collect();
+        TestCaseError::fail(format!("{why}, at {now:?} after{asked}\n  and {flushes:?}"))
+    })
+}
+
+#[test]
+fn whatever_happens_memory_keeps_to_the_rules() {
+    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    config.cases = config.cases.max(100_000);
+    let story_of = (prop::collection::vec(any::<u32>(), 4..40), any::<bool>(), any::<u8>());
+    proptest!(config, |((steps, hashes, room) in story_of)| {
+        story(&steps, hashes, room % 8 != 0)?;
+    });
+}
