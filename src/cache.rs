@@ -14,7 +14,7 @@
 //! contradict each other neither is kept. A flush ([`Cache::flush`]) voids the answers to all questions that were asked before
 //! it, and one of names ([`Cache::forget`]) those that are about these names.
 //!
-//! The table is in parts ([`shard`]), each under its own lock, which is held for a look or a change and never while
+//! The table is in parts (`shard`), each under its own lock, which is held for a look or a change and never while
 //! somebody waits. What was measured before it was written, of a million entries with a name of 22 bytes and no fields: see
 //! `tests/bench/maps`.
 

@@ -87,7 +87,7 @@ pub(super) struct Rules {
 /// What another directory says, which the account leaves its password to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Elsewhere {
-    /// Which directory, as [`super::Cache::directory`] numbers them.
+    /// Which directory, by its place in the chain.
     pub directory: u16,
     /// By which name it was asked.
     pub user: Username,

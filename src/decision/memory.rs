@@ -17,7 +17,7 @@ use std::{
 };
 
 use gatepost_protocol::secret::Secret;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout_at};
 
 use super::{
     AppPassword, Attempt, By, Decision, Engine, Refusal, Verified,
@@ -357,26 +357,35 @@ impl Engine {
         }
         let digest = memory.cache.digester().login(user.as_str(), b"", key.service, b"lookup");
         let come = memory.ask(Instant::now());
-        let stale = |unavailable: Unavailable| match memory.cache.stale_account(key, memory.tick()) {
-            Some(entry) if !self.is_past(&entry, &unavailable) => Ok(self.unpack(&entry)),
-            Some(_) | None => Err(unavailable),
+        let stale = |past: &dyn Fn(&Entry) -> bool| {
+            let entry = memory.cache.stale_account(key, memory.tick())?;
+            (!past(&entry)).then(|| self.unpack(&entry))
         };
         loop {
             match memory.lookups.join(&digest) {
-                Place::Full => return stale(Unavailable::new("-", "too many questions are being asked")),
+                Place::Full => {
+                    let full = || Unavailable::new("-", "too many questions are being asked");
+                    return stale(&|_| false).ok_or_else(full);
+                }
                 Place::Wait(wait) => match wait.answer().await {
                     Some((asking, looked)) if looked.is_err() || asking.covers(&come) => return looked,
                     Some(_) | None => {}
                 },
                 Place::Ask(pilot) => {
                     let asking = memory.ask(Instant::now());
-                    let looked = match self.in_time(self.look_up_now(user, service)).await {
-                        Ok((account, directory)) => {
+                    let asked = Box::pin(self.look_up_now(user, service));
+                    let looked = match timeout_at(self.patience(), asked).await {
+                        Ok(Ok((account, directory))) => {
                             let lesson = self.lesson_of(memory, account.as_deref(), directory);
                             memory.cache.learn(key, asking, lesson, memory.tick());
                             Ok(account)
                         }
-                        Err(unavailable) => stale(unavailable),
+                        Ok(Err(unavailable)) => {
+                            stale(&|entry| self.is_past(entry, &unavailable)).ok_or(unavailable)
+                        }
+                        // It may be a later directory that was waited for.
+                        Err(_) => stale(&|entry| !self.is_of_the_last(entry))
+                            .ok_or_else(|| Unavailable::new("-", "no answer within the deadline")),
                     };
                     pilot.tell((asking, looked.clone()));
                     return looked;
@@ -490,6 +499,11 @@ impl Engine {
         names
             .position(|name| *name == unavailable.directory)
             .is_some_and(|at| at > usize::from(entry.directory()))
+    }
+
+    /// Whether nobody is asked about an account after its directory.
+    fn is_of_the_last(&self, entry: &Entry) -> bool {
+        usize::from(entry.directory()) + 1 == self.chain.directories().len()
     }
 
     fn unpack(&self, entry: &Entry) -> Looked {

@@ -1,12 +1,9 @@
 //! Asking the directories about what memory does not know, and taking note of what they say.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use gatepost_protocol::secret::Secret;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Judged, Memory, Question, Recollection};
 use crate::{
@@ -18,7 +15,7 @@ use crate::{
         proof::{Open, Proven},
         rules,
     },
-    directory::{Found, Inquiry, Unavailable},
+    directory::{Found, Inquiry},
     username::Username,
 };
 
@@ -33,10 +30,9 @@ impl Engine {
         ahead: bool,
     ) -> Arc<Judged> {
         let digest = memory.login(&question, attempt, password);
-        let come = memory.ask(Instant::now());
+        let come = memory.ask(Instant::now().into_std());
         loop {
             match memory.logins.join(&digest) {
-                // Who is known need not be asked about to be let in.
                 Place::Full => {
                     let full = TempFail::TooManyRequests;
                     return Arc::new(self.stale(memory, &question, attempt, come, None, full));
@@ -70,10 +66,7 @@ impl Engine {
                 if !ahead {
                     memory.cache.missed(question.key);
                 }
-                let found_out = self.find_out(memory, &question, attempt, asking, now);
-                timeout(self.patience(), found_out).await.unwrap_or_else(|_| {
-                    self.stale(memory, &question, attempt, asking, None, TempFail::Deadline)
-                })
+                self.find_out(memory, &question, attempt, asking, now).await
             }
         };
         let judged = Arc::new(judged);
@@ -92,17 +85,23 @@ impl Engine {
     ) -> Judged {
         let Question { user, key, digest } = *question;
         let inquiry = Inquiry { user, service: &attempt.service };
-        let found = match self.chain.login(&inquiry).await {
+        let until = self.patience();
+        let asked = timeout_at(until, self.chain.login(&inquiry)).await;
+        let found = match asked
+            .map_err(|_| TempFail::Deadline)
+            .and_then(|found| found.map_err(TempFail::Directory))
+        {
             Ok(found) => found,
-            Err(unavailable) => {
-                let why = TempFail::Directory(unavailable);
-                return self.stale(memory, question, attempt, asking, None, why);
-            }
+            Err(why) => return self.stale(memory, question, attempt, asking, None, why),
         };
         let checked = memory.checked(&found);
         let same = memory.cache.proven_by(key, &digest).is_some_and(|proven| Some(proven) == checked);
         let prover = self.prover(attempt, now.wall, false).knowing(same);
-        let (verdict, open) = prover.try_to_prove(&found, &attempt.claim.credential).await;
+        let proving = prover.try_to_prove(&found, &attempt.claim.credential);
+        let (verdict, open) = timeout_at(until, proving).await.unwrap_or_else(|_| {
+            // Whether it is an app password may have been answered already.
+            (Err(TempFail::Deadline.into()), Open { listed: false, main: true })
+        });
         if let Err(Refusal::TempFail(why)) = verdict {
             return self.stale(memory, question, attempt, asking, Some((&found, open)), why);
         }
@@ -118,18 +117,9 @@ impl Engine {
         Judged { asking, verdict, elsewhere: found.state_elsewhere(), recollection: None }
     }
 
-    /// How long directories are waited for. Less than peers wait, so that there is time for what memory says instead.
-    fn patience(&self) -> Duration {
-        self.deadline() / 8 * 7
-    }
-
-    /// Waits for directories so long.
-    pub(super) async fn in_time<T>(
-        &self,
-        asked: impl Future<Output = Result<T, Unavailable>>,
-    ) -> Result<T, Unavailable> {
-        let late = || Err(Unavailable::new("-", "no answer within the deadline"));
-        timeout(self.patience(), asked).await.unwrap_or_else(|_| late())
+    /// Until when directories are waited for. Less than peers wait, so that there is time for what memory says instead.
+    pub(super) fn patience(&self) -> Instant {
+        Instant::now() + self.deadline() / 8 * 7
     }
 
     /// What is to be said while somebody cannot be asked. What the others have `found` counts as well: nobody is let in
@@ -148,7 +138,16 @@ impl Engine {
             let right = memory.cache.stale(question.key, &question.digest, memory.cache.at(now.instant))?;
             let (account, by) = self.let_in(&right, attempt, now.wall)?;
             let Some((found, open)) = found else {
-                let past = matches!(&why, TempFail::Directory(why) if self.is_past(&right.entry, why));
+                let past = match &why {
+                    TempFail::Directory(why) => self.is_past(&right.entry, why),
+                    // It may be a later one that was waited for.
+                    TempFail::Deadline => !self.is_of_the_last(&right.entry),
+                    TempFail::Stored(_)
+                    | TempFail::Hashing(_)
+                    | TempFail::Panicked
+                    | TempFail::TooManyRequests
+                    | TempFail::Stopping => false,
+                };
                 return (!past).then_some((account, by));
             };
             let unasked = match &right.app_password {
@@ -259,9 +258,8 @@ impl Engine {
         now: Now,
     ) -> Result<Verified, Refusal> {
         let key = memory.key(user.as_str(), &attempt.service);
-        let asking = memory.ask(Instant::now());
-        let inquiry = Inquiry { user, service: &attempt.service };
-        let found = match self.in_time(self.chain.login(&inquiry)).await {
+        let asking = memory.ask(Instant::now().into_std());
+        let found = match self.chain.login(&Inquiry { user, service: &attempt.service }).await {
             Ok(found) => found,
             Err(unavailable) => {
                 let usable = |entry: &Arc<Entry>| entry.is_whole() && !self.is_past(entry, &unavailable);
