@@ -20,6 +20,7 @@
 //! | [`decision`] | an attempt → a decision with its reason | which protocol asked |
 //! | [`directory`] | a user → an account, nobody, or no answer | mechanisms, wire |
 //! | [`password`] | a stored password and a given one → whether they match, at a bounded price | users |
+//! | [`cache`] | a name and the digest of a password → what was said of them, for a while | directories, mechanisms, wire |
 //! | [`app_password`] | a password for one program → its row, with what it is good for | directories, who is let in |
 //!
 //! [`daemon`] puts them together, [`config`] tells it how, [`command`] is the command line, [`control`] lets commands
