@@ -188,6 +188,7 @@ impl Phase {
         let mut times: Vec<_> = later.map(|login| login.took).collect();
         times.sort_unstable();
         let late = times.iter().filter(|&&took| took > AT_ONCE).count();
+        eprintln!("{:>8}: {late} of {} waited later on", self.name, times.len());
         // One at a time finds out whether it is back.
         assert!(late * 10 <= times.len(), "{}: {late} of {} waited: {times:?}", self.name, times.len());
     }

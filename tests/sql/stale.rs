@@ -93,9 +93,10 @@ fn after_max_stale_nobody_is_known_any_more() {
             return false;
         }
         assert!(answer.starts_with("NO [UNAVAILABLE]"), "never a refusal: {answer}");
-        assert!(asked.elapsed() + (asked - begun) > Duration::from_secs(4), "too soon\n{}", gatepost.log());
+        // The clock of the cache goes by tenths of a second.
+        assert!(begun.elapsed() > Duration::from_millis(3800), "too soon\n{}", gatepost.log());
         true
     });
-    // To the tenth of a second that the clock of the cache has, and the time that the login took to arrive.
+    // Besides, there is the time that a login takes to arrive.
     assert!(last_ok - known < Duration::from_millis(4500), "{:?}", last_ok - known);
 }
