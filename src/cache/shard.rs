@@ -157,7 +157,7 @@ impl Shard {
                 let (gone, _) = place.remove();
                 self.weight -= gone.weight();
                 self.others -= usize::from(is_of_others(&gone));
-                if !gone.is_nobody() {
+                if gone.is_somebody() {
                     self.gone = self.gone.max(Some(gone.fetched().ended.min(now)));
                 }
                 true
