@@ -36,7 +36,8 @@ pub struct Entry {
     text: Box<[u8]>,
     more: Option<Box<More>>,
     fingerprint: Option<NonZeroU64>,
-    /// Of the main password; means nothing unless `kind` says so.
+    /// Of the main password; means nothing unless `kind` says so. Where it is not known to be right: of the one that was
+    /// said to be last, by an answer that did not count; zeros for none.
     digest: [u8; 16],
     /// When the directory was asked that found it right. Where none is known: what was asked before is no proof.
     verified_at: Tick,
@@ -60,6 +61,9 @@ pub struct Entry {
 enum Kind {
     /// Nobody has the name.
     Nobody,
+    /// Somebody or nobody: answers that overlapped said both. What was asked before `verified_at` does not count if it says
+    /// that there is somebody, and what was asked before the end of `fetched_at` if it says that there is nobody.
+    Unsettled,
     /// Somebody; no main password of theirs is known to be right.
     Unproven,
     /// Somebody, and `digest` is that of their main password.
@@ -87,7 +91,7 @@ pub(super) struct Rules {
 /// What another directory says, which the account leaves its password to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Elsewhere {
-    /// Which directory, by its place in the chain.
+    /// Which directory, by its place in their order.
     pub directory: u16,
     /// By which name it was asked.
     pub user: Username,
@@ -108,6 +112,8 @@ pub(super) struct Right {
 pub(super) struct Wrong {
     pub(super) digest: Digest,
     pub(super) span: Span,
+    /// Whether it may be refused. If not, it is not to be taken for right by what was asked before the answer was there.
+    pub(super) counts: bool,
 }
 
 /// When something was found out: it held at some moment between the two.
@@ -122,8 +128,9 @@ pub(super) struct Span {
 pub(super) enum Proof {
     /// That this one is right.
     Of(Digest, Span),
-    /// Nothing, and what was asked before then does not count.
-    After(Tick),
+    /// Nothing, and what was asked before then does not count. One may have been found right by an answer that did not
+    /// count; another one does only if it was asked after that answer.
+    After(Tick, Option<Digest>),
 }
 
 /// An entry taken apart, to be changed.
@@ -131,6 +138,7 @@ pub(super) struct Draft<'a> {
     pub(super) user: &'a str,
     pub(super) service: &'a str,
     pub(super) found: Option<Somebody<'a>>,
+    pub(super) unsettled: bool,
     pub(super) fetched: Span,
     pub(super) proof: Proof,
     pub(super) fingerprint: Option<Fingerprint>,
@@ -202,7 +210,9 @@ impl Draft<'_> {
         };
         let (digest, verified) = match self.proof {
             Proof::Of(digest, span) => (digest.bytes(), span),
-            Proof::After(tick) => ([0; 16], Span { begun: tick, ended: tick }),
+            Proof::After(tick, said) => {
+                (said.map_or([0; 16], |said| said.bytes()), Span { begun: tick, ended: tick })
+            }
         };
         let span = |span: Span| u8::try_from(span.ended.since(span.begun)).unwrap_or(u8::MAX);
         Some(Entry {
@@ -220,8 +230,9 @@ impl Draft<'_> {
             verified_span: span(verified),
             fetched_span: span(self.fetched),
             kind: match (found, self.proof) {
+                (None, _) if self.unsettled => Kind::Unsettled,
                 (None, _) => Kind::Nobody,
-                (Some(_), Proof::After(_)) => Kind::Unproven,
+                (Some(_), Proof::After(..)) => Kind::Unproven,
                 (Some(_), Proof::Of(..)) => Kind::Proven,
             },
             used: AtomicBool::new(false),
@@ -243,6 +254,11 @@ impl Entry {
     /// Whether nobody has the name.
     pub fn is_nobody(&self) -> bool {
         self.kind == Kind::Nobody
+    }
+
+    /// Whether somebody has it.
+    pub fn is_somebody(&self) -> bool {
+        matches!(self.kind, Kind::Proven | Kind::Unproven)
     }
 
     /// Whether it is of this name and this service.
@@ -337,7 +353,7 @@ impl Entry {
 
     /// The account, without its stored password: that is not kept. `directory` is the name of its directory.
     pub fn account(&self, directory: Arc<str>) -> Option<Account> {
-        if self.is_nobody() {
+        if !self.is_somebody() {
             return None;
         }
         let rules = self.more.as_ref().and_then(|more| more.rules.clone());
@@ -383,7 +399,7 @@ impl Entry {
     pub(super) fn draft(&self, now: Tick) -> Draft<'_> {
         let more = self.more.as_deref();
         let until = |span: Span| Span { ended: span.ended.min(now), ..span };
-        let found = (!self.is_nobody()).then(|| Somebody {
+        let found = self.is_somebody().then(|| Somebody {
             canonical: self.canonical(),
             directory: self.directory,
             passdb: self.passdb(),
@@ -395,10 +411,13 @@ impl Entry {
             user: self.user(),
             service: self.service(),
             found,
+            unsettled: self.kind == Kind::Unsettled,
             fetched: until(self.fetched()),
             proof: match self.proof() {
                 Some((digest, span)) => Proof::Of(digest, until(span)),
-                None => Proof::After(self.verified_at),
+                None => {
+                    Proof::After(self.verified_at, (self.digest != [0; 16]).then(|| Digest::of(self.digest)))
+                }
             },
             fingerprint: self.fingerprint.map(Fingerprint::of),
             app_passwords: more.map(|more| more.app_passwords.clone()).unwrap_or_default(),

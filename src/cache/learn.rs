@@ -18,9 +18,9 @@ use crate::{account::Account, decision::AppPassword};
 const WRONG: usize = 4;
 const APP_PASSWORDS: usize = 16;
 
-/// An answer that takes so many ticks, longer than anybody waits for one, is not kept, and nothing that it may
-/// contradict is: that may have been forgotten by then.
-pub(super) const LATE: u32 = 100;
+/// How long an answer may take at most, in ticks: nobody waits that long. Until then what is known keeps answers out that
+/// are older, even if it is good for nothing else any more.
+const FLIGHT: u32 = 100;
 
 /// What a directory has answered.
 #[derive(Debug)]
@@ -64,6 +64,7 @@ impl Cache {
     /// - The account that was given takes the place of the one that is known, unless its question is the older one.
     /// - A main password that is right takes the place of another one, and is wrong no longer. Where the two questions
     ///   overlapped, neither counts.
+    /// - That nobody has the name, and that somebody has, take each other's place in the same way.
     /// - A password that is wrong is right no longer. Where its question overlapped with the one that found it right,
     ///   it is not known to be wrong either.
     /// - Where the stored password is another one than that by which a password was found right or wrong, what was found
@@ -75,9 +76,6 @@ impl Cache {
         // Under the lock: a flush that comes after this takes the entry out again.
         if !self.stands(asking, lesson.names().chain([key.user])) {
             return;
-        }
-        if now.since(asking.begun) >= LATE {
-            return shard.lapse(sought, now);
         }
         let known = shard.find(sought).cloned();
         let before = Before { known: known.as_deref(), gone: shard.gone() };
@@ -96,8 +94,7 @@ impl Cache {
         let longest = self.ttl.saturating_add(self.max_stale);
         let dead = |entry: &Entry| {
             let limit = if entry.is_nobody() { self.negative_ttl } else { longest };
-            // Longer than it serves: as long as there may be answers to questions that were asked before it was known.
-            now.since(entry.fetched().ended) >= limit.saturating_add(LATE)
+            now.since(entry.fetched().ended) >= limit.max(FLIGHT)
         };
         shard.put(sought, entry, now, limit, hash, dead);
     }
@@ -126,6 +123,11 @@ fn next(span: Span) -> Tick {
     Tick::new(span.ended.get().saturating_add(1))
 }
 
+/// Its last moment.
+fn end(span: Span) -> Span {
+    Span { begun: span.ended, ended: span.ended }
+}
+
 /// When something held that was found out twice: later than the later question, and perhaps up to the last answer.
 fn around(one: Span, another: Span) -> Span {
     Span { begun: one.begun.max(another.begun), ended: one.ended.max(another.ended) }
@@ -142,22 +144,27 @@ struct Before<'a> {
 impl<'a> Before<'a> {
     /// `None`: nobody can say what is so.
     fn nobody(self, key: Key<'a>, span: Span) -> Option<Draft<'a>> {
-        let known = self.known(span)?;
-        let fetched = match known {
-            Some(known) if known.found.is_none() => around(span, known.fetched),
-            // Somebody, in an answer that may be newer.
-            Some(known) if !is_after(span, known.fetched) => return None,
-            Some(_) | None => span,
-        };
-        Some(Draft {
+        let none = Draft {
             user: key.user,
             service: key.service,
             found: None,
-            fetched,
-            proof: Proof::After(Tick::new(0)),
+            unsettled: false,
+            fetched: span,
+            proof: Proof::After(Tick::new(0), None),
             fingerprint: None,
             app_passwords: Vec::new(),
             wrong: Vec::new(),
+        };
+        Some(match self.known(span)? {
+            Some(known) if known.found.is_none() && !known.unsettled => {
+                Draft { fetched: around(span, known.fetched), ..none }
+            }
+            // Somebody, in an answer that may be newer.
+            Some(known) if !is_after(span, known.fetched) => {
+                let proof = Proof::After(next(span), None);
+                Draft { unsettled: true, fetched: end(known.fetched), proof, ..none }
+            }
+            Some(_) | None => none,
         })
     }
 
@@ -174,24 +181,39 @@ impl<'a> Before<'a> {
             user: key.user,
             service: key.service,
             found: Some(found),
+            unsettled: false,
             fetched: span,
-            proof: Proof::After(Tick::new(0)),
+            proof: Proof::After(Tick::new(0), None),
             fingerprint,
             app_passwords: Vec::new(),
             wrong: Vec::new(),
         };
-        let mut draft = match self.known(span)? {
+        let known = self.known(span)?;
+        let until = known.as_ref().map_or(Tick::new(0), |known| next(known.fetched));
+        let mut draft = match known {
             None => fresh,
             Some(known) if known.found.is_none() => {
+                let from = match known.proof {
+                    Proof::After(tick, _) if known.unsettled => tick,
+                    Proof::After(..) | Proof::Of(..) => until,
+                };
                 // Nobody, in an answer that may be newer.
-                if !is_after(span, known.fetched) {
-                    return None;
+                if span.begun < from {
+                    let proof = Proof::After(from, None);
+                    return Some(Draft {
+                        found: None,
+                        unsettled: true,
+                        fetched: end(span),
+                        proof,
+                        fingerprint: None,
+                        ..fresh
+                    });
                 }
-                Draft { proof: Proof::After(next(known.fetched)), ..fresh }
+                Draft { proof: Proof::After(until, None), ..fresh }
             }
             Some(known) => known.updated(fresh),
         };
-        draft.hear(said, fingerprint, span);
+        draft.hear(said, fingerprint, span, until);
         Some(draft)
     }
 
@@ -216,25 +238,23 @@ impl<'a> Draft<'a> {
         let overlap = !is_after(fresh.fetched, self.fetched);
         if changed {
             // Where they overlap, nobody can say whether what is known was found out before or after that.
-            self.proof = Proof::After(if overlap { next(fresh.fetched) } else { fresh.fetched.begun });
+            self.proof = Proof::After(if overlap { next(fresh.fetched) } else { fresh.fetched.begun }, None);
             self.fingerprint = None;
             (self.app_passwords, self.wrong) = (Vec::new(), Vec::new());
+        }
+        if matches!(self.proof, Proof::After(..)) {
+            self.fingerprint = fresh.fingerprint.or(self.fingerprint);
         }
         if fresh.fetched.begun < self.fetched.begun {
             self.fetched.ended = self.fetched.ended.max(fresh.fetched.ended);
             return self;
         }
-        match &mut self.proof {
+        if let Proof::Of(_, span) = &mut self.proof
+            && same_check == Some(true)
+            && fresh.fingerprint.is_some_and(Fingerprint::is_of_hash)
+        {
             // The same stored password has the same right one.
-            Proof::Of(_, span)
-                if same_check == Some(true) && fresh.fingerprint.is_some_and(Fingerprint::is_of_hash) =>
-            {
-                *span = around(*span, fresh.fetched);
-            }
-            // By which one it was found right is known.
-            Proof::Of(..) => {}
-            Proof::After(_) if changed && overlap => {}
-            Proof::After(_) => self.fingerprint = fresh.fingerprint.or(self.fingerprint),
+            *span = around(*span, fresh.fetched);
         }
         let elsewhere = self.found.take().and_then(|found| found.elsewhere);
         self.fetched = around(self.fetched, fresh.fetched);
@@ -246,41 +266,47 @@ impl<'a> Draft<'a> {
         self
     }
 
-    /// What came of a password.
-    fn hear(&mut self, said: Said, fingerprint: Option<Fingerprint>, span: Span) {
-        let counts = match self.proof {
-            Proof::Of(..) => true,
-            Proof::After(tick) => span.begun >= tick,
+    /// What came of a password. `until`: from then on nothing was known.
+    fn hear(&mut self, said: Said, fingerprint: Option<Fingerprint>, span: Span, until: Tick) {
+        // Whether it is newer than what was said of the one that was right last.
+        let counts_for = |proof: Proof, digest: Option<&Digest>| match (proof, digest) {
+            (Proof::Of(..), _) => true,
+            (Proof::After(tick, Some(last)), Some(digest)) if !last.is(digest) => {
+                span.begun >= tick.max(until)
+            }
+            (Proof::After(tick, _), _) => span.begun >= tick,
         };
         match said {
             Said::Nothing => {}
-            Said::Shut => self.proof = Proof::After(next(span)),
+            Said::Shut => self.proof = Proof::After(next(span), None),
             Said::Right(digest) => {
-                let was_wrong = self.no_longer_wrong(&digest);
+                let was_wrong = self.no_longer_wrong(&digest).map(|wrong| wrong.span);
                 let other = match self.proof {
                     Proof::Of(known, before) if known.is(&digest) => {
                         self.proof = Proof::Of(digest, around(span, before));
                         None
                     }
                     Proof::Of(_, before) => Some(before),
-                    Proof::After(_) => None,
+                    Proof::After(..) => None,
                 };
-                if !counts {
-                    return;
-                }
-                if [was_wrong, other].into_iter().flatten().any(|before| !is_after(span, before)) {
-                    self.proof = Proof::After(next(span));
+                if !counts_for(self.proof, Some(&digest)) {
+                    if let Proof::After(tick, last) = self.proof {
+                        let other = last.is_some_and(|last| !last.is(&digest));
+                        self.proof = Proof::After(if other { tick.max(until) } else { tick }, Some(digest));
+                    }
+                } else if [was_wrong, other].into_iter().flatten().any(|before| !is_after(span, before)) {
+                    self.proof = Proof::After(next(span), Some(digest));
                 } else if !matches!(self.proof, Proof::Of(known, _) if known.is(&digest)) {
                     self.proof = Proof::Of(digest, span);
                     self.fingerprint = fingerprint;
                 }
             }
             Said::RightBy(digest, which) => {
-                let was_wrong = self.no_longer_wrong(&digest);
+                let was_wrong = self.no_longer_wrong(&digest).map(|wrong| wrong.span);
                 let known = self.app_passwords.iter().find(|right| right.digest.is(&digest));
                 let both = known.map_or(span, |known| around(known.span, span));
                 self.app_passwords.retain(|right| !right.digest.is(&digest) && right.which.id != which.id);
-                if counts && was_wrong.is_none_or(|before| is_after(span, before)) {
+                if counts_for(self.proof, None) && was_wrong.is_none_or(|before| is_after(span, before)) {
                     make_room(&mut self.app_passwords, APP_PASSWORDS);
                     self.app_passwords.push(Right { digest, span: both, which });
                 }
@@ -288,28 +314,34 @@ impl<'a> Draft<'a> {
             Said::Wrong(digest) => {
                 let proven = match self.proof {
                     Proof::Of(known, before) if known.is(&digest) => Some(before),
-                    Proof::Of(..) | Proof::After(_) => None,
+                    Proof::Of(..) | Proof::After(..) => None,
                 };
                 let app_password = self.app_passwords.iter().find(|right| right.digest.is(&digest));
                 let right = proven.or(app_password.map(|right| right.span));
-                if proven.is_some() {
-                    self.proof = Proof::After(next(span));
-                }
                 self.app_passwords.retain(|right| !right.digest.is(&digest));
-                if counts && right.is_none_or(|right| is_after(span, right)) {
-                    let before = self.no_longer_wrong(&digest);
-                    let span = before.map_or(span, |before| around(span, before));
-                    make_room(&mut self.wrong, WRONG);
-                    self.wrong.push(Wrong { digest, span });
+                let newer = match self.proof {
+                    Proof::Of(..) => right.is_none_or(|right| is_after(span, right)),
+                    Proof::After(tick, Some(last)) if last.is(&digest) => span.begun >= tick.max(until),
+                    Proof::After(tick, _) => {
+                        span.begun >= tick && right.is_none_or(|right| is_after(span, right))
+                    }
+                };
+                if proven.is_some() {
+                    self.proof = Proof::After(next(span), None);
                 }
+                let before = self.no_longer_wrong(&digest);
+                let counts = newer || before.is_some_and(|before| before.counts);
+                let span = before.map_or(span, |before| around(span, before.span));
+                make_room(&mut self.wrong, WRONG);
+                self.wrong.push(Wrong { digest, span, counts });
             }
         }
     }
 
     /// Takes a password off the wrong ones. When it was found to be one.
-    fn no_longer_wrong(&mut self, digest: &Digest) -> Option<Span> {
+    fn no_longer_wrong(&mut self, digest: &Digest) -> Option<Wrong> {
         let at = self.wrong.iter().position(|wrong| wrong.digest.is(digest))?;
-        Some(self.wrong.remove(at).span)
+        Some(self.wrong.remove(at))
     }
 
     /// Whether its password is kept in another place than it was.

@@ -103,12 +103,6 @@ impl Shard {
         }
     }
 
-    /// Takes one out, if it is there, because of an answer that comes too late to be kept.
-    pub(super) fn lapse(&mut self, sought: Sought<'_>, now: Tick) {
-        self.remove(sought);
-        self.gone = Some(now);
-    }
-
     /// Takes one out as if it had never been there. Whether it was.
     pub(super) fn remove(&mut self, sought: Sought<'_>) -> bool {
         match self.table.find_entry(sought.hash, |entry| sought.is(entry)) {
@@ -163,7 +157,7 @@ impl Shard {
                 let (gone, _) = place.remove();
                 self.weight -= gone.weight();
                 self.others -= usize::from(is_of_others(&gone));
-                if !gone.is_nobody() {
+                if gone.is_somebody() {
                     self.gone = self.gone.max(Some(gone.fetched().ended.min(now)));
                 }
                 true

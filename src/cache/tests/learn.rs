@@ -138,7 +138,7 @@ fn an_answer_that_took_for_ever_does_not_stay_in_the_way() {
     let cache = cache(limits());
     teach(&cache, "alice", Said::Nothing, 0);
     answer(&cache, ask(&cache, 1), right(&cache, "alice", "x"), 700);
-    assert_eq!(said(&cache, "alice", "x", 700), "nothing", "nor is it kept");
+    assert_eq!(said(&cache, "alice", "x", 700), "right");
     for at in [701, 702, 703] {
         teach_by(&cache, "alice", right(&cache, "alice", "y"), at, hash(&cache, "y"));
     }
