@@ -193,7 +193,7 @@ pub enum TempFail {
     Panicked,
     /// The answer took longer than peers wait.
     Deadline,
-    /// As many requests as one connection may have are in flight.
+    /// As many requests as one connection may have are in flight, or as many questions as may be asked at once.
     TooManyRequests,
     /// The daemon is on its way out.
     Stopping,
@@ -392,7 +392,7 @@ impl fmt::Display for TempFail {
             Self::Hashing(unverified) => unverified.fmt(f),
             Self::Panicked => f.write_str("a part of the daemon failed on this request"),
             Self::Deadline => f.write_str("no answer within the deadline"),
-            Self::TooManyRequests => f.write_str("too many requests in flight on one connection"),
+            Self::TooManyRequests => f.write_str("too many requests in flight"),
             Self::Stopping => f.write_str("the daemon is stopping"),
         }
     }
