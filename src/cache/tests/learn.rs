@@ -1,12 +1,12 @@
 //! What follows from what a directory has answered, and in which order.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::{TTL, account, cache, digest, hash, limits, named, right, said, stale, teach, teach_by, wrong};
 use crate::{
     account::State,
     app_password::Scope,
-    cache::{Asking, Cache, Elsewhere, Fingerprint, Key, Lesson, Said, Tick},
+    cache::{Asking, Cache, Elsewhere, Fingerprint, Key, Lesson, Limits, Said, Tick},
     decision::AppPassword,
     username::Username,
 };
@@ -69,6 +69,44 @@ fn an_old_password_does_not_come_back_with_the_last_of_three_answers() {
         teach_by(&cache, "alice", right(&cache, "alice", "new"), 9, now);
         assert_eq!(said(&cache, "alice", "new", 9), "right");
     }
+}
+
+/// After answers that contradict each other, what does not count is still known to have been said.
+#[test]
+fn an_answer_that_does_not_count_keeps_older_ones_out() {
+    for late in ["right", "wrong"] {
+        let cache = cache(limits());
+        let [first, second, third] = [0; 3].map(|at| ask(&cache, at));
+        if late == "right" {
+            answer(&cache, first, right(&cache, "alice", "one"), 3);
+            answer(&cache, second, right(&cache, "alice", "another"), 4);
+        } else {
+            answer(&cache, first, Said::Shut, 4);
+        }
+        let fourth = ask(&cache, 5);
+        let (before, then) = match late {
+            "right" => (right(&cache, "alice", "new"), right(&cache, "alice", "old")),
+            _ => (wrong(&cache, "alice", "old"), right(&cache, "alice", "old")),
+        };
+        answer(&cache, third, before, 7);
+        answer(&cache, fourth, then, 8);
+        assert_eq!(said(&cache, "alice", "old", 8), "nothing", "{late}");
+        teach(&cache, "alice", right(&cache, "alice", "old"), 9);
+        assert_eq!(said(&cache, "alice", "old", 9), "right", "{late}");
+    }
+}
+
+#[test]
+fn that_there_was_nobody_keeps_older_answers_out_even_if_it_is_not_said() {
+    let cache = cache(Limits { negative_ttl: Duration::ZERO, ..limits() });
+    let early = ask(&cache, 0);
+    nobody(&cache, ask(&cache, 10), 12);
+    for number in 0..20_000 {
+        let user = format!("passer-by-{number}");
+        cache.learn(named(&user), ask(&cache, 13), Lesson::Nobody, Tick::new(13));
+    }
+    answer(&cache, early, right(&cache, "alice", "x"), 14);
+    assert_eq!(said(&cache, "alice", "x", 14), "nothing");
 }
 
 #[test]
