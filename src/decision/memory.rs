@@ -17,7 +17,7 @@ use std::{
 };
 
 use gatepost_protocol::secret::Secret;
-use tokio::{sync::Semaphore, time::timeout_at};
+use tokio::sync::Semaphore;
 
 use super::{
     AppPassword, Attempt, By, Decision, Engine, Refusal, Verified,
@@ -374,7 +374,7 @@ impl Engine {
                 Place::Ask(pilot) => {
                     let asking = memory.ask(Instant::now());
                     let asked = Box::pin(self.look_up_now(user, service));
-                    let looked = match timeout_at(self.patience(), asked).await {
+                    let looked = match ask::in_time(self.patience(), asked).await {
                         Ok(Ok((account, directory))) => {
                             let lesson = self.lesson_of(memory, account.as_deref(), directory);
                             memory.cache.learn(key, asking, lesson, memory.tick());

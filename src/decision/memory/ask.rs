@@ -1,9 +1,10 @@
 //! Asking the directories about what memory does not know, and taking note of what they say.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
+use futures_util::FutureExt as _;
 use gatepost_protocol::secret::Secret;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, error::Elapsed, timeout_at};
 
 use super::{Judged, Memory, Question, Recollection};
 use crate::{
@@ -18,6 +19,15 @@ use crate::{
     directory::{Found, Inquiry},
     username::Username,
 };
+
+/// Waits for something until then. Only what is not ready at once gets a timer, and most things are.
+pub(super) async fn in_time<F: Future>(until: Instant, work: F) -> Result<F::Output, Elapsed> {
+    let mut work = pin!(work);
+    match work.as_mut().now_or_never() {
+        Some(done) => Ok(done),
+        None => timeout_at(until, work).await,
+    }
+}
 
 impl Engine {
     /// Has one of all who ask the same question ask it.
@@ -86,7 +96,7 @@ impl Engine {
         let Question { user, key, digest } = *question;
         let inquiry = Inquiry { user, service: &attempt.service };
         let until = self.patience();
-        let asked = timeout_at(until, self.chain.login(&inquiry)).await;
+        let asked = in_time(until, self.chain.login(&inquiry)).await;
         let found = match asked
             .map_err(|_| TempFail::Deadline)
             .and_then(|found| found.map_err(TempFail::Directory))
@@ -98,7 +108,7 @@ impl Engine {
         let same = memory.cache.proven_by(key, &digest).is_some_and(|proven| Some(proven) == checked);
         let prover = self.prover(attempt, now.wall, false).knowing(same);
         let proving = prover.try_to_prove(&found, &attempt.claim.credential);
-        let (verdict, open) = timeout_at(until, proving).await.unwrap_or_else(|_| {
+        let (verdict, open) = in_time(until, proving).await.unwrap_or_else(|_| {
             // Whether it is an app password may have been answered already.
             (Err(TempFail::Deadline.into()), Open { listed: false, main: true })
         });
