@@ -7,9 +7,6 @@ use crate::{
     support::{Place, Proxy, Tree, Watching, Wire},
 };
 
-/// A stamp of a second's precision is told again once that second is over.
-const TWICE: usize = 2;
-
 /// People who come with the time of their last change.
 struct Stamped<'a>(Database<'a>);
 
@@ -69,12 +66,12 @@ fn who_is_changed_is_told_and_nobody_else() {
         let watching = Watching::started(&people.directory(&people.0.source(), &place));
         assert_eq!(watching.examine(), Ok(()));
         people.set("password = '{PLAIN}other'", "alice");
-        watching.tells(&["alice@example.test"], TWICE);
-        // Twice within one second: whatever of it was seen the first time, all of it is in the end.
+        watching.tells_and_settles(&["alice@example.test"]);
+        // Within one second: whatever of it was seen the first time, all of it is in the end, and soon.
         people.set("active = 0", "bob");
         watching.tells(&["bob@example.test"], 1);
         people.set("active = 1", "bob");
-        watching.tells(&["bob@example.test"], 1);
+        watching.tells_and_settles(&["bob@example.test"]);
         people.add("dora");
         watching.tells_at_least(&["dora@example.test"]);
         watching.settles();
@@ -98,7 +95,7 @@ fn what_happened_while_the_server_was_away_is_told_when_it_is_back() {
         let source = format!("{}ca_file = {:?}\n", people.0.source_at(wire.address()), people.0.ca_file());
         let watching = Watching::started(&people.directory(&source, &place));
         people.set("quota = 1", "alice");
-        watching.tells(&["alice@example.test"], TWICE);
+        watching.tells_and_settles(&["alice@example.test"]);
         wire.set(Wire::Refused);
         wire.cut();
         people.set("quota = 2", "bob");
@@ -119,7 +116,7 @@ fn what_cannot_be_named_is_everybody() {
         let people = Stamped::start(kind, &place);
         people.set("quota = 1", "alice");
         let watching = Watching::started(&people.directory(&people.0.source(), &place));
-        watching.tells_at_least(&["alice@example.test"]);
+        watching.tells_and_settles(&["alice@example.test"]);
         // A backup is played back: the rows are older than what was seen.
         let old = if kind == "sqlite" { "'2001-01-01 00:00:00'" } else { "TIMESTAMP '2001-01-01 00:00:00'" };
         people.0.sql(&format!("UPDATE people SET modified = {old}"));
@@ -148,7 +145,7 @@ fn what_cannot_be_named_is_everybody() {
         watching.tells_at_least(&["carol@example.test"]);
         watching.settles();
         people.set("quota = 4", "alice");
-        watching.tells(&["alice@example.test"], TWICE);
+        watching.tells_and_settles(&["alice@example.test"]);
     }
 }
 

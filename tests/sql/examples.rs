@@ -285,7 +285,7 @@ fn whoever_is_changed_in_mailcow_or_postfixadmin_is_told() {
         watching.settles();
         for (statement, names) in table {
             server.sql("mail", statement);
-            watching.tells(names, 2);
+            watching.tells_and_settles(names);
         }
     }
 }

@@ -35,10 +35,10 @@ const NOTICES: [Notice; 2] = [
     },
 ];
 
-/// When somebody has changed, and who is gone.
+/// When somebody has changed, and who is gone: to the second, as most tables have it, so that two changes may look like one.
 const CHANGES: &str = "
-ALTER TABLE people ADD COLUMN changed TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6);
-CREATE TABLE gone (name VARCHAR(255), changed TIMESTAMP(6) NOT NULL DEFAULT CURRENT_TIMESTAMP(6));
+ALTER TABLE people ADD COLUMN changed TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP;
+CREATE TABLE gone (name VARCHAR(255), changed TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP);
 CREATE TRIGGER gone AFTER DELETE ON people FOR EACH ROW INSERT INTO gone (name) VALUES (OLD.name);
 ";
 

@@ -80,7 +80,19 @@ impl Watching {
             let told = self.told();
             names.iter().all(|name| count(&told, name) >= times)
         });
-        let told: BTreeSet<String> = self.lock().drain(..).map(|changed| name(&changed)).collect();
+        let told = self.take();
+        assert_eq!(told, names.iter().map(|name| (*name).to_owned()).collect());
+    }
+
+    /// Waits until the names are told and nothing is told any more, and nothing else was; then it begins anew. Stamps of a
+    /// second's precision are told again until that second is over.
+    #[track_caller]
+    pub fn tells_and_settles(&self, names: &[&str]) {
+        wait_until(&format!("{names:?} are told"), || {
+            let told = self.told();
+            names.iter().all(|name| told.iter().any(|told| told == name))
+        });
+        let told = self.until_quiet();
         assert_eq!(told, names.iter().map(|name| (*name).to_owned()).collect());
     }
 
@@ -104,6 +116,11 @@ impl Watching {
     /// Waits until nothing is told any more, for longer than a second telling takes; then it begins anew.
     #[track_caller]
     pub fn settles(&self) {
+        self.until_quiet();
+    }
+
+    #[track_caller]
+    fn until_quiet(&self) -> BTreeSet<String> {
         const QUIET: Duration = Duration::from_secs(3);
         let (mut told, mut since) = (self.told().len(), Instant::now());
         wait_until("nothing is told any more", || {
@@ -113,7 +130,11 @@ impl Watching {
             }
             since.elapsed() > QUIET
         });
-        self.lock().clear();
+        self.take()
+    }
+
+    fn take(&self) -> BTreeSet<String> {
+        self.lock().drain(..).map(|changed| name(&changed)).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Changed>> {

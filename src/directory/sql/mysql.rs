@@ -166,7 +166,7 @@ fn record(line: Line) -> Record {
     record
 }
 
-/// A value as the server would print it.
+/// A value as the server would print it, apart from zeros behind the second.
 fn text(value: Value, is_bits: bool) -> Option<Vec<u8>> {
     let text = match value {
         Value::NULL => return None,
@@ -180,15 +180,21 @@ fn text(value: Value, is_bits: bool) -> Option<Vec<u8>> {
         Value::Float(number) => number.to_string(),
         Value::Double(number) => number.to_string(),
         Value::Date(year, month, day, 0, 0, 0, 0) => format!("{year:04}-{month:02}-{day:02}"),
-        Value::Date(year, month, day, hour, minute, second, _) => {
-            format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")
+        Value::Date(year, month, day, hour, minute, second, microseconds) => {
+            let part = fraction(microseconds);
+            format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}{part}")
         }
-        Value::Time(negative, days, hours, minutes, seconds, _) => {
+        Value::Time(negative, days, hours, minutes, seconds, microseconds) => {
             let (sign, hours) = (if negative { "-" } else { "" }, u64::from(days) * 24 + u64::from(hours));
-            format!("{sign}{hours:02}:{minutes:02}:{seconds:02}")
+            format!("{sign}{hours:02}:{minutes:02}:{seconds:02}{}", fraction(microseconds))
         }
     };
     Some(text.into_bytes())
+}
+
+/// The part of a second, where a column has it: two changes within one second have different stamps by it.
+fn fraction(microseconds: u32) -> String {
+    if microseconds == 0 { String::new() } else { format!(".{microseconds:06}") }
 }
 
 /// What an error while asking means.
@@ -246,8 +252,10 @@ mod tests {
             (Value::UInt(u64::MAX), false, Some("18446744073709551615")),
             (Value::Double(0.5), false, Some("0.5")),
             (Value::Date(2026, 1, 2, 0, 0, 0, 0), false, Some("2026-01-02")),
-            (Value::Date(2026, 1, 2, 3, 4, 5, 6), false, Some("2026-01-02 03:04:05")),
+            (Value::Date(2026, 1, 2, 3, 4, 5, 6), false, Some("2026-01-02 03:04:05.000006")),
+            (Value::Date(2026, 1, 2, 3, 4, 5, 0), false, Some("2026-01-02 03:04:05")),
             (Value::Time(true, 1, 2, 3, 4, 0), false, Some("-26:03:04")),
+            (Value::Time(false, 0, 2, 3, 4, 500_000), false, Some("02:03:04.500000")),
         ];
         for (value, is_bits, expected) in table {
             let got = text(value.clone(), *is_bits).map(|bytes| String::from_utf8(bytes).unwrap());
