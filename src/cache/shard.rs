@@ -99,7 +99,8 @@ impl Shard {
     /// Takes one out because it is not to be relied on any more.
     pub(super) fn lose(&mut self, sought: Sought<'_>, now: Tick) {
         if self.remove(sought) {
-            self.gone = Some(now);
+            // Whoever waited for the lock has looked at the clock before.
+            self.gone = self.gone.max(Some(now));
         }
     }
 

@@ -342,3 +342,33 @@ fn where_a_password_is_kept_may_change() {
     assert!(!learn(None, None, Said::Nothing, 14).is_whole());
     assert_eq!(said(&cache, "alice", "x", 15), "nothing");
 }
+
+/// Who loses one takes the time first, and may come to it late.
+#[test]
+fn what_was_lost_last_stays_so_when_something_is_lost_late() {
+    let cache = cache(limits());
+    let part = |name: &str| cache.hash(name, "").to_le_bytes()[5] % 64;
+    let names: Vec<String> =
+        (0..).map(|number| format!("user{number}")).filter(|name| part(name) == 7).take(2).collect();
+    let [late, other] = &*names else { panic!("two") };
+    for name in &names {
+        teach(&cache, name, right(&cache, name, "old"), 10);
+    }
+    for (name, now) in [(other, 101), (late, 100)] {
+        let mut large = account(name);
+        large.userdb = Default::default();
+        large.passdb.push("x", "y".repeat(70_000));
+        let lesson = Lesson::Somebody {
+            account: &large,
+            directory: 0,
+            elsewhere: None,
+            fingerprint: None,
+            said: Said::Nothing,
+        };
+        cache.learn(named(name), cache.ask(Tick::new(now)), lesson, Tick::new(now));
+    }
+    teach(&cache, other, right(&cache, other, "older"), 101);
+    assert_eq!(said(&cache, other, "older", 102), "nothing", "it may be older than what was lost");
+    teach(&cache, other, right(&cache, other, "new"), 102);
+    assert_eq!(said(&cache, other, "new", 102), "right");
+}
