@@ -386,11 +386,14 @@ impl Entry {
                     + heap(&right.which.scope.services, right.which.scope.allow_nets.as_deref())
             });
             let rules = more.rules.as_ref().map_or(0, Rules::weight);
+            // Behind the counts of who shares it.
+            let other = more.elsewhere.as_ref().map_or(0, |other| chunk(other.user.as_str().len() + 16));
             chunk(size_of::<More>())
                 + chunk(more.app_passwords.capacity() * size_of::<Right>())
                 + chunk(more.wrong.capacity() * size_of::<Wrong>())
                 + rights.sum::<usize>()
                 + rules
+                + other
         });
         chunk(size_of::<Self>() + 16) + chunk(self.text.len()) + more
     }

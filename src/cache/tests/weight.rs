@@ -5,7 +5,8 @@ use std::{env, fs, process::Command};
 use super::{account, cache, hash, limits, named, right, teach_by, wrong};
 use crate::{
     account::{Net, Nologin, State},
-    cache::{Lesson, Limits, Tick},
+    cache::{Elsewhere, Lesson, Limits, Tick},
+    username::Username,
 };
 
 /// Set in the process that measures.
@@ -25,7 +26,7 @@ fn what_it_says_it_takes_is_what_it_takes() {
     if let Some(kind) = env::var_os(MEASURING) {
         return measure(kind.to_str().unwrap());
     }
-    for kind in ["plain", "mailbox", "rules", "wrong", "nobody"] {
+    for kind in ["plain", "mailbox", "rules", "elsewhere", "wrong", "nobody"] {
         let mut alone = Command::new(env::current_exe().unwrap());
         alone.args(["--exact", "cache::tests::weight::what_it_says_it_takes_is_what_it_takes"]);
         let run = alone.args(["--test-threads", "1", "--nocapture"]).env(MEASURING, kind).output().unwrap();
@@ -67,7 +68,11 @@ fn measure(kind: &str) {
         let lesson = Lesson::Somebody {
             account: &account,
             directory: 0,
-            elsewhere: None,
+            elsewhere: (kind == "elsewhere").then(|| Elsewhere {
+                directory: 1,
+                user: Username::of_normal_form(&format!("uid{number:06}@staff.example.org")),
+                state: State::Active,
+            }),
             fingerprint: Some(checked),
             said,
         };
