@@ -209,13 +209,20 @@ impl Cache {
         Asking { begun: now, epoch: self.epoch.load(Ordering::Acquire) }
     }
 
-    /// What is known of a password of somebody.
-    pub fn recall(&self, key: Key<'_>, digest: &Digest, now: Tick) -> Recall {
+    /// What is known of a password of somebody. Somebody for whom it is right, and whom the caller has no use for, is
+    /// nothing, as if they had not been asked about.
+    pub fn recall(
+        &self,
+        key: Key<'_>,
+        digest: &Digest,
+        now: Tick,
+        has_use: impl FnOnce(&Entry) -> bool,
+    ) -> Recall {
         let sought = self.sought(key);
         let mut shard = self.shard(sought.hash);
         let Some(entry) = shard.find(sought) else { return Recall::Nothing };
         entry.touch();
-        let recall = self.judge(entry, sought.hash, digest, now);
+        let recall = self.judge(entry, sought.hash, digest, now, has_use);
         match &recall {
             Recall::Nothing => {}
             Recall::Nobody | Recall::Wrong => shard.counts.negative_hits += 1,
@@ -239,7 +246,8 @@ impl Cache {
         let entry = shard.find(sought)?;
         let limit = self.ttl.saturating_add(self.max_stale);
         let lasts = |span: Span| now.since(span.begun) < limit;
-        let right = right(entry, digest, lasts, |_| false)?;
+        let (app_password, _) = right(entry, digest, lasts)?;
+        let right = Right::of(entry, app_password, false);
         shard.counts.stale += 1;
         Some(right)
     }
@@ -350,7 +358,14 @@ impl Cache {
             && names.all(|name| self.place(name).load(Ordering::Acquire) <= asking.epoch)
     }
 
-    fn judge(&self, entry: &Arc<Entry>, hash: u64, digest: &Digest, now: Tick) -> Recall {
+    fn judge(
+        &self,
+        entry: &Arc<Entry>,
+        hash: u64,
+        digest: &Digest,
+        now: Tick,
+        has_use: impl FnOnce(&Entry) -> bool,
+    ) -> Recall {
         if entry.is_nobody() {
             let known = self.lasts(entry.fetched(), now, self.negative_ttl);
             return if known { Recall::Nobody } else { Recall::Nothing };
@@ -362,8 +377,11 @@ impl Cache {
         let wrong = |wrong: &Wrong| {
             wrong.counts && wrong.digest.is(digest) && self.lasts(wrong.span, now, self.negative_ttl)
         };
-        match right(entry, digest, |span| self.lasts(span, now, ttl), ahead) {
-            Some(right) => Recall::Right(right),
+        match right(entry, digest, |span| self.lasts(span, now, ttl)) {
+            Some((app_password, span)) if has_use(entry) => {
+                Recall::Right(Right::of(entry, app_password, ahead(span)))
+            }
+            Some(_) => Recall::Nothing,
             None if entry.wrong().iter().any(wrong) => Recall::Wrong,
             None => Recall::Nothing,
         }
@@ -405,27 +423,31 @@ impl Cache {
     }
 }
 
-/// Whether it is a password that was found right, in a time that `lasts`. `ahead` is asked whether to ask again.
-fn right(
-    entry: &Arc<Entry>,
+/// The app password that it is, if it is one, and when it was found right, if that was in a time that `lasts`.
+fn right<'e>(
+    entry: &'e Entry,
     digest: &Digest,
     lasts: impl Fn(Span) -> bool,
-    ahead: impl Fn(Span) -> bool,
-) -> Option<Right> {
+) -> Option<(Option<&'e Arc<AppPassword>>, Span)> {
     let known = |known: &Digest, span: Span| lasts(span) && known.is(digest);
-    let (app_password, span) = match entry.proof() {
-        Some((proven, span)) if known(&proven, span) => (None, span),
+    match entry.proof() {
+        Some((proven, span)) if known(&proven, span) => Some((None, span)),
         Some(_) | None => {
             let right = entry.app_passwords().iter().find(|right| known(&right.digest, right.span))?;
-            (Some(Arc::clone(&right.which)), right.span)
+            Some((Some(&right.which), right.span))
         }
-    };
-    Some(Right { entry: Arc::clone(entry), app_password, refresh: ahead(span) })
+    }
 }
 
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     // A panic in between can have left it with a wrong sum at the worst.
     shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Right {
+    fn of(entry: &Arc<Entry>, app_password: Option<&Arc<AppPassword>>, refresh: bool) -> Self {
+        Self { entry: Arc::clone(entry), app_password: app_password.map(Arc::clone), refresh }
+    }
 }
 
 impl Asking {

@@ -82,7 +82,7 @@ fn wrong(cache: &Cache, user: &str, password: &str) -> Said {
 
 /// What it says, in a word.
 fn said(cache: &Cache, user: &str, password: &str, at: u32) -> &'static str {
-    match cache.recall(named(user), &digest(cache, user, password), Tick::new(at)) {
+    match cache.recall(named(user), &digest(cache, user, password), Tick::new(at), |_| true) {
         Recall::Nothing => "nothing",
         Recall::Nobody => "nobody",
         Recall::Wrong => "wrong",
@@ -163,7 +163,12 @@ fn times_are_up_to_an_eighth_shorter_and_not_all_the_same() {
 fn one_at_a_time_asks_ahead_and_late_in_its_time() {
     let cache = cache(limits());
     teach(&cache, "alice", right(&cache, "alice", "x"), 0);
-    let wants = |at: u32| match cache.recall(named("alice"), &digest(&cache, "alice", "x"), Tick::new(at)) {
+    let wants = |at: u32| match cache.recall(
+        named("alice"),
+        &digest(&cache, "alice", "x"),
+        Tick::new(at),
+        |_| true,
+    ) {
         Recall::Right(right) => right.refresh,
         Recall::Nothing | Recall::Nobody | Recall::Wrong => panic!("known until {at}"),
     };

@@ -265,15 +265,14 @@ impl Engine {
         let user = Username::normalised(knock.authcid, self.default_domain(), &mut room).ok()?;
         let key = memory.key(user, knock.service);
         let digest = memory.cache.digester().password(user, knock.password);
-        match memory.cache.recall(key, &digest, memory.cache.at(now)) {
+        let plain = |entry: &Entry| entry.is_plain() && entry.is_canonical(knock.authcid);
+        match memory.cache.recall(key, &digest, memory.cache.at(now), plain) {
             Recall::Nothing => None,
             Recall::Nobody => Some(Err(Refusal::UserUnknown)),
             Recall::Wrong => Some(Err(Refusal::PasswordMismatch)),
             Recall::Right(right) => {
-                let entry = &*right.entry;
-                let plain = entry.is_plain() && entry.is_canonical(knock.authcid);
-                let admitted = plain && self.admits(&right, knock.service, remote, SystemTime::now);
-                let directory = self.directory_name(entry.directory()).filter(|_| admitted)?;
+                let admitted = self.admits(&right, knock.service, remote, SystemTime::now);
+                let directory = self.directory_name(right.entry.directory()).filter(|_| admitted)?;
                 Some(Ok(Known { right, directory }))
             }
         }
@@ -442,7 +441,7 @@ impl Engine {
     ) -> Option<Judged> {
         let hit = |refresh| Some(Recollection::Hit { refresh });
         let refused = |refusal| Judged { recollection: hit(false), ..Judged::refused(asking, refusal) };
-        match memory.cache.recall(question.key, &question.digest, memory.cache.at(now.instant)) {
+        match memory.cache.recall(question.key, &question.digest, memory.cache.at(now.instant), |_| true) {
             Recall::Nothing => None,
             Recall::Nobody => Some(refused(Refusal::UserUnknown)),
             Recall::Wrong => Some(refused(Refusal::PasswordMismatch)),

@@ -266,7 +266,7 @@ impl World {
     /// Asks memory, and the source where memory does not know.
     fn login(&mut self, name: usize, password: u8) -> Result<(), TestCaseError> {
         let key = named(&self.names[name]);
-        let asks = match self.cache.recall(key, &self.digest(name, password), self.now) {
+        let asks = match self.cache.recall(key, &self.digest(name, password), self.now, |_| true) {
             Recall::Right(right) => {
                 self.check_right(name, password, &right.entry, TTL)?;
                 right.refresh
@@ -502,7 +502,7 @@ impl World {
 
     /// Looks at what memory says, and asks nobody.
     fn probe(&self, name: usize, password: u8) -> Result<(), TestCaseError> {
-        match self.cache.recall(named(&self.names[name]), &self.digest(name, password), self.now) {
+        match self.cache.recall(named(&self.names[name]), &self.digest(name, password), self.now, |_| true) {
             Recall::Right(right) => self.check_right(name, password, &right.entry, TTL),
             Recall::Wrong => self.check_wrong(name, password),
             Recall::Nobody => self.check_nobody(name),

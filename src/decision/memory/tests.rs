@@ -244,6 +244,20 @@ async fn who_is_asked_about_ahead_of_time_is_known_longer() {
     assert_eq!((counts.refreshes, counts.misses), (1, 1));
 }
 
+/// Only who was answered at once was asked about again; all others were counted twice instead.
+#[tokio::test]
+async fn who_is_not_answered_at_once_is_asked_about_ahead_of_time_too() {
+    let house = House::new(FILE_ALONE, "alice:{PLAIN}right\n", "");
+    assert_eq!(house.judge("alice", "right").await, ("verified", "asked"));
+    let later = Now { wall: SystemTime::now(), instant: Instant::now() + MINUTE * 13 / 16 };
+    let knock = Knock { authcid: b"alice", authzid: None, password: b"right", service: "imap" };
+    assert!(house.engine.recall(&knock, || None, later.instant).is_none(), "they are told their other name");
+    let (_, recollection) = house.engine.judge(&attempt("alice", "right", "imap"), later).await;
+    assert_eq!(recollection, Some(Recollection::Hit { refresh: true }));
+    let counts = house.counts();
+    assert_eq!((counts.hits, counts.refreshes, counts.misses), (1, 1, 1));
+}
+
 const SERVICES: &str = "[[directory]]\nname = 'mail'\ntype = 'sqlite'\nfile = '@DIR@/mail.db'\n\
     user_query = 'SELECT user, password FROM people WHERE user = :user AND service = :service'\n";
 
