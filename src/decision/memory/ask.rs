@@ -164,7 +164,9 @@ impl Engine {
                 Some(_) => open.listed,
                 None => open.main && self.is_checked_as(memory, &right.entry, found),
             };
-            let account = found.account.as_ref().filter(|_| unasked && !found.several)?;
+            let gone = found.known_elsewhere().is_ok_and(|known| !known);
+            let account = found.account.as_ref().filter(|_| unasked && !gone && !found.several)?;
+            rules::usable(found.state_elsewhere(), now.wall).ok()?;
             rules::admit(account, attempt, now.wall).ok()?;
             Some((Arc::clone(account), by))
         };

@@ -144,6 +144,23 @@ async fn who_lists_app_passwords_may_be_silent() {
     assert_eq!(house.judge("there", "main").await, ("unavailable", "asked"), "so does the other directory");
 }
 
+/// Where app passwords could not be listed, whoever was shut out by the directory that checks the main one came in.
+#[tokio::test]
+async fn nobody_comes_in_by_an_app_password_whom_the_other_directory_shuts_out() {
+    for staff in
+        ["there:{PLAIN}main::::::active=no\n", "there:{PLAIN}main::::::expires_at=1000\n", "moved:{PLAIN}x\n"]
+    {
+        let house = known().await;
+        house.sql("ALTER TABLE apps RENAME TO lost");
+        house.age();
+        assert_eq!(house.judge("there", "phone").await, ("verified", "stale"));
+        house.users(staff).await;
+        assert_eq!(house.judge("there", "phone").await, ("unavailable", "asked"), "{staff}");
+        house.sql("ALTER TABLE lost RENAME TO apps");
+        assert!(matches!(house.judge("there", "phone").await, ("disabled" | "expired", "asked")), "{staff}");
+    }
+}
+
 /// A stored password that cannot be verified is one that was changed.
 #[tokio::test]
 async fn a_stored_password_that_nobody_can_verify_is_no_outage() {
