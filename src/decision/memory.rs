@@ -348,7 +348,7 @@ impl Engine {
     /// The account of a name: what memory says, or else the directories.
     pub(super) async fn look_up(&self, user: &Username, service: &str) -> Result<Looked, Unavailable> {
         let Some(memory) = &self.memory else {
-            return self.look_up_now(user, service).await.map(|found| found.0);
+            return who(&self.chain.lookup(&Inquiry { user, service }).await?);
         };
         let key = memory.key(user.as_str(), service);
         if let Some(entry) = memory.cache.account(key, memory.tick()) {
@@ -372,12 +372,16 @@ impl Engine {
                 },
                 Place::Ask(pilot) => {
                     let asking = memory.ask(Instant::now());
-                    let asked = Box::pin(self.look_up_now(user, service));
+                    let inquiry = Inquiry { user, service };
+                    let asked = Box::pin(self.chain.lookup(&inquiry));
                     let looked = match ask::in_time(self.patience(), asked).await {
-                        Ok(Ok((account, directory))) => {
-                            let lesson = self.lesson_of(memory, account.as_deref(), directory);
-                            memory.cache.learn(key, asking, lesson, memory.tick());
-                            Ok(account)
+                        Ok(Ok(found)) => {
+                            let looked = who(&found);
+                            if looked.is_ok() {
+                                let lesson = self.lesson_of(memory, &found);
+                                memory.cache.learn(key, asking, lesson, memory.tick());
+                            }
+                            looked
                         }
                         Ok(Err(unavailable)) => {
                             stale(&|entry| self.is_past(entry, &unavailable)).ok_or(unavailable)
@@ -418,16 +422,6 @@ impl Engine {
     /// How memory stands; `None` where nothing is kept.
     pub fn memory_status(&self) -> Option<Status> {
         self.memory.as_ref().map(|memory| memory.cache.status())
-    }
-
-    async fn look_up_now(&self, user: &Username, service: &str) -> Result<(Looked, u16), Unavailable> {
-        let found = self.chain.lookup(&Inquiry { user, service }).await?;
-        // To say that there is nobody would bounce mail because of a slip in a directory.
-        if found.several {
-            return Err(found.ambiguous());
-        }
-        let directory = found.directory().map_or(u16::MAX, |asked| self.chain.number(asked));
-        Ok((found.account, directory))
     }
 
     /// What memory says of a password; `None` where the directories are to be asked.
@@ -513,6 +507,12 @@ impl Engine {
     fn directory_name(&self, number: u16) -> Option<&Arc<str>> {
         self.chain.directories().get(usize::from(number)).map(|directory| directory.name())
     }
+}
+
+/// Who has a name, by an answer. That several have it is one too: what was known of one of them is not to be relied on,
+/// and to say that there is nobody would bounce mail because of a slip in a directory.
+fn who(found: &Found<'_>) -> Result<Looked, Unavailable> {
+    if found.several { Err(found.ambiguous()) } else { Ok(found.account.clone()) }
 }
 
 /// What was not from memory.

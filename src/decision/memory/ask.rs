@@ -245,19 +245,18 @@ impl Engine {
         })
     }
 
-    pub(super) fn lesson_of<'a>(
-        &self,
-        memory: &Memory,
-        account: Option<&'a Account>,
-        directory: u16,
-    ) -> Lesson<'a> {
-        account.map_or(Lesson::Nobody, |account| Lesson::Somebody {
-            account,
-            directory,
-            elsewhere: None,
-            fingerprint: memory.check_of(account),
-            said: Said::Nothing,
-        })
+    /// What a lookup tells, which asks no other directory and checks no password.
+    pub(super) fn lesson_of<'f>(&self, memory: &Memory, found: &'f Found<'_>) -> Lesson<'f> {
+        match (&found.account, found.directory()) {
+            (Some(account), Some(directory)) => Lesson::Somebody {
+                account,
+                directory: self.chain.number(directory),
+                elsewhere: None,
+                fingerprint: memory.check_of(account),
+                said: Said::Nothing,
+            },
+            (Some(_), None) | (None, _) => Lesson::Nobody,
+        }
     }
 
     /// Judges an app password of gatepost's own, which belongs to an account that memory does not know.
@@ -281,9 +280,7 @@ impl Engine {
             }
         };
         if !found.several {
-            let directory = found.directory().map_or(u16::MAX, |asked| self.chain.number(asked));
-            let lesson = self.lesson_of(memory, found.account.as_deref(), directory);
-            memory.cache.learn(key, asking, lesson, memory.tick());
+            memory.cache.learn(key, asking, self.lesson_of(memory, &found), memory.tick());
         }
         self.ask_of(&found, attempt, now).await
     }

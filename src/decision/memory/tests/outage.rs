@@ -161,6 +161,22 @@ async fn nobody_comes_in_by_an_app_password_whom_the_other_directory_shuts_out()
     }
 }
 
+/// Mail went to who was known, though the directory could not say any more who that is.
+#[tokio::test]
+async fn a_name_that_leads_to_several_accounts_is_no_outage() {
+    let text = "[[directory]]\nname = 'mail'\ntype = 'sqlite'\nfile = '@DIR@/mail.db'\n\
+        user_query = 'SELECT user, password FROM people WHERE :user IN (user, alias)'\n";
+    let people = "CREATE TABLE people (user, alias, password);
+        INSERT INTO people VALUES ('alice@x.test', NULL, '{PLAIN}right')";
+    let house = House::new(text, "", people);
+    assert!(house.engine.lookup(b"alice", "lmtp").await.unwrap().is_some());
+    house.sql("INSERT INTO people VALUES ('bob@x.test', 'alice@x.test', '{PLAIN}other')");
+    house.age();
+    assert!(house.forgetful.lookup(b"alice", "lmtp").await.is_err());
+    assert!(house.engine.lookup(b"alice", "lmtp").await.is_err());
+    assert_eq!(house.counts().stale, 0);
+}
+
 /// A stored password that cannot be verified is one that was changed.
 #[tokio::test]
 async fn a_stored_password_that_nobody_can_verify_is_no_outage() {
