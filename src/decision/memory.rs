@@ -8,6 +8,7 @@
 //! app passwords of gatepost's own, which are in a table beside (what is remembered is the account they are of).
 
 mod ask;
+mod look_up;
 
 use std::{
     collections::HashSet,
@@ -19,6 +20,7 @@ use std::{
 use gatepost_protocol::secret::Secret;
 use tokio::sync::Semaphore;
 
+use self::look_up::Looked;
 use super::{
     AppPassword, Attempt, By, Decision, Engine, Refusal, Verified,
     identity::{self, Identity},
@@ -27,10 +29,8 @@ use super::{
 use crate::{
     account::{Account, Password, State},
     app_password::recognise,
-    cache::{
-        Asking, Cache, Digest, Entry, Fingerprint, Flights, Key, Limits, Place, Recall, Right, Status, Tick,
-    },
-    directory::{Chain, Changed, Found, Inquiry, Unavailable},
+    cache::{Asking, Cache, Digest, Entry, Fingerprint, Flights, Key, Limits, Recall, Right, Status, Tick},
+    directory::{Chain, Changed, Found, Unavailable},
     mechanism::{Claim, Credential},
     username::{NameRoom, Username},
 };
@@ -104,8 +104,6 @@ struct Judged {
     elsewhere: State,
     recollection: Option<Recollection>,
 }
-
-type Looked = Option<Arc<Account>>;
 
 /// A password and where it is looked for.
 #[derive(Clone, Copy)]
@@ -345,58 +343,6 @@ impl Engine {
         }
     }
 
-    /// The account of a name: what memory says, or else the directories.
-    pub(super) async fn look_up(&self, user: &Username, service: &str) -> Result<Looked, Unavailable> {
-        let Some(memory) = &self.memory else {
-            return who(&self.chain.lookup(&Inquiry { user, service }).await?);
-        };
-        let key = memory.key(user.as_str(), service);
-        if let Some(entry) = memory.cache.account(key, memory.tick()) {
-            return Ok(self.unpack(&entry));
-        }
-        let digest = memory.cache.digester().login(user.as_str(), b"", key.service, b"lookup");
-        let come = memory.ask(Instant::now());
-        let stale = |past: &dyn Fn(&Entry) -> bool| {
-            let entry = memory.cache.stale_account(key, memory.tick())?;
-            (!past(&entry)).then(|| self.unpack(&entry))
-        };
-        loop {
-            match memory.lookups.join(&digest) {
-                Place::Full => {
-                    let full = || Unavailable::new("-", "too many questions are being asked");
-                    return stale(&|_| false).ok_or_else(full);
-                }
-                Place::Wait(wait) => match wait.answer().await {
-                    Some((asking, looked)) if looked.is_err() || asking.covers(&come) => return looked,
-                    Some(_) | None => {}
-                },
-                Place::Ask(pilot) => {
-                    let asking = memory.ask(Instant::now());
-                    let inquiry = Inquiry { user, service };
-                    let asked = Box::pin(self.chain.lookup(&inquiry));
-                    let looked = match ask::in_time(self.patience(), asked).await {
-                        Ok(Ok(found)) => {
-                            let looked = who(&found);
-                            if looked.is_ok() {
-                                let lesson = self.lesson_of(memory, &found);
-                                memory.cache.learn(key, asking, lesson, memory.tick());
-                            }
-                            looked
-                        }
-                        Ok(Err(unavailable)) => {
-                            stale(&|entry| self.is_past(entry, &unavailable)).ok_or(unavailable)
-                        }
-                        // It may be a later directory that was waited for.
-                        Err(_) => stale(&|entry| !self.is_of_the_last(entry))
-                            .ok_or_else(|| Unavailable::new("-", "no answer within the deadline")),
-                    };
-                    pilot.tell((asking, looked.clone()));
-                    return looked;
-                }
-            }
-        }
-    }
-
     /// Forgets those of whom `whom` says so by one of their names; how many that were.
     pub fn flush(&self, whom: impl Fn(&str) -> bool) -> usize {
         self.memory.as_ref().map_or(0, |memory| memory.cache.flush(whom))
@@ -507,12 +453,6 @@ impl Engine {
     fn directory_name(&self, number: u16) -> Option<&Arc<str>> {
         self.chain.directories().get(usize::from(number)).map(|directory| directory.name())
     }
-}
-
-/// Who has a name, by an answer. That several have it is one too: what was known of one of them is not to be relied on,
-/// and to say that there is nobody would bounce mail because of a slip in a directory.
-fn who(found: &Found<'_>) -> Result<Looked, Unavailable> {
-    if found.several { Err(found.ambiguous()) } else { Ok(found.account.clone()) }
 }
 
 /// What was not from memory.

@@ -245,20 +245,6 @@ impl Engine {
         })
     }
 
-    /// What a lookup tells, which asks no other directory and checks no password.
-    pub(super) fn lesson_of<'f>(&self, memory: &Memory, found: &'f Found<'_>) -> Lesson<'f> {
-        match (&found.account, found.directory()) {
-            (Some(account), Some(directory)) => Lesson::Somebody {
-                account,
-                directory: self.chain.number(directory),
-                elsewhere: None,
-                fingerprint: memory.check_of(account),
-                said: Said::Nothing,
-            },
-            (Some(_), None) | (None, _) => Lesson::Nobody,
-        }
-    }
-
     /// Judges an app password of gatepost's own, which belongs to an account that memory does not know.
     pub(super) async fn ask_for_app_password(
         &self,

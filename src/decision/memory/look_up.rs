@@ -1,0 +1,93 @@
+//! Looking up who has a name, without a password.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{Memory, ask::in_time};
+use crate::{
+    account::Account,
+    cache::{Entry, Lesson, Place, Said},
+    decision::Engine,
+    directory::{Found, Inquiry, Unavailable},
+    username::Username,
+};
+
+/// Who has the name, if anybody has.
+pub(super) type Looked = Option<Arc<Account>>;
+
+impl Engine {
+    /// The account of a name: what memory says, or else the directories.
+    pub(in crate::decision) async fn look_up(
+        &self,
+        user: &Username,
+        service: &str,
+    ) -> Result<Looked, Unavailable> {
+        let Some(memory) = &self.memory else {
+            return who(&self.chain.lookup(&Inquiry { user, service }).await?);
+        };
+        let key = memory.key(user.as_str(), service);
+        if let Some(entry) = memory.cache.account(key, memory.tick()) {
+            return Ok(self.unpack(&entry));
+        }
+        let digest = memory.cache.digester().login(user.as_str(), b"", key.service, b"lookup");
+        let come = memory.ask(Instant::now());
+        let stale = |past: &dyn Fn(&Entry) -> bool| {
+            let entry = memory.cache.stale_account(key, memory.tick())?;
+            (!past(&entry)).then(|| self.unpack(&entry))
+        };
+        loop {
+            match memory.lookups.join(&digest) {
+                Place::Full => {
+                    let full = || Unavailable::new("-", "too many questions are being asked");
+                    return stale(&|_| false).ok_or_else(full);
+                }
+                Place::Wait(wait) => match wait.answer().await {
+                    Some((asking, looked)) if looked.is_err() || asking.covers(&come) => return looked,
+                    Some(_) | None => {}
+                },
+                Place::Ask(pilot) => {
+                    let asking = memory.ask(Instant::now());
+                    let inquiry = Inquiry { user, service };
+                    let asked = Box::pin(self.chain.lookup(&inquiry));
+                    let looked = match in_time(self.patience(), asked).await {
+                        Ok(Ok(found)) => {
+                            let looked = who(&found);
+                            if looked.is_ok() {
+                                let lesson = self.lesson_of(memory, &found);
+                                memory.cache.learn(key, asking, lesson, memory.tick());
+                            }
+                            looked
+                        }
+                        Ok(Err(unavailable)) => {
+                            stale(&|entry| self.is_past(entry, &unavailable)).ok_or(unavailable)
+                        }
+                        // It may be a later directory that was waited for.
+                        Err(_) => stale(&|entry| !self.is_of_the_last(entry))
+                            .ok_or_else(|| Unavailable::new("-", "no answer within the deadline")),
+                    };
+                    pilot.tell((asking, looked.clone()));
+                    return looked;
+                }
+            }
+        }
+    }
+
+    /// What a lookup tells, which asks no other directory and checks no password.
+    pub(super) fn lesson_of<'f>(&self, memory: &Memory, found: &'f Found<'_>) -> Lesson<'f> {
+        match (&found.account, found.directory()) {
+            (Some(account), Some(directory)) => Lesson::Somebody {
+                account,
+                directory: self.chain.number(directory),
+                elsewhere: None,
+                fingerprint: memory.check_of(account),
+                said: Said::Nothing,
+            },
+            (Some(_), None) | (None, _) => Lesson::Nobody,
+        }
+    }
+}
+
+/// Who has a name, by an answer. That several have it is one too: what was known of one of them is not to be relied on,
+/// and to say that there is nobody would bounce mail because of a slip in a directory.
+fn who(found: &Found<'_>) -> Result<Looked, Unavailable> {
+    if found.several { Err(found.ambiguous()) } else { Ok(found.account.clone()) }
+}
