@@ -4,6 +4,9 @@
 //! the mail processes. Those are one small struct and one text; rules, app passwords and wrong passwords are beside it,
 //! for who has any.
 
+mod draft;
+mod weight;
+
 use std::{
     fmt,
     net::IpAddr,
@@ -19,6 +22,7 @@ use std::{
 use gatepost_protocol::dovecot::FieldsBuf;
 use zeroize::Zeroize as _;
 
+pub(super) use self::draft::{Draft, Proof, Somebody};
 use super::{
     clock::Tick,
     digest::{Digest, Fingerprint},
@@ -123,40 +127,6 @@ pub(super) struct Span {
     pub(super) ended: Tick,
 }
 
-/// What is known of a main password.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Proof {
-    /// That this one is right.
-    Of(Digest, Span),
-    /// Nothing, and what was asked before then does not count. One may have been found right by an answer that did not
-    /// count; another one does only if it was asked after that answer.
-    After(Tick, Option<Digest>),
-}
-
-/// An entry taken apart, to be changed.
-pub(super) struct Draft<'a> {
-    pub(super) user: &'a str,
-    pub(super) service: &'a str,
-    pub(super) found: Option<Somebody<'a>>,
-    pub(super) unsettled: bool,
-    pub(super) fetched: Span,
-    pub(super) proof: Proof,
-    pub(super) fingerprint: Option<Fingerprint>,
-    pub(super) app_passwords: Vec<Right>,
-    pub(super) wrong: Vec<Wrong>,
-}
-
-/// The account in a draft.
-#[derive(Clone)]
-pub(super) struct Somebody<'a> {
-    pub(super) canonical: &'a str,
-    pub(super) directory: u16,
-    pub(super) passdb: &'a [u8],
-    pub(super) userdb: &'a [u8],
-    pub(super) rules: Option<Rules>,
-    pub(super) elsewhere: Option<Elsewhere>,
-}
-
 impl Rules {
     /// Those of an account; `None`: there are none.
     pub(super) fn of(account: &Account) -> Option<Self> {
@@ -169,74 +139,6 @@ impl Rules {
             allow_nets: account.allow_nets.clone(),
             services: account.services.clone(),
             nologin: account.nologin.clone(),
-        })
-    }
-
-    /// Bytes of memory that it takes beside itself.
-    fn weight(&self) -> usize {
-        let reason = self.nologin.as_ref().and_then(|nologin| nologin.reason.as_ref());
-        heap(&self.services, self.allow_nets.as_deref()) + reason.map_or(0, |reason| chunk(reason.len()))
-    }
-}
-
-impl<'a> Somebody<'a> {
-    /// An account of the directory with this number.
-    pub(super) fn of(account: &'a Account, directory: u16, elsewhere: Option<Elsewhere>) -> Self {
-        Self {
-            canonical: account.user.as_str(),
-            directory,
-            passdb: account.passdb.as_fields().raw(),
-            userdb: account.userdb.as_fields().raw(),
-            rules: Rules::of(account),
-            elsewhere,
-        }
-    }
-}
-
-impl Draft<'_> {
-    /// Packs it. `None`: there is more of it than an entry holds.
-    pub(super) fn pack(self) -> Option<Entry> {
-        let found = self.found.as_ref();
-        let canonical = found.map_or("", |found| found.canonical);
-        let canonical = if canonical == self.user { "" } else { canonical };
-        let (passdb, userdb) = found.map_or((&b""[..], &b""[..]), |found| (found.passdb, found.userdb));
-        let parts = [self.user.as_bytes(), self.service.as_bytes(), canonical.as_bytes(), passdb, userdb];
-        let directory = found.map_or(0, |found| found.directory);
-        let more = More {
-            rules: self.found.as_ref().and_then(|found| found.rules.clone()),
-            elsewhere: self.found.as_ref().and_then(|found| found.elsewhere.clone()),
-            app_passwords: self.app_passwords,
-            wrong: self.wrong,
-        };
-        let (digest, verified) = match self.proof {
-            Proof::Of(digest, span) => (digest.bytes(), span),
-            Proof::After(tick, said) => {
-                (said.map_or([0; 16], |said| said.bytes()), Span { begun: tick, ended: tick })
-            }
-        };
-        let span = |span: Span| u8::try_from(span.ended.since(span.begun)).unwrap_or(u8::MAX);
-        Some(Entry {
-            text: parts.concat().into(),
-            fingerprint: self.fingerprint.map(Fingerprint::get),
-            digest,
-            verified_at: verified.begun,
-            fetched_at: self.fetched.begun,
-            refresh_at: AtomicU32::new(0),
-            passdb: u16::try_from(passdb.len()).ok()?,
-            directory,
-            user: u8::try_from(self.user.len()).ok()?,
-            service: u8::try_from(self.service.len()).ok()?,
-            canonical: u8::try_from(canonical.len()).ok()?,
-            verified_span: span(verified),
-            fetched_span: span(self.fetched),
-            kind: match (found, self.proof) {
-                (None, _) if self.unsettled => Kind::Unsettled,
-                (None, _) => Kind::Nobody,
-                (Some(_), Proof::After(..)) => Kind::Unproven,
-                (Some(_), Proof::Of(..)) => Kind::Proven,
-            },
-            used: AtomicBool::new(false),
-            more: (!more.is_empty()).then(|| Box::new(more)),
         })
     }
 }
@@ -376,58 +278,6 @@ impl Entry {
         })
     }
 
-    /// Bytes of memory that it takes, beside its place in the table.
-    pub(super) fn weight(&self) -> usize {
-        let more = self.more.as_ref().map_or(0, |more| {
-            let rights = more.app_passwords.iter().map(|right| {
-                chunk(size_of::<AppPassword>() + 16)
-                    + chunk(right.which.id.len())
-                    + chunk(right.which.label.len())
-                    + heap(&right.which.scope.services, right.which.scope.allow_nets.as_deref())
-            });
-            let rules = more.rules.as_ref().map_or(0, Rules::weight);
-            // Behind the counts of who shares it.
-            let other = more.elsewhere.as_ref().map_or(0, |other| chunk(other.user.as_str().len() + 16));
-            chunk(size_of::<More>())
-                + chunk(more.app_passwords.capacity() * size_of::<Right>())
-                + chunk(more.wrong.capacity() * size_of::<Wrong>())
-                + rights.sum::<usize>()
-                + rules
-                + other
-        });
-        chunk(size_of::<Self>() + 16) + chunk(self.text.len()) + more
-    }
-
-    /// Takes it apart. What it is of ended before `now`, however long it took.
-    pub(super) fn draft(&self, now: Tick) -> Draft<'_> {
-        let more = self.more.as_deref();
-        let until = |span: Span| Span { ended: span.ended.min(now), ..span };
-        let found = self.is_somebody().then(|| Somebody {
-            canonical: self.canonical(),
-            directory: self.directory,
-            passdb: self.passdb(),
-            userdb: self.userdb(),
-            rules: more.and_then(|more| more.rules.clone()),
-            elsewhere: more.and_then(|more| more.elsewhere.clone()),
-        });
-        Draft {
-            user: self.user(),
-            service: self.service(),
-            found,
-            unsettled: self.kind == Kind::Unsettled,
-            fetched: until(self.fetched()),
-            proof: match self.proof() {
-                Some((digest, span)) => Proof::Of(digest, until(span)),
-                None => {
-                    Proof::After(self.verified_at, (self.digest != [0; 16]).then(|| Digest::of(self.digest)))
-                }
-            },
-            fingerprint: self.fingerprint.map(Fingerprint::of),
-            app_passwords: more.map(|more| more.app_passwords.clone()).unwrap_or_default(),
-            wrong: more.map(|more| more.wrong.clone()).unwrap_or_default(),
-        }
-    }
-
     /// When the account was given. No answer about it came later than that.
     pub(super) fn fetched(&self) -> Span {
         span(self.fetched_at, self.fetched_span)
@@ -505,22 +355,6 @@ fn span(begun: Tick, ticks: u8) -> Span {
     // What took longer than can be told may have ended at any time since.
     let ended = if ticks == u8::MAX { u32::MAX } else { begun.get().saturating_add(ticks.into()) };
     Span { begun, ended: Tick::new(ended) }
-}
-
-/// Bytes of memory that these take beside themselves.
-fn heap(services: &Services, nets: Option<&[Net]>) -> usize {
-    let names = services.names().map(|name| chunk(name.len()) + size_of::<String>());
-    // The lists of them as well.
-    names.sum::<usize>() + chunk(nets.map_or(0, size_of_val))
-}
-
-/// What an allocation of this size takes from glibc: a word for its size, in steps of 16, 32 at least.
-const fn chunk(size: usize) -> usize {
-    if size == 0 {
-        return 0;
-    }
-    let taken = (size + 8).next_multiple_of(16);
-    if taken < 32 { 32 } else { taken }
 }
 
 #[cfg(test)]
