@@ -162,6 +162,24 @@ impl Account {
     }
 }
 
+#[cfg(test)]
+impl Account {
+    /// Somebody of whom nothing but the name is known.
+    pub(crate) fn named(user: &str) -> Self {
+        Self {
+            user: Username::normalise(user.as_bytes(), None).unwrap(),
+            directory: "people".into(),
+            password: Password::Missing,
+            state: State::Active,
+            allow_nets: None,
+            services: Services::default(),
+            nologin: None,
+            passdb: Default::default(),
+            userdb: Default::default(),
+        }
+    }
+}
+
 /// Whether a request from `remote` satisfies `nets`; `None` admits every one.
 pub fn admits(nets: Option<&[Net]>, remote: Option<IpAddr>) -> bool {
     let Some(nets) = nets else { return true };
@@ -275,21 +293,11 @@ impl Net {
 mod tests {
     use std::time::UNIX_EPOCH;
 
-    use super::{Account, InvalidNet, Net, Password, Services, State};
-    use crate::username::Username;
+    use super::{Account, InvalidNet, Net, Services, State};
 
     fn account(nets: Option<&str>) -> Account {
-        Account {
-            user: Username::normalise(b"alice@example.org", None).unwrap(),
-            directory: "test".into(),
-            password: Password::Missing,
-            state: State::Active,
-            allow_nets: nets.map(|text| Net::parse_list(text).unwrap()),
-            services: Services::default(),
-            nologin: None,
-            passdb: Default::default(),
-            userdb: Default::default(),
-        }
+        let allow_nets = nets.map(|text| Net::parse_list(text).unwrap());
+        Account { allow_nets, ..Account::named("alice@example.org") }
     }
 
     #[test]

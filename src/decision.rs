@@ -12,6 +12,8 @@ mod rehash;
 mod route;
 mod rules;
 mod salts;
+#[cfg(test)]
+mod testing;
 mod whom;
 
 use std::{fmt, net::IpAddr, sync::Arc};

@@ -3,16 +3,10 @@ mod learn;
 mod model;
 mod weight;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use super::{Cache, Digest, Fingerprint, Key, Lesson, Limits, Recall, Said, Tick};
-use crate::{
-    account::{Account, Password, Services, State},
-    username::Username,
-};
+use crate::account::Account;
 
 /// In ticks, as [`limits`] has them.
 const TTL: u32 = 800;
@@ -32,21 +26,6 @@ fn named(user: &str) -> Key<'_> {
     Key { user, service: "" }
 }
 
-/// An account of whom nothing but the name is known.
-fn account(user: &str) -> Account {
-    Account {
-        user: Username::of_normal_form(user),
-        directory: Arc::from("people"),
-        password: Password::Missing,
-        state: State::Active,
-        allow_nets: None,
-        services: Services::default(),
-        nologin: None,
-        passdb: Default::default(),
-        userdb: Default::default(),
-    }
-}
-
 fn digest(cache: &Cache, user: &str, password: &str) -> Digest {
     cache.digester().password(user, password.as_bytes())
 }
@@ -61,7 +40,7 @@ fn teach(cache: &Cache, user: &str, said: Said, at: u32) {
 }
 
 fn teach_by(cache: &Cache, user: &str, said: Said, at: u32, checked: Fingerprint) {
-    let (account, now) = (account(user), Tick::new(at));
+    let (account, now) = (Account::named(user), Tick::new(at));
     let lesson = Lesson::Somebody {
         account: &account,
         directory: 0,

@@ -200,10 +200,7 @@ mod tests {
     };
 
     use super::{Hop, Known, NAMES, Router};
-    use crate::{
-        account::{Account, Password, Services, State},
-        username::Username,
-    };
+    use crate::account::Account;
 
     fn account(words: &str) -> Arc<Account> {
         let mut passdb = gatepost_protocol::dovecot::FieldsBuf::default();
@@ -213,17 +210,7 @@ mod tests {
                 None => passdb.flag(word),
             }
         }
-        Arc::new(Account {
-            user: Username::normalise(b"alice@example.org", None).unwrap(),
-            directory: "test".into(),
-            password: Password::Missing,
-            state: State::Active,
-            allow_nets: None,
-            services: Services::default(),
-            nologin: None,
-            passdb,
-            userdb: Default::default(),
-        })
+        Arc::new(Account { passdb, ..Account::named("alice@example.org") })
     }
 
     async fn routed(router: &Router, words: &str, local: &str, port: Option<u16>) -> Result<String, String> {

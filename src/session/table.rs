@@ -197,7 +197,7 @@ mod tests {
     use gatepost_protocol::dovecot::{Cookie, RequestId};
 
     use super::{CAPACITY, LIFETIME, Login, Table, Ticket};
-    use crate::{account, mechanism::Mechanism, username::Username};
+    use crate::{account::Account, mechanism::Mechanism};
 
     fn ticket(pid: u32, id: u32, cookie: u8) -> Ticket {
         let client_id = RequestId::try_from(id).unwrap();
@@ -205,20 +205,8 @@ mod tests {
     }
 
     fn login(user: &str) -> Login {
-        let user = Username::normalise(user.as_bytes(), None).unwrap();
-        let account = account::Account {
-            user,
-            directory: "test".into(),
-            password: account::Password::Missing,
-            state: account::State::Active,
-            allow_nets: None,
-            services: account::Services::default(),
-            nologin: None,
-            passdb: Default::default(),
-            userdb: Default::default(),
-        };
         Login {
-            account: Arc::new(account),
+            account: Arc::new(Account::named(user)),
             mechanism: Mechanism::Plain,
             service: "imap".into(),
             session: None,

@@ -2,26 +2,15 @@ use std::sync::Arc;
 
 use super::{Draft, Entry, Proof, Somebody, Span};
 use crate::{
-    account::{Account, Net, Nologin, Password, Services, State},
+    account::{Account, Net, Nologin, State},
     cache::{clock::Tick, digest::Digester},
-    username::Username,
 };
 
 fn account() -> Account {
     let mut userdb = gatepost_protocol::dovecot::FieldsBuf::default();
     userdb.push("uid", "5000");
     userdb.push("home", "/srv/mail\tx");
-    Account {
-        user: Username::normalise(b"alice@example.org", None).unwrap(),
-        directory: "people".into(),
-        password: Password::Missing,
-        state: State::Active,
-        allow_nets: None,
-        services: Services::default(),
-        nologin: None,
-        passdb: Default::default(),
-        userdb,
-    }
+    Account { userdb, ..Account::named("alice@example.org") }
 }
 
 fn packed(account: &Account, user: &str, service: &str) -> Entry {

@@ -2,8 +2,11 @@
 
 use std::ops::Range;
 
-use super::{account, cache, limits, named, right, said, teach};
-use crate::cache::{Cache, Lesson, Limits, Said, Tick};
+use super::{cache, limits, named, right, said, teach};
+use crate::{
+    account::Account,
+    cache::{Cache, Lesson, Limits, Said, Tick},
+};
 
 /// Learns at once of so many that do not come back.
 fn flood(cache: &Cache, at: u32, numbers: Range<u32>) {
@@ -56,7 +59,7 @@ fn somebody_of_whom_there_is_too_much_pushes_nobody_out() {
     let before = cache.status();
     for number in 0..200 {
         let user = format!("giant{number}");
-        let mut account = account(&user);
+        let mut account = Account::named(&user);
         account.userdb.push("acl", "x".repeat(20_000));
         let said = right(&cache, &user, "x");
         let lesson =
@@ -67,7 +70,7 @@ fn somebody_of_whom_there_is_too_much_pushes_nobody_out() {
     // Nor does it keep a smaller one of them that is not so any more.
     teach(&cache, "giant0", Said::Nothing, 2);
     assert_eq!(cache.status().entries, before.entries + 1);
-    let mut account = account("giant0");
+    let mut account = Account::named("giant0");
     account.passdb.push("x", "y".repeat(70_000));
     let lesson = Lesson::Somebody {
         account: &account,
@@ -88,7 +91,7 @@ fn what_was_asked_before_somebody_had_to_go_is_not_taken_for_new() {
     teach(&cache, "alice", right(&cache, "alice", "new"), 10);
     flood(&cache, 12, 0..30_000);
     assert!(cache.account(named("alice"), Tick::new(10)).is_none());
-    let account = account("alice");
+    let account = Account::named("alice");
     let said_then = right(&cache, "alice", "old");
     let lesson = Lesson::Somebody {
         account: &account,

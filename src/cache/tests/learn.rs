@@ -2,9 +2,9 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use super::{TTL, account, cache, digest, hash, limits, named, right, said, stale, teach, teach_by, wrong};
+use super::{TTL, cache, digest, hash, limits, named, right, said, stale, teach, teach_by, wrong};
 use crate::{
-    account::State,
+    account::{Account, State},
     app_password::Scope,
     cache::{Asking, Cache, Elsewhere, Fingerprint, Key, Lesson, Limits, Said, Tick},
     decision::AppPassword,
@@ -21,7 +21,7 @@ fn answer(cache: &Cache, asking: Asking, said: Said, at: u32) {
 }
 
 fn answer_by(cache: &Cache, asking: Asking, said: Said, at: u32, checked: Fingerprint) {
-    let account = account("alice");
+    let account = Account::named("alice");
     let lesson = Lesson::Somebody {
         account: &account,
         directory: 0,
@@ -265,7 +265,7 @@ fn somebody_is_forgotten_by_each_of_their_names_and_for_each_service() {
     let elsewhere =
         Elsewhere { directory: 1, user: Username::of_normal_form("a.liddell"), state: State::Active };
     let learn = |asking, at| {
-        let account = account("alice");
+        let account = Account::named("alice");
         let lesson = Lesson::Somebody {
             account: &account,
             directory: 0,
@@ -315,7 +315,7 @@ fn after_a_doubt_everybody_is_asked_about_again_and_an_outage_is_none() {
 fn where_a_password_is_kept_may_change() {
     let cache = cache(limits());
     let learn = |elsewhere: Option<State>, checked: Option<&str>, said: Said, at: u32| {
-        let account = account("alice");
+        let account = Account::named("alice");
         let elsewhere = elsewhere.map(|state| Elsewhere { directory: 1, user: account.user.clone(), state });
         let fingerprint = checked.map(|text| hash(&cache, text));
         let lesson = Lesson::Somebody { account: &account, directory: 0, elsewhere, fingerprint, said };
@@ -355,7 +355,7 @@ fn what_was_lost_last_stays_so_when_something_is_lost_late() {
         teach(&cache, name, right(&cache, name, "old"), 10);
     }
     for (name, now) in [(other, 101), (late, 100)] {
-        let mut large = account(name);
+        let mut large = Account::named(name);
         large.userdb = Default::default();
         large.passdb.push("x", "y".repeat(70_000));
         let lesson = Lesson::Somebody {

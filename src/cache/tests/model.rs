@@ -22,7 +22,7 @@ use proptest::{
     test_runner::{RngSeed, TestCaseError},
 };
 
-use super::{account, cache, named};
+use super::{cache, named};
 use crate::{
     account::{Account, State},
     cache::{Asking, Cache, Digest, Fingerprint, Lesson, Limits, Recall, Said, Tick},
@@ -184,7 +184,7 @@ impl World {
     }
 
     fn account(&self, name: usize, truth: Truth) -> Account {
-        let mut account = account(&self.names[owner(name)]);
+        let mut account = Account::named(&self.names[owner(name)]);
         account.state = if truth.active { State::Active } else { State::Disabled };
         account.userdb.push("version", truth.version.to_string());
         if !self.roomy {

@@ -2,9 +2,9 @@
 
 use std::{env, fs, process::Command};
 
-use super::{account, cache, hash, limits, named, right, teach_by, wrong};
+use super::{cache, hash, limits, named, right, teach_by, wrong};
 use crate::{
-    account::{Net, Nologin, State},
+    account::{Account, Net, Nologin, State},
     cache::{Elsewhere, Lesson, Limits, Tick},
     username::Username,
 };
@@ -42,7 +42,7 @@ fn measure(kind: &str) {
     for number in 0..ENTRIES {
         // 22 bytes, as names are.
         let user = format!("user{number:06}@example.org");
-        let mut account = account(&user);
+        let mut account = Account::named(&user);
         match kind {
             "mailbox" => {
                 for (name, value) in

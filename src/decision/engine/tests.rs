@@ -1,6 +1,5 @@
 use std::{
     fs,
-    path::Path,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -10,8 +9,8 @@ use gatepost_protocol::secret::Secret;
 
 use super::{Engine, Limits};
 use crate::{
-    config::{self, Config, Surroundings},
-    decision::{Attempt, Decision, Hop, Refusal, TempFail},
+    config,
+    decision::{Attempt, Decision, Hop, Refusal, TempFail, testing::configured},
     directory::Chain,
     mechanism::{Claim, Credential, Mechanism},
     password::Pool,
@@ -108,13 +107,7 @@ fn an_invalid_name_is_refused_whatever_the_password() {
 
 /// Judges over the directories of a configuration text; `users` is a passwd-file of these lines.
 fn engine_of(text: &str, users: &str) -> Engine {
-    let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("users"), users).unwrap();
-    let mut around = Surroundings::of_this_process(false);
-    around.state_dir = Some(dir.path().join("state"));
-    around.runtime_dir = Some(dir.path().join("run"));
-    let text = text.replace("@DIR@", dir.path().to_str().unwrap());
-    let config = Config::from_texts(&[(Path::new("test.toml"), &text)], &around).unwrap();
+    let (_dir, config) = configured(text, users);
     let chain = Chain::open(&config.directories, Some("x.test")).unwrap();
     let pool = Arc::new(Pool::with_queue(1, 1 << 30, 16));
     Engine::new(chain, pool, Limits::default(), Some("x.test")).with_separator(Some('*'))

@@ -4,7 +4,6 @@ mod outage;
 use std::{
     fs,
     net::IpAddr,
-    path::Path,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -17,8 +16,7 @@ use super::{Knock, Now, Recollection};
 use crate::{
     app_password::{AppPasswords, FILE, New, Records},
     cache::{Counts, Limits},
-    config::{Config, Surroundings},
-    decision::{Attempt, Decision, Engine, Hop, engine},
+    decision::{Attempt, Decision, Engine, Hop, engine, testing::configured},
     directory::{Chain, Changed},
     mechanism::{Claim, Credential, Mechanism},
     password::Pool,
@@ -38,15 +36,9 @@ struct House {
 impl House {
     /// `text` is the configuration, where `@DIR@` is the directory with the passwd-file `users` and the database `mail.db`.
     fn new(text: &str, users: &str, sql: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("users"), users).unwrap();
+        let (dir, config) = configured(text, users);
         rusqlite::Connection::open(dir.path().join("mail.db")).unwrap().execute_batch(sql).unwrap();
         drop(Records::open(&dir.path().join(FILE), true).unwrap());
-        let mut around = Surroundings::of_this_process(false);
-        around.state_dir = Some(dir.path().join("state"));
-        around.runtime_dir = Some(dir.path().join("run"));
-        let text = text.replace("@DIR@", dir.path().to_str().unwrap());
-        let config = Config::from_texts(&[(Path::new("test.toml"), &text)], &around).unwrap();
         let engine = || {
             let chain = Chain::open(&config.directories, Some("x.test")).unwrap();
             let pool = Arc::new(Pool::with_queue(2, 1 << 30, 64));

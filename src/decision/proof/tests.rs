@@ -13,7 +13,7 @@ use md5::Md5;
 
 use super::{Main, Prover, Source};
 use crate::{
-    account::{Account, Password, Services, State},
+    account::{Account, Services},
     app_password::{self, AppPasswords, Barred, MOST_LISTED, Moment, New, Records},
     decision::{AppMismatch, AppPassword, By, Refusal, TempFail, app_password::Here},
     directory::{Bound, Record, Unavailable, Uncheckable},
@@ -106,23 +106,9 @@ fn rows() -> Vec<Record> {
     ]
 }
 
-fn account(name: &str) -> Account {
-    Account {
-        user: Username::normalise(name.as_bytes(), None).unwrap(),
-        directory: "people".into(),
-        password: Password::Missing,
-        state: State::Active,
-        allow_nets: None,
-        services: Services::default(),
-        nologin: None,
-        passdb: Default::default(),
-        userdb: Default::default(),
-    }
-}
-
 fn binding() -> Asked {
     Asked {
-        account: Some(account("alice")),
+        account: Some(Account::named("alice")),
         primary: Services::default(),
         stored: None,
         rows: Ok(rows()),
