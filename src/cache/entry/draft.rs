@@ -82,7 +82,6 @@ impl Draft<'_> {
         };
         let span = |span: Span| u8::try_from(span.ended.since(span.begun)).unwrap_or(u8::MAX);
         Some(Entry {
-            text: parts.concat().into(),
             fingerprint: self.fingerprint.map(Fingerprint::get),
             digest,
             verified_at: verified.begun,
@@ -93,6 +92,8 @@ impl Draft<'_> {
             user: u8::try_from(self.user.len()).ok()?,
             service: u8::try_from(self.service.len()).ok()?,
             canonical: u8::try_from(canonical.len()).ok()?,
+            // Not before it is known to fit: only an entry wipes it.
+            text: parts.concat().into(),
             verified_span: span(verified),
             fetched_span: span(self.fetched),
             kind: match (found, self.proof) {
