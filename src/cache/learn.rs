@@ -268,13 +268,12 @@ impl<'a> Draft<'a> {
 
     /// What came of a password. `until`: from then on nothing was known.
     fn hear(&mut self, said: Said, fingerprint: Option<Fingerprint>, span: Span, until: Tick) {
-        // Whether it is newer than what was said of the one that was right last.
-        let counts_for = |proof: Proof, digest: Option<&Digest>| match (proof, digest) {
-            (Proof::Of(..), _) => true,
-            (Proof::After(tick, Some(last)), Some(digest)) if !last.is(digest) => {
-                span.begun >= tick.max(until)
-            }
-            (Proof::After(tick, _), _) => span.begun >= tick,
+        // What was asked before then is too old to count. It may have to be newer if it does not `agree` with what was said
+        // of the one that was right last.
+        let counts_from = |proof: Proof, agrees: &dyn Fn(&Digest) -> bool| match proof {
+            Proof::Of(..) => Tick::new(0),
+            Proof::After(tick, Some(last)) if !agrees(&last) => tick.max(until),
+            Proof::After(tick, _) => tick,
         };
         match said {
             Said::Nothing => {}
@@ -289,11 +288,9 @@ impl<'a> Draft<'a> {
                     Proof::Of(_, before) => Some(before),
                     Proof::After(..) => None,
                 };
-                if !counts_for(self.proof, Some(&digest)) {
-                    if let Proof::After(tick, last) = self.proof {
-                        let other = last.is_some_and(|last| !last.is(&digest));
-                        self.proof = Proof::After(if other { tick.max(until) } else { tick }, Some(digest));
-                    }
+                let from = counts_from(self.proof, &|last| last.is(&digest));
+                if span.begun < from {
+                    self.proof = Proof::After(from, Some(digest));
                 } else if [was_wrong, other].into_iter().flatten().any(|before| !is_after(span, before)) {
                     self.proof = Proof::After(next(span), Some(digest));
                 } else if !matches!(self.proof, Proof::Of(known, _) if known.is(&digest)) {
@@ -306,7 +303,8 @@ impl<'a> Draft<'a> {
                 let known = self.app_passwords.iter().find(|right| right.digest.is(&digest));
                 let both = known.map_or(span, |known| around(known.span, span));
                 self.app_passwords.retain(|right| !right.digest.is(&digest) && right.which.id != which.id);
-                if counts_for(self.proof, None) && was_wrong.is_none_or(|before| is_after(span, before)) {
+                let from = counts_from(self.proof, &|_| true);
+                if span.begun >= from && was_wrong.is_none_or(|before| is_after(span, before)) {
                     make_room(&mut self.app_passwords, APP_PASSWORDS);
                     self.app_passwords.push(Right { digest, span: both, which });
                 }
@@ -319,13 +317,8 @@ impl<'a> Draft<'a> {
                 let app_password = self.app_passwords.iter().find(|right| right.digest.is(&digest));
                 let right = proven.or(app_password.map(|right| right.span));
                 self.app_passwords.retain(|right| !right.digest.is(&digest));
-                let newer = match self.proof {
-                    Proof::Of(..) => right.is_none_or(|right| is_after(span, right)),
-                    Proof::After(tick, Some(last)) if last.is(&digest) => span.begun >= tick.max(until),
-                    Proof::After(tick, _) => {
-                        span.begun >= tick && right.is_none_or(|right| is_after(span, right))
-                    }
-                };
+                let from = counts_from(self.proof, &|last| !last.is(&digest));
+                let newer = span.begun >= from && right.is_none_or(|right| is_after(span, right));
                 if proven.is_some() {
                     self.proof = Proof::After(next(span), None);
                 }
