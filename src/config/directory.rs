@@ -41,7 +41,8 @@ pub struct Directory {
     pub master: Option<Master>,
     /// `rehash`: what stored passwords are replaced by when somebody logs in with one that is weaker. `None`: they stay.
     pub rehash: Option<NewHash>,
-    /// `change_poll`: how often it is asked who has changed. `None`, written `0s`: never; always where it cannot tell.
+    /// `change_poll`: how often it is asked who has changed, 100ms to 1h. `None`, written `0s`: never; always where it
+    /// cannot tell, and with a `cache.ttl` of 0s.
     pub change_poll: Option<Duration>,
     /// Where it was configured; `None` for the embedded default.
     pub place: Option<Place>,
@@ -242,7 +243,8 @@ fn change_poll(reader: &mut Reader<'_>, kind: Option<&Kind>) -> Option<Duration>
         Some(Kind::Sqlite { .. }) => OWN_POLL,
         Some(Kind::Ldap(_)) => POLL,
         Some(Kind::Sql(sql)) => {
-            if sql.changes.is_none() {
+            // A query that is wrong has been told of already.
+            if sql.changes.is_none() && !reader.has("changed_query") {
                 let why = "needs a query that says who has changed";
                 reader.refuse(&["change_poll"], why, "write a changed_query, or take it away");
                 return None;
@@ -263,11 +265,7 @@ fn change_poll(reader: &mut Reader<'_>, kind: Option<&Kind>) -> Option<Duration>
             return None;
         }
     };
-    let poll = reader.duration("change_poll", Duration::ZERO..=Duration::from_secs(3600)).unwrap_or(usual);
-    if !poll.is_zero() && poll < LEAST {
-        let wrong = Wrong::new("is too often", "write 100ms or more, or \"0s\" for never");
-        reader.wrong("change_poll", wrong);
-    }
+    let poll = reader.duration_or_zero("change_poll", LEAST..=Duration::from_secs(3600)).unwrap_or(usual);
     (!poll.is_zero()).then_some(poll)
 }
 

@@ -102,6 +102,10 @@ fn check(root: &Table, around: &Surroundings, found: Found, extent: Extent) -> R
         reader.wrong("directory", nobody());
     }
     let cache = cache(reader.table("cache"));
+    if cache.ttl.is_zero() {
+        // Nothing is kept that could be outdated.
+        directories.iter_mut().for_each(|directory| directory.change_poll = None);
+    }
     let hashing = hashing(reader.table("hashing"));
     let log = log(reader.table("log"));
     reader.refuse(LATER, "is not in this version yet", "take the table away");

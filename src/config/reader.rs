@@ -11,7 +11,7 @@ use super::{
 mod convert;
 mod nearest;
 
-use self::convert::{as_text, within};
+use self::convert::{as_text, with_unit, within};
 pub(super) use self::convert::{name_of, path};
 
 /// One table that is being read. A getter returns `None` both for what is absent and for what is wrong; in
@@ -154,16 +154,32 @@ impl<'a> Reader<'a> {
 
     /// A duration within `range`.
     pub(super) fn duration(&mut self, key: &str, range: RangeInclusive<Duration>) -> Option<Duration> {
-        self.text(key, |text| {
-            let duration = value::duration(text)?;
+        self.value(key, |value| {
+            let duration = value::duration(with_unit(value, "a duration", "300s")?)?;
             within(duration, &range, value::show_duration)
+        })
+    }
+
+    /// A duration within `range`, or `0s`, which is below it and switches something off.
+    pub(super) fn duration_or_zero(
+        &mut self,
+        key: &str,
+        range: RangeInclusive<Duration>,
+    ) -> Option<Duration> {
+        self.value(key, |value| {
+            let duration = value::duration(with_unit(value, "a duration", "300s")?)?;
+            if duration.is_zero() {
+                return Ok(duration);
+            }
+            within(duration, &range, value::show_duration)
+                .map_err(|wrong| Wrong::new(wrong.what, format!("{}, or \"0s\" for none", wrong.remedy)))
         })
     }
 
     /// A size in bytes within `range`.
     pub(super) fn size(&mut self, key: &str, range: RangeInclusive<u64>) -> Option<u64> {
-        self.text(key, |text| {
-            let size = value::size(text)?;
+        self.value(key, |value| {
+            let size = value::size(with_unit(value, "a size", "64MiB")?)?;
             within(size, &range, value::show_size)
         })
     }

@@ -50,6 +50,14 @@ pub(super) fn as_text(value: &Value) -> Result<&str, Wrong> {
     }
 }
 
+/// What must be a string because it has a unit. `what` is wanted, such as `example`.
+pub(super) fn with_unit<'v>(value: &'v Value, what: &str, example: &str) -> Result<&'v str, Wrong> {
+    as_text(value).map_err(|_| {
+        let what = format!("{what} is wanted here, not {}", value.kind());
+        Wrong::new(what, format!("write it in quotes and with its unit, as in \"{example}\""))
+    })
+}
+
 /// An absolute path without a NUL.
 pub(in crate::config) fn path(text: &str) -> Result<PathBuf, Wrong> {
     if !Path::new(text).is_absolute() || text.contains('\0') {

@@ -2,6 +2,8 @@
 
 use super::*;
 
+mod memory;
+
 /// Of a listener that is right but for what follows.
 const CLIENT: &str = "[[listener]]\nprotocol = 'dovecot-client'\n";
 /// Of a directory that is right but for what follows.
@@ -99,7 +101,7 @@ const BAD: &[(&str, &str, &[&str])] = &[
     (
         "",
         "sasl.failure_delay = 2\n",
-        &["1:22: sasl.failure_delay: a string is wanted here, not a whole number"],
+        &["1:22: sasl.failure_delay: a duration is wanted here, not a whole number"],
     ),
     (
         "[[directory]]\nname = 'r'\ntype = 'static'\nrehash = 'ARGON2ID'\n",
@@ -345,7 +347,7 @@ const BAD: &[(&str, &str, &[&str])] = &[
 #[test]
 fn every_mistake_is_said_where_it_stands() {
     assert!(BAD.len() >= 30);
-    for (before, text, expected) in BAD {
+    for (before, text, expected) in BAD.iter().chain(memory::BAD) {
         let expected: Vec<String> = expected
             .iter()
             .map(|head| {

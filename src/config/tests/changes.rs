@@ -8,6 +8,7 @@ const MYSQL: &str = "[[directory]]\nname = 'a'\ntype = 'mysql'\nurl = 'mysql://g
 const QUERY: &str = "user_query = 'SELECT name AS user FROM people WHERE name = :user'\n";
 const CHANGED: &str =
     "changed_query = 'SELECT name AS user, at AS changed FROM people WHERE at >= :since -- x'\n";
+const SQLITE: &str = "[[directory]]\nname = 'a'\ntype = 'sqlite'\n";
 const LDAP: &str = "[[directory]]\nname = 'a'\ntype = 'ldap'\nurls = ['ldapi://%2Fx']\nbase_dn = 'dc=x'\nuser_filter = '(uid={user})'\n";
 
 fn directory(text: &str) -> Directory {
@@ -18,8 +19,8 @@ fn directory(text: &str) -> Directory {
 #[test]
 fn who_can_tell_is_asked_unless_it_is_said_otherwise() {
     let table = [
-        ("[[directory]]\nname = 'a'\ntype = 'sqlite'\n", "", Some(1000)),
-        ("[[directory]]\nname = 'a'\ntype = 'sqlite'\nchange_poll = '5s'\n", "", Some(5000)),
+        (SQLITE, "", Some(1000)),
+        (SQLITE, "change_poll = '5s'\n", Some(5000)),
         (LDAP, "", Some(10_000)),
         (LDAP, "change_poll = '100ms'\n", Some(100)),
         (LDAP, "change_poll = '0s'\n", None),
@@ -34,6 +35,11 @@ fn who_can_tell_is_asked_unless_it_is_said_otherwise() {
     let with_query = format!("{MYSQL}{QUERY}{CHANGED}");
     assert_eq!(directory(&with_query).change_poll, Some(Duration::from_secs(10)));
     assert_eq!(directory(&format!("{with_query}change_poll = '0s'\n")).change_poll, None);
+    // Nothing is kept that could be outdated, and nothing has to be taken away for that.
+    for head in [SQLITE, LDAP, &with_query] {
+        let got = directory(&format!("{head}change_poll = '5s'\n[cache]\nttl = '0s'\nmax_stale = '1h'\n"));
+        assert_eq!(got.change_poll, None, "{head}");
+    }
 }
 
 #[test]
@@ -66,7 +72,7 @@ fn what_cannot_be_polled_is_told_with_its_place() {
         (MYSQL, "changed_since = '0'\n", &["6:17: directory.changed_since: is where changed_query starts"]),
         (MYSQL, "changed_query = 'SELECT 1'\n", &["6:17: directory.changed_query: does not name :since"]),
         (MYSQL, "changed_query = 'SELECT :user'\n", &["6:17: directory.changed_query: names \"user\""]),
-        (LDAP, "change_poll = '50ms'\n", &["7:15: directory.change_poll: is too often"]),
+        (LDAP, "change_poll = '50ms'\n", &["7:15: directory.change_poll: is out of range"]),
         (LDAP, "change_poll = '2h'\n", &["7:15: directory.change_poll: is out of range"]),
         (
             "[[directory]]\nname = 'a'\ntype = 'static'\n",

@@ -65,6 +65,7 @@ fn every_key_is_explained_in_the_shipped_files() {
             "reader.boolean",
             "reader.size",
             "reader.duration",
+            "reader.duration_or_zero",
             "reader.one_of",
             "reader.text_or_number",
             "reader.table",
