@@ -222,7 +222,7 @@ impl Known {
             return Ok(Vec::new());
         }
         let ldap = asking.ldap;
-        let since = self.trail.since(now).to_owned();
+        let since = self.trail.since().to_owned();
         let mut stamps = condition(self.stamp, ">=", &since);
         if let Some(past) = self.past.as_ref().filter(|past| **past == since) {
             stamps.push_str(&format!("(!{})", condition(self.stamp, "=", past)));
@@ -258,7 +258,6 @@ impl Known {
             return Ok(vec![Changed::Everybody]);
         }
         self.stuck = 0;
-        self.asked = Some(now);
         for entry in asking.groups(self.stamp, &stamps).await? {
             let who = Who { dn: entry.dn.clone(), changed: vec![Changed::Everybody] };
             rows.extend(self.stamp.of(&entry).map(|stamp| (who, stamp)));
@@ -269,6 +268,8 @@ impl Known {
         if let Some(latest) = latest.filter(|_| self.sign.is_empty()) {
             self.trail.note(&latest, now);
         }
+        self.asked = Some(now);
+        self.trail.asked(now);
         let told: HashSet<Changed> = told.into_iter().flat_map(|who| who.changed).collect();
         Ok(told.into_iter().collect())
     }

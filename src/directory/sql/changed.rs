@@ -107,8 +107,8 @@ impl Watch<'_> {
     /// Asks once. Gives what is to be told.
     async fn poll(&mut self) -> Vec<Changed> {
         let now = Instant::now();
-        let since = match &mut self.known {
-            Some(known) => known.trail.since(now).to_owned(),
+        let since = match &self.known {
+            Some(known) => known.trail.since().to_owned(),
             None => self.changes.since.clone(),
         };
         let directory = &self.sql.recipe.directory;
@@ -166,7 +166,48 @@ impl Known {
             self.trail.note(latest, now);
             self.found = true;
         }
+        self.trail.asked(now);
         self.seen_from = (!brought.cut).then_some(since);
         if told.contains(&Changed::Everybody) { vec![Changed::Everybody] } else { told }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Brought, Changed, Known};
+    use crate::username::Username;
+
+    /// What a poll at `now` tells of a table whose rows are a user and a stamp each.
+    fn poll(known: &mut Known, rows: &[(&str, &str)], now: Instant) -> Vec<Changed> {
+        let since = known.trail.since().to_owned();
+        let brought = brought(rows, &since);
+        known.compare(since, &brought, now)
+    }
+
+    fn brought(rows: &[(&str, &str)], since: &str) -> Brought {
+        let row = |(name, stamp): &(&str, &str)| (user(name), (*stamp).to_owned());
+        let mut rows: Vec<_> = rows.iter().filter(|(_, stamp)| *stamp >= since).map(row).collect();
+        rows.sort_by(|one, other| other.1.cmp(&one.1));
+        let latest = rows.first().map(|(_, stamp)| stamp.clone());
+        Brought { rows, latest, cut: false }
+    }
+
+    fn user(name: &str) -> Changed {
+        Changed::User(Username::normalise(name.as_bytes(), None).unwrap())
+    }
+
+    /// A transaction is seen when it ends, under the time at which it has begun.
+    #[test]
+    fn what_comes_late_is_told_however_long_nothing_was_asked() {
+        for pause in [10, 60, 3600] {
+            let begun = Instant::now();
+            let at = |seconds| begun + Duration::from_secs(seconds);
+            let mut known = Known::learn("0".to_owned(), brought(&[("a", "10")], "0"), begun);
+            assert!(poll(&mut known, &[("a", "10"), ("b", "20")], at(10)).contains(&user("b")));
+            let rows = &[("a", "10"), ("b", "20"), ("c", "15")];
+            assert!(poll(&mut known, rows, at(10 + pause)).contains(&user("c")), "{pause}");
+        }
     }
 }

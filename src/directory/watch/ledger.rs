@@ -14,6 +14,9 @@ pub(in crate::directory) const OVERLAP: Duration = Duration::from_secs(30);
 /// precision, with some time for clocks.
 const SETTLES: Duration = Duration::from_secs(2);
 
+/// The most marks that are kept, if one comes with every poll and none is answered.
+const MARKS: usize = 512;
+
 /// The rows of the last poll, each with whom it is about and its stamp, and what was told of them.
 pub(in crate::directory) struct Ledger<W> {
     rows: HashMap<(W, String), Told>,
@@ -101,9 +104,14 @@ impl Trail {
 
     /// Notes the latest stamp that there is.
     pub(in crate::directory) fn note(&mut self, latest: &str, now: Instant) {
-        if self.latest() != latest {
-            self.0.push_back((now, latest.to_owned()));
+        if self.latest() == latest {
+            return;
         }
+        if self.0.len() >= MARKS {
+            // The first one has to do for longer.
+            self.0.remove(1);
+        }
+        self.0.push_back((now, latest.to_owned()));
     }
 
     /// The latest that was noted.
@@ -111,13 +119,17 @@ impl Trail {
         self.0.back().map_or("", |(_, stamp)| stamp)
     }
 
-    /// From where on to ask now.
-    pub(in crate::directory) fn since(&mut self, now: Instant) -> &str {
-        // The one before has done its time once this one has been known for long enough.
+    /// From where on to ask.
+    pub(in crate::directory) fn since(&self) -> &str {
+        self.0.front().map_or("", |(_, stamp)| stamp)
+    }
+
+    /// That was asked at `now`, and answered. A mark has done its time with a poll from it that came long enough after
+    /// the next one was seen: however rare polls are, and however long none was answered.
+    pub(in crate::directory) fn asked(&mut self, now: Instant) {
         while self.0.get(1).is_some_and(|(seen, _)| now.duration_since(*seen) >= OVERLAP) {
             self.0.pop_front();
         }
-        self.0.front().map_or("", |(_, stamp)| stamp)
     }
 }
 
@@ -125,7 +137,7 @@ impl Trail {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::{Ledger, OVERLAP, SETTLES, Trail};
+    use super::{Ledger, MARKS, SETTLES, Trail};
 
     fn rows(rows: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
         rows.iter().map(|(who, stamp)| (*who, (*stamp).to_owned())).collect()
@@ -171,16 +183,33 @@ mod tests {
     #[test]
     fn a_poll_asks_from_what_was_the_latest_a_while_ago() {
         let now = Instant::now();
+        let at = |seconds| now + Duration::from_secs(seconds);
         let mut trail = Trail::new("1".to_owned(), now);
-        assert_eq!(trail.since(now), "1", "nothing else is known");
+        assert_eq!(trail.since(), "1", "nothing else is known");
         trail.note("2", now);
-        trail.note("2", now + Duration::from_secs(5));
-        trail.note("3", now + Duration::from_secs(10));
+        trail.note("2", at(5));
+        trail.note("3", at(10));
         assert_eq!(trail.latest(), "3");
-        assert_eq!(trail.since(now + OVERLAP - Duration::from_secs(1)), "1");
-        assert_eq!(trail.since(now + OVERLAP), "2");
-        assert_eq!(trail.since(now + OVERLAP + Duration::from_secs(9)), "2");
-        assert_eq!(trail.since(now + OVERLAP + Duration::from_secs(10)), "3");
-        assert_eq!(trail.since(now + OVERLAP * 100), "3");
+        for (asked, since) in [(29, "1"), (30, "2"), (39, "2"), (40, "3"), (4000, "3")] {
+            trail.asked(at(asked));
+            assert_eq!(trail.since(), since, "{asked}");
+        }
+        trail.note("4", at(4000));
+        trail.note("5", at(4001));
+        trail.asked(at(4001));
+        assert_eq!(trail.since(), "3");
+        trail.asked(at(9000));
+        assert_eq!(trail.since(), "5", "one poll is enough for both");
+    }
+
+    #[test]
+    fn marks_do_not_heap_up_while_nothing_is_answered() {
+        let now = Instant::now();
+        let mut trail = Trail::new("first".to_owned(), now);
+        for number in 0..10 * MARKS {
+            trail.note(&number.to_string(), now);
+        }
+        assert_eq!((trail.0.len(), trail.since()), (MARKS, "first"));
+        assert_eq!(trail.latest(), (10 * MARKS - 1).to_string());
     }
 }
