@@ -233,7 +233,7 @@ impl Ldap {
         if std::str::from_utf8(password.expose()).is_err() {
             return Ok(Bound::Rejected);
         }
-        if self.change_poll.is_some() {
+        if self.polled().is_some() {
             self.bound.note(dn);
         }
         let answered = self.binders.bind(dn, password, Instant::now() + self.timeout).await?;

@@ -68,6 +68,12 @@ impl RecentlyBound {
         true
     }
 
+    /// How many there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Binds>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

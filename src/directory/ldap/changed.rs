@@ -95,12 +95,7 @@ struct Position {
 impl Ldap {
     /// Asks who has changed, for as long as the daemon runs. Done at once where nobody could be asked.
     pub(super) async fn poll_changes(&self, tell: &Tell) {
-        let Some(period) = self.change_poll.filter(|_| self.must_search()) else { return };
-        let base = match &self.find {
-            Find::Filter(_) => Some(self.base_dn.as_str()),
-            Find::Dn(template) => common_base(template),
-        };
-        let Some(base) = base else { return };
+        let Some((period, base)) = self.polled() else { return };
         let naming = Naming::of(&self.find);
         let mut watch = Watch { ldap: self, base, naming, known: None, failing: false };
         let mut ticks = every(period);
@@ -111,6 +106,16 @@ impl Ldap {
                 tell(&told);
             }
         }
+    }
+
+    /// How often somebody is asked who has changed, and below what. `None`: nobody is.
+    pub(super) fn polled(&self) -> Option<(Duration, &str)> {
+        let period = self.change_poll.filter(|_| self.must_search())?;
+        let base = match &self.find {
+            Find::Filter(_) => Some(self.base_dn.as_str()),
+            Find::Dn(template) => common_base(template),
+        };
+        Some((period, base?))
     }
 }
 

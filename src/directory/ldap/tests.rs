@@ -20,7 +20,7 @@ use super::ber;
 use crate::{
     account::Password,
     directory::{
-        Bound, Directory, Inquiry, Known, Unavailable,
+        Bound, Directory, Inquiry, Kind, Known, Unavailable,
         tests::{config, name},
     },
 };
@@ -274,6 +274,28 @@ async fn a_bind_is_asked_again_only_where_the_connection_has_ended() {
     assert!(binding.bind("cn=alice", &password).await.is_err());
     assert!(begun.elapsed() < Duration::from_secs(3));
     assert_eq!(binds.load(Ordering::Relaxed), 1, "it may have counted");
+}
+
+#[tokio::test]
+async fn binds_are_remembered_only_where_somebody_asks_who_has_changed() {
+    let server = Server::start(|asked| (asked.operation == BIND).then(|| result(asked, 0))).await;
+    let table = [
+        ("user_filter = '(uid={user})'\nbase_dn = 'dc=x'", 1),
+        ("user_filter = '(uid={user})'\nbase_dn = 'dc=x'\nchange_poll = '0s'", 0),
+        // Nobody could search, so nobody would ever forget them.
+        ("user_dn = 'uid={local},dc=x'", 0),
+    ];
+    for (keys, remembered) in table {
+        let text = format!(
+            "[[directory]]\nname = 'staff'\ntype = 'ldap'\nurls = ['ldap://{}']\n{keys}\n",
+            server.address
+        );
+        let directory = Directory::open(&config(&text), None).unwrap();
+        let password = Secret::new(b"secret".to_vec());
+        assert_eq!(directory.bind("uid=alice,dc=x", &password).await, Ok(Bound::Verified));
+        let Kind::Ldap(ldap) = &directory.0.kind else { panic!("{keys}") };
+        assert_eq!(ldap.bound.len(), remembered, "{keys}");
+    }
 }
 
 #[tokio::test]
