@@ -1,4 +1,5 @@
-//! The table in `tests/README.md` names tests that there are.
+//! What is written for people, held against the code: the table in `tests/README.md` names tests that there are, and
+//! `docs/log.md` what is logged.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -41,6 +42,46 @@ fn every_test_in_the_table_exists() {
         }
     }
     assert!(missing.is_empty(), "tests/README.md names what there is not: {missing:#?}");
+}
+
+/// The words of outcomes and the names of fields, as the code has them, and as operators are told.
+#[test]
+fn what_is_logged_of_logins_is_what_docs_log_says() {
+    let read = |name| fs::read_to_string(path(name)).unwrap();
+    let doc = read("docs/log.md");
+    let rows = |head: &str| {
+        let (_, table) = doc.split_once(head).unwrap_or_else(|| panic!("no table {head}"));
+        let rows = table.lines().skip(1).take_while(|line| line.starts_with('|'));
+        let first = rows.filter_map(|row| row.trim_start_matches('|').split('|').next());
+        first.flat_map(in_backticks).collect::<BTreeSet<String>>()
+    };
+
+    let decision = read("src/decision.rs");
+    let outcomes = decision.split("pub const fn outcome(").skip(1).flat_map(|code| {
+        let (body, _) = code.split_once("\n    }\n").unwrap();
+        let words = body.split("=> \"").skip(1).filter_map(|rest| rest.split('"').next());
+        words.map(str::to_owned).collect::<Vec<_>>()
+    });
+    let outcomes: BTreeSet<String> = outcomes.collect();
+    assert!(outcomes.len() > 15, "{outcomes:?}");
+    assert_eq!(rows("| Outcome | Means |\n"), outcomes);
+
+    let events = read("src/observe.rs") + &read("src/observe/decided.rs");
+    let fields: BTreeSet<String> = events
+        .split("!(")
+        .filter_map(|rest| rest.split_once("\"auth decided\"").map(|(fields, _)| fields))
+        .filter(|fields| !fields.contains(['{', ';']))
+        .flat_map(|fields| fields.split(','))
+        .filter_map(|field| field.split('=').next())
+        .map(|name| name.trim().trim_start_matches(['%', '?']).to_owned())
+        .filter(|name| !name.is_empty())
+        .collect();
+    assert!(fields.contains("cache") && fields.contains("label"), "{fields:?}");
+    assert_eq!(rows("| Field | Value | Absent |\n"), fields);
+}
+
+fn in_backticks(text: &str) -> Vec<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
 /// Reads every file of code below `dir`.
