@@ -205,7 +205,10 @@ fn without_a_daemon_or_a_memory_that_is_what_is_said() {
     assert_eq!(Master::connect(&gatepost).lines.ask("CACHE-FLUSH\t1", ""), "OK\t1\t0");
     gatepost.stop();
     for what in ["status", "flush"] {
-        assert_eq!(gatepost.run(&["cache", what], "").status.code(), Some(75), "{what}");
+        let output = gatepost.run(&["cache", what], "");
+        assert_eq!(output.status.code(), Some(75), "{what}");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("none listens at") && said.contains("--config"), "{what}: {said}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! `gatepost auth test` and `gatepost lookup`: what a peer would be told, and why.
 
-use std::{fmt::Write as _, io, net::IpAddr};
+use std::{fmt::Write as _, io, net::IpAddr, path::Path};
 
 use clap::Args;
 use gatepost_protocol::secret::Secret;
@@ -72,8 +72,7 @@ pub(super) fn running(config: &Config, request: &Request) -> Result<Response, Fa
     let runtime = small_runtime().map_err(|error| Failure::Io("the runtime", error))?;
     let socket = config.server.runtime_dir.join(control::SOCKET);
     let response = runtime.block_on(control::ask(&socket, request, None));
-    let named = |error| io::Error::other(format!("{}: {error}", socket.display()));
-    response.map_err(|error| Failure::Io("the daemon", named(error)))
+    response.map_err(|error| unanswered(&socket, &error))
 }
 
 /// What the running daemon answers, or the directories themselves where none runs.
@@ -91,16 +90,22 @@ pub(super) fn answer_of(
                 let engine = daemon::engine(config)?;
                 Ok(control::answer(&engine, request, password).await)
             }
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                let user = "only root and the user that the daemon runs as may ask it";
-                let error = io::Error::other(format!("{}: {error}: {user}", socket.display()));
-                Err(Failure::Io("the daemon", error))
-            }
-            Err(error) => {
-                Err(Failure::Io("the daemon", io::Error::other(format!("{}: {error}", socket.display()))))
-            }
+            Err(error) => Err(unanswered(&socket, &error)),
         }
     })
+}
+
+/// What to say where the daemon behind `socket` did not answer.
+fn unanswered(socket: &Path, error: &io::Error) -> Failure {
+    let socket = socket.display();
+    let text = if nobody_listens(error) {
+        format!("none listens at {socket}: start it, or name its configuration with --config")
+    } else if error.kind() == io::ErrorKind::PermissionDenied {
+        format!("{socket}: {error}: only root and the user that the daemon runs as may ask it")
+    } else {
+        format!("{socket}: {error}")
+    };
+    Failure::Io("the daemon", io::Error::other(text))
 }
 
 /// No daemon runs: then the directories are asked directly.
