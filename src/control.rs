@@ -295,7 +295,16 @@ async fn say<T: Serialize + Sync>(framed: &mut Framed<UnixStream, LineCodec>, va
 }
 
 /// Asks the daemon behind `socket`.
+///
+/// # Errors
+///
+/// None listens, or it does not answer: `TimedOut` after a little longer than it takes for the slowest answer.
 pub async fn ask(socket: &Path, request: &Request, password: Option<&Secret>) -> io::Result<Response> {
+    let silent = || io::Error::new(io::ErrorKind::TimedOut, "it does not answer");
+    timeout(PATIENCE + REST, asked(socket, request, password)).await.map_err(|_| silent())?
+}
+
+async fn asked(socket: &Path, request: &Request, password: Option<&Secret>) -> io::Result<Response> {
     let stream = UnixStream::connect(socket).await?;
     let mut framed = Framed::new(stream, LineCodec::new(LINE));
     say(&mut framed, request).await?;
@@ -324,7 +333,7 @@ mod tests {
     };
     use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-    use super::{Request, accept, ask};
+    use super::{PATIENCE, Request, accept, ask};
     use crate::{
         config,
         decision::{Engine, Limits},
@@ -349,6 +358,15 @@ mod tests {
         };
         let pool = Pool::with_queue(1, 1 << 26, 1);
         Engine::new(Chain::open(&[people], None).unwrap(), Arc::new(pool), Limits::default(), None)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_daemon_that_does_not_answer_is_not_waited_for_for_ever() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("control");
+        let _silent = UnixListener::bind(&path).unwrap();
+        let asked = timeout(PATIENCE * 2, ask(&path, &Request::CacheStatus, None)).await.unwrap();
+        assert_eq!(asked.unwrap_err().kind(), std::io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]

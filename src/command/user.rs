@@ -126,11 +126,12 @@ impl User {
             Self::Passwd(Passwd { user, .. }) => passwd(&target, &user)?,
             Self::Delete(Delete { user, .. }) => delete(&target, &config.server.state_dir, &user)?,
         };
+        let exit = answer.print(common.json);
         // A daemon that runs finds out by itself, a little later; one that does not has nothing to forget.
         if let Some(name) = changed {
             let _ = ask::running(config, &Request::CacheFlush { users: vec![name] });
         }
-        Ok(answer.print(common.json))
+        Ok(exit)
     }
 
     /// The user that is another one afterwards.
