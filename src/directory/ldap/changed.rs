@@ -15,30 +15,32 @@
 
 use std::{
     collections::HashSet,
-    sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use ldap3::Scope;
 use tracing::{info, warn};
 
+use self::{
+    asking::Asking,
+    stamp::{Stamp, condition},
+};
 use super::{
-    Ldap, bound, encode,
-    entry::Entry,
-    link::{Ask, Hits, Link},
+    Ldap, bound,
+    link::Ask,
     naming::{Naming, common_base},
-    verdict::{self, NoVerdict},
+    verdict,
 };
 use crate::{
     config::ldap::Find,
     directory::watch::{Changed, Ledger, OVERLAP, Tell, Trail, every},
 };
 
+mod asking;
+mod stamp;
+
 /// Entries of one poll that are told one by one. Many servers give no more than 500 or 1000 at once.
 const MOST: usize = 10_000;
-
-/// How far back a watch begins where the server does not say where it stands: more than clocks differ.
-const BEFORE: Duration = Duration::from_secs(3600);
 
 /// What the polls of a directory remember.
 struct Watch<'a> {
@@ -48,14 +50,6 @@ struct Watch<'a> {
     /// `None`: nobody knows yet where things stand.
     known: Option<Known>,
     failing: bool,
-}
-
-/// What an entry is stamped with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stamp {
-    Usn,
-    Csn,
-    Time,
 }
 
 struct Known {
@@ -299,174 +293,4 @@ impl Known {
             None => {}
         }
     }
-}
-
-/// A poll on its way: all of it to one server.
-struct Asking<'a> {
-    ldap: &'a Ldap,
-    link: Arc<Link>,
-    deadline: Instant,
-}
-
-impl Asking<'_> {
-    /// Finds out how this server tells, and where it stands.
-    async fn learn(&self, base: &str, now: Instant) -> Result<Known, (String, bool)> {
-        let of_entries = [Stamp::Csn, Stamp::Time].map(|stamp| stamp.attribute());
-        let root = self.read("", &["namingContexts", HIGHEST]).await?;
-        let entry = self.read(base, &of_entries).await?;
-        let shows = |stamp: &Stamp| entry.as_ref().is_some_and(|entry| stamp.of(entry).is_some());
-        let counts = root.as_ref().is_some_and(|root| root.first(HIGHEST).is_some());
-        let stamp = if counts { Some(Stamp::Usn) } else { [Stamp::Csn, Stamp::Time].into_iter().find(shows) };
-        let Some(stamp) = stamp else {
-            let why =
-                "the server does not show when the entry at the base was changed (entryCSN, modifyTimestamp)";
-            return Err((why.to_owned(), false));
-        };
-        let contexts = root.iter().flat_map(|root| root.values("namingContexts"));
-        let mut contexts: Vec<&str> =
-            contexts.filter_map(|context| std::str::from_utf8(context).ok()).collect();
-        contexts.retain(|context| !context.is_empty() && is_below(base, context));
-        let suffix = contexts.into_iter().max_by_key(|context| context.len()).filter(|_| stamp == Stamp::Csn);
-        let position = self.position(stamp, suffix).await?;
-        let latest = position.sign.iter().max_by(|one, other| stamp.compare(one, other)).cloned();
-        let start = latest.unwrap_or_else(|| stamp.at(SystemTime::now() - BEFORE));
-        Ok(Known {
-            stamp,
-            counter: position.counter,
-            suffix: suffix.filter(|_| !position.sign.is_empty()).map(str::to_owned),
-            sign: position.sign,
-            sign_since: now,
-            asked: None,
-            gone: false,
-            trail: Trail::new(start, now),
-            ledger: Ledger::new(stamp.is_exact()),
-            past: None,
-            stuck: 0,
-        })
-    }
-
-    /// Where the server stands.
-    async fn position(&self, stamp: Stamp, suffix: Option<&str>) -> Result<Position, (String, bool)> {
-        let (base, attributes) = match (stamp, suffix) {
-            (Stamp::Usn, _) => ("", [HIGHEST, "dsServiceName"].as_slice()),
-            (Stamp::Csn, Some(suffix)) => (suffix, ["contextCSN"].as_slice()),
-            (Stamp::Csn | Stamp::Time, _) => return Ok(Position { sign: HashSet::new(), counter: None }),
-        };
-        let entry = self.read(base, attributes).await?;
-        let text = |value: &[u8]| String::from_utf8(value.to_vec()).ok();
-        let sign = attributes.first().zip(entry.as_ref());
-        let sign = sign.map(|(name, entry)| entry.values(name).filter_map(text).collect());
-        let counter = entry.as_ref().and_then(|entry| entry.first("dsServiceName")).map(<[u8]>::to_vec);
-        Ok(Position { sign: sign.unwrap_or_default(), counter })
-    }
-
-    /// Changed groups that decide over who is there.
-    async fn groups(&self, stamp: Stamp, stamps: &str) -> Result<Vec<Entry>, (String, bool)> {
-        let Some(group) = &self.ldap.group else { return Ok(Vec::new()) };
-        let attributes = [stamp.attribute().to_owned()];
-        let (base, scope, kind) = match &self.ldap.nested {
-            // Any of them may be in that one.
-            Some(base) => (base, Scope::Subtree, "(objectClass=group)"),
-            None => (group, Scope::Base, "(objectClass=*)"),
-        };
-        let filter = format!("(&{kind}{stamps})");
-        let hits =
-            self.search(&Ask { base, scope, filter: &filter, attributes: &attributes, most: MOST }).await?;
-        match hits.outcome.code {
-            verdict::SUCCESS | verdict::SIZE_LIMIT_EXCEEDED => Ok(hits.entries),
-            verdict::NO_SUCH_OBJECT => Ok(Vec::new()),
-            _ => {
-                Err((format!("the search for the group ended with {}", NoVerdict::of(&hits.outcome)), false))
-            }
-        }
-    }
-
-    /// One entry. `None`: it may not be read.
-    async fn read(&self, base: &str, attributes: &[&str]) -> Result<Option<Entry>, (String, bool)> {
-        let attributes: Vec<String> = attributes.iter().map(|name| (*name).to_owned()).collect();
-        let (scope, filter) = (Scope::Base, "(objectClass=*)");
-        let hits = self.search(&Ask { base, scope, filter, attributes: &attributes, most: 1 }).await?;
-        match hits.outcome.code {
-            verdict::SUCCESS | verdict::SIZE_LIMIT_EXCEEDED | verdict::NO_SUCH_OBJECT => {
-                Ok(hits.entries.into_iter().next())
-            }
-            _ => Err((format!("{base:?} cannot be read: {}", NoVerdict::of(&hits.outcome)), false)),
-        }
-    }
-
-    /// Entries, perhaps not all of them.
-    async fn found(&self, ask: &Ask<'_>) -> Result<Hits, (String, bool)> {
-        let hits = self.search(ask).await?;
-        match hits.outcome.code {
-            verdict::SUCCESS | verdict::SIZE_LIMIT_EXCEEDED => Ok(hits),
-            _ => Err((format!("the search ended with {}", NoVerdict::of(&hits.outcome)), false)),
-        }
-    }
-
-    async fn search(&self, ask: &Ask<'_>) -> Result<Hits, (String, bool)> {
-        let found = self.link.search(ask, self.deadline).await;
-        found.map_err(|failure| {
-            let lost = self.ldap.searchers.is_lost(&self.link, &failure);
-            (failure.to_string(), lost)
-        })
-    }
-}
-
-/// Of the root of Active Directory.
-const HIGHEST: &str = "highestCommittedUSN";
-
-impl Stamp {
-    const fn attribute(self) -> &'static str {
-        match self {
-            Self::Usn => "uSNChanged",
-            Self::Csn => "entryCSN",
-            Self::Time => "modifyTimestamp",
-        }
-    }
-
-    /// Whether no two changes have the same.
-    const fn is_exact(self) -> bool {
-        match self {
-            Self::Usn | Self::Csn => true,
-            Self::Time => false,
-        }
-    }
-
-    fn of(self, entry: &Entry) -> Option<String> {
-        let stamp = entry.first(self.attribute())?;
-        String::from_utf8(stamp.to_vec()).ok()
-    }
-
-    /// Which is later. Times and CSNs are written so that it shows.
-    fn compare(self, one: &str, other: &str) -> std::cmp::Ordering {
-        match self {
-            Self::Usn => (one.len(), one).cmp(&(other.len(), other)),
-            Self::Csn | Self::Time => one.cmp(other),
-        }
-    }
-
-    /// The stamp of a change at this time.
-    fn at(self, when: SystemTime) -> String {
-        let text = humantime::format_rfc3339_seconds(when).to_string();
-        let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-        match self {
-            Self::Usn => "0".to_owned(),
-            Self::Csn => format!("{digits}.000000Z#000000#000#000000"),
-            Self::Time => format!("{digits}Z"),
-        }
-    }
-}
-
-fn condition(stamp: Stamp, relation: &str, value: &str) -> String {
-    let mut condition = format!("({}{relation}", stamp.attribute());
-    encode::filter_value(value.as_bytes(), &mut condition);
-    condition.push(')');
-    condition
-}
-
-/// Whether an entry is at `above` or below it. Names that are spelt in two ways are taken for different ones.
-fn is_below(dn: &str, above: &str) -> bool {
-    let plain = |dn: &str| dn.replace(", ", ",").to_lowercase();
-    let (dn, above) = (plain(dn), plain(above));
-    dn == above || dn.strip_suffix(&above).is_some_and(|rest| rest.ends_with(','))
 }
