@@ -146,3 +146,20 @@ fn is_below(dn: &str, above: &str) -> bool {
     let (dn, above) = (plain(dn), plain(above));
     dn == above || dn.strip_suffix(&above).is_some_and(|rest| rest.ends_with(','))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_below;
+
+    #[test]
+    fn an_entry_is_below_what_its_name_ends_with() {
+        for (dn, above, expected) in [
+            ("dc=example,dc=org", "dc=example,dc=org", true),
+            ("ou=people, DC=Example, dc=org", "dc=example,dc=org", true),
+            ("dc=counterexample,dc=org", "dc=example,dc=org", false),
+            ("dc=org", "dc=example,dc=org", false),
+        ] {
+            assert_eq!(is_below(dn, above), expected, "{dn} {above}");
+        }
+    }
+}

@@ -61,3 +61,45 @@ pub(super) fn condition(stamp: Stamp, relation: &str, value: &str) -> String {
     condition.push(')');
     condition
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        cmp::Ordering,
+        time::{Duration, SystemTime},
+    };
+
+    use super::{Stamp, condition};
+
+    #[test]
+    fn later_stamps_are_greater() {
+        for (stamp, one, other) in [
+            (Stamp::Usn, "9", "10"),
+            (Stamp::Usn, "99999", "100000"),
+            (
+                Stamp::Csn,
+                "20261124000841.792478Z#000000#000#000000",
+                "20261124000841.792479Z#000000#000#000000",
+            ),
+            (
+                Stamp::Csn,
+                "20261124000841.792478Z#000000#001#000000",
+                "20261124000841.792478Z#000001#000#000000",
+            ),
+            (Stamp::Time, "20261124000841Z", "20261124000842Z"),
+        ] {
+            assert_eq!(stamp.compare(one, other), Ordering::Less, "{one} {other}");
+            assert_eq!(stamp.compare(other, one), Ordering::Greater, "{one} {other}");
+            assert_eq!(stamp.compare(one, one), Ordering::Equal, "{one}");
+        }
+    }
+
+    #[test]
+    fn a_time_is_a_stamp() {
+        let when = SystemTime::UNIX_EPOCH + Duration::from_millis(1_764_000_000_900);
+        assert_eq!(Stamp::Csn.at(when), "20251124160000.000000Z#000000#000#000000");
+        assert_eq!(Stamp::Time.at(when), "20251124160000Z");
+        assert_eq!(condition(Stamp::Time, ">=", "20251124160000Z"), "(modifyTimestamp>=20251124160000Z)");
+        assert_eq!(condition(Stamp::Csn, "=", "1#)(a=*"), "(entryCSN=1\\23\\29\\28a\\3d\\2a)");
+    }
+}
