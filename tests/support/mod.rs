@@ -42,7 +42,7 @@ use std::{
 pub use alone::{Alone, connect};
 pub use authority::Authority;
 pub use chasquid::Chasquid;
-pub use crowd::{all_at_once, flood_of_strangers};
+pub use crowd::{all_at_once, cold_start, flood_of_strangers};
 pub use dovecot::Dovecot;
 pub use dovecot_auth::DovecotAuth;
 pub use exim::Exim;
