@@ -84,7 +84,9 @@ def one(bench):
 def cores(bench):
     """Everything on one core, then on two. Two loads, so that the load has no more trouble with two cores than with
     one: what is missing to twice the rate is the server's, or that it waits. Both rates are for what the other
-    processes of the machine left of these cores. What the server loses by sharing shows in the CPU of a request."""
+    processes of the machine left of these cores. The server has one thread for each core that it found when it started,
+    and each keeps the connections that it has accepted, hardly more than another one: on one core they take turns, and
+    their changes are part of what a request costs there. What it loses by sharing shows in the CPU of a request."""
     everywhere = sorted(os.sched_getaffinity(0))
     if len(everywhere) < 2:
         raise Broken("cores: this machine has one")
