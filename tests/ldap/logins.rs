@@ -6,7 +6,7 @@ use std::{
 use crate::{
     House, Table,
     asking::{self, Auth},
-    of, searching,
+    at, of, searching,
     support::{FORGETFUL, Place, Proxy, Slapd, Tree, slapd::SUFFIX},
 };
 
@@ -68,10 +68,7 @@ fn as_many_passwords_are_checked_at_once_as_there_are_connections_and_these_are_
     let place = Place::new(&Tree::bookworm());
     let slapd = Slapd::start(&place);
     let proxy = Proxy::start(slapd.ldaps());
-    let table = searching(&[format!("ldaps://{}", proxy.address())], &place.outside("authority.pem"))
-        .with("base_dn", format_args!("ou=people,{SUFFIX}"))
-        .with("user_filter", "(mail={user})")
-        .with_raw("search_connections = 1\nbind_connections = 4");
+    let table = at(&place, proxy.address()).with_raw("search_connections = 1\nbind_connections = 4");
     let fields = "[directory.fields]\nhome = \"/mail/{local}\"\n";
     // From memory, one would ask for all of them.
     let gatepost = asking::daemon(&format!("{}{fields}{FORGETFUL}", table.0), "").started();

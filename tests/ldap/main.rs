@@ -25,7 +25,7 @@ mod logins;
 mod outages;
 mod passwords;
 
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
 use support::{House, Place, Slapd, Table, slapd};
 
@@ -37,7 +37,12 @@ fn searching(urls: &[String], authority: &Path) -> Table {
 
 /// The one of a place, over LDAPS, where people are found by their addresses.
 fn of(place: &Place, slapd: &Slapd<'_>) -> Table {
-    searching(&[format!("ldaps://{}", slapd.ldaps())], &place.outside("authority.pem"))
+    at(place, slapd.ldaps())
+}
+
+/// The same where it is to be had at another address.
+fn at(place: &Place, address: SocketAddr) -> Table {
+    searching(&[format!("ldaps://{address}")], &place.outside("authority.pem"))
         .with("base_dn", format_args!("ou=people,{}", slapd::SUFFIX))
         .with("user_filter", "(&(objectClass=inetOrgPerson)(mail={user}))")
 }
