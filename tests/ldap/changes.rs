@@ -1,9 +1,12 @@
 //! Who has changed, told by what OpenLDAP keeps about entries.
 
 use crate::{
-    of,
-    support::{Place, Slapd, Table, Tree, Watching, slapd},
+    of, searching,
+    support::{Place, Slapd, Table, Tree, Watching, side_by_side, slapd},
 };
+
+/// Whether the server tells what has happened last.
+const SYNCPROV: [(&str, bool); 2] = [("without syncprov", false), ("with syncprov", true)];
 
 fn table(place: &Place, slapd: &Slapd<'_>) -> Table {
     of(place, slapd).with("change_poll", "100ms").with("timeout", "2s").with("connect_timeout", "1s")
@@ -19,8 +22,7 @@ fn modify(uid: &str, change: &str) -> String {
 
 #[test]
 fn whoever_is_changed_in_any_way_is_told_and_nobody_else() {
-    for syncprov in [false, true] {
-        eprintln!("with syncprov: {syncprov}");
+    side_by_side(SYNCPROV, |syncprov| {
         let place = Place::new(&Tree::bookworm());
         let slapd = Slapd::start_with(&place, syncprov);
         let watching = Watching::started(&fields(table(&place, &slapd), &place));
@@ -53,16 +55,14 @@ fn whoever_is_changed_in_any_way_is_told_and_nobody_else() {
         }
         slapd.modify(&modify("alice", "replace: description\ndescription: 3"), false);
         watching.tells_at_least(&["alice@example.org"]);
-    }
+    });
 }
 
 #[test]
 fn everybody_is_told_by_all_names_that_lead_to_them() {
     let place = Place::new(&Tree::bookworm());
     let slapd = Slapd::start(&place);
-    let table = Table::new(&[format!("ldaps://{}", slapd.ldaps())], &place.outside("authority.pem"))
-        .with("bind_dn", slapd::SERVICE.0)
-        .with("bind_password", slapd::SERVICE.1)
+    let table = searching(&[format!("ldaps://{}", slapd.ldaps())], &place.outside("authority.pem"))
         .with("base_dn", format_args!("ou=people,{}", slapd::SUFFIX))
         .with("user_filter", "(&(objectClass=inetOrgPerson)(|(mail={user})(uid={local})(description=smtp:{user}))(!(title=gone)))")
         .with("change_poll", "100ms")
@@ -115,8 +115,7 @@ fn what_happened_while_the_server_was_away_is_told_when_it_is_back() {
 
 #[test]
 fn more_than_the_server_gives_at_once_is_everybody_and_goes_on_behind_it() {
-    for syncprov in [false, true] {
-        eprintln!("with syncprov: {syncprov}");
+    side_by_side(SYNCPROV, |syncprov| {
         let place = Place::new(&Tree::bookworm());
         let mut slapd = Slapd::start_with(&place, syncprov);
         // Loaded while it was stopped, so that it does not know how late they are.
@@ -137,7 +136,7 @@ fn more_than_the_server_gives_at_once_is_everybody_and_goes_on_behind_it() {
         watching.settles();
         slapd.modify(&modify("carol", "replace: description\ndescription: 1"), false);
         watching.tells(&["carol@example.org"], 1);
-    }
+    });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::{
     database::{Database, KINDS, QUERY},
-    support::{Place, Proxy, Tree, Watching, Wire},
+    support::{Place, Proxy, Tree, Watching, Wire, side_by_side},
 };
 
 /// People who come with the time of their last change.
@@ -59,8 +59,7 @@ impl<'a> Stamped<'a> {
 
 #[test]
 fn who_is_changed_is_told_and_nobody_else() {
-    for kind in KINDS {
-        eprintln!("with {kind}");
+    side_by_side(KINDS.map(|kind| (kind, kind)), |kind| {
         let place = Place::new(&Tree::bookworm());
         let people = Stamped::start(kind, &place);
         let watching = Watching::started(&people.directory(&people.0.source(), &place));
@@ -82,13 +81,12 @@ fn who_is_changed_is_told_and_nobody_else() {
         // The last to have changed are missed when they are gone.
         people.0.sql("DELETE FROM people WHERE name = 'eve@example.test'");
         watching.tells(&["eve@example.test"], 1);
-    }
+    });
 }
 
 #[test]
 fn what_happened_while_the_server_was_away_is_told_when_it_is_back() {
-    for kind in ["mysql", "postgres"] {
-        eprintln!("with {kind}");
+    side_by_side(["mysql", "postgres"].map(|kind| (kind, kind)), |kind| {
         let place = Place::new(&Tree::bookworm());
         let mut people = Stamped::start(kind, &place);
         let wire = Proxy::start(people.0.address());
@@ -105,13 +103,12 @@ fn what_happened_while_the_server_was_away_is_told_when_it_is_back() {
         people.set("quota = 2", "carol");
         wire.set(Wire::Open);
         watching.tells(&["bob@example.test", "carol@example.test"], 1);
-    }
+    });
 }
 
 #[test]
 fn what_cannot_be_named_is_everybody() {
-    for kind in KINDS {
-        eprintln!("with {kind}");
+    side_by_side(KINDS.map(|kind| (kind, kind)), |kind| {
         let place = Place::new(&Tree::bookworm());
         let people = Stamped::start(kind, &place);
         people.set("quota = 1", "alice");
@@ -146,13 +143,12 @@ fn what_cannot_be_named_is_everybody() {
         watching.settles();
         people.set("quota = 4", "alice");
         watching.tells_and_settles(&["alice@example.test"]);
-    }
+    });
 }
 
 #[test]
 fn a_changed_query_that_cannot_be_is_a_mistake() {
-    for kind in KINDS {
-        eprintln!("with {kind}");
+    side_by_side(KINDS.map(|kind| (kind, kind)), |kind| {
         let place = Place::new(&Tree::bookworm());
         let people = Stamped::start(kind, &place);
         let cast = if kind == "postgres" { "::timestamptz" } else { "" };
@@ -168,5 +164,5 @@ fn a_changed_query_that_cannot_be_is_a_mistake() {
             };
             assert!(told.contains("changed_query: ") && told.contains(said), "{kind} {query}: {told}");
         }
-    }
+    });
 }

@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 use crate::{
     asking::plain,
     database::gatepost_over,
-    support::{Dovecot, Gatepost, Listener, MariaDb, Place, Postfix, Smtpd, Tree, Watching},
+    support::{Dovecot, Gatepost, Listener, MariaDb, Place, Postfix, Smtpd, Tree, Watching, side_by_side},
 };
 
 /// An example with the places of this test in it.
@@ -273,10 +273,11 @@ fn whoever_is_changed_in_mailcow_or_postfixadmin_is_told() {
             &["closed@closed.test"],
         ),
     ];
-    for (name, schema, table) in [
-        ("mailcow", include_str!("schemas/mailcow.sql"), mailcow),
-        ("postfixadmin", include_str!("schemas/postfixadmin.sql"), postfixadmin),
-    ] {
+    let both = [
+        ("mailcow", ("mailcow", include_str!("schemas/mailcow.sql"), mailcow)),
+        ("postfixadmin", ("postfixadmin", include_str!("schemas/postfixadmin.sql"), postfixadmin)),
+    ];
+    side_by_side(both, |(name, schema, table)| {
         let place = Place::new(&Tree::bookworm());
         let server = MariaDb::start(&place);
         server.sql("mail", schema);
@@ -290,5 +291,5 @@ fn whoever_is_changed_in_mailcow_or_postfixadmin_is_told() {
             server.sql("mail", statement);
             watching.tells_and_settles(names);
         }
-    }
+    });
 }

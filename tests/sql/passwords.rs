@@ -1,39 +1,17 @@
 //! What changes in the table while gatepost remembers how it was: new passwords and people are there at once, old ones
 //! are gone in time. Through real Dovecot, over MariaDB.
 
-use std::time::{Duration, Instant};
-
 use crate::{
     database::{Database, QUERY, gatepost_over},
-    support::{Dovecot, Gatepost, Place, Tree},
+    support::{Dovecot, Gatepost, LONG, Notice, Place, Tree, side_by_side},
 };
 
-/// How gatepost comes to know that something has changed, and how soon at the latest.
-struct Notice {
-    name: &'static str,
-    /// `[cache]`, and what the directory has for it.
-    cache: &'static str,
-    keys: &'static str,
-    within: Duration,
-}
+const NOTICES: [Notice; 2] = Notice::both("", ASKING);
 
-/// By the time that it trusts what it knows, or by asking the database who has changed; and one second for a machine that
-/// has much to do.
-const NOTICES: [Notice; 2] = [
-    Notice {
-        name: "ttl",
-        cache: "ttl = \"2s\"\nnegative_ttl = \"2s\"\n",
-        keys: "",
-        within: Duration::from_secs(3),
-    },
-    Notice {
-        name: "change_poll",
-        cache: LONG,
-        keys: "change_poll = \"1s\"\nchanged_query = \"SELECT name AS user, changed FROM people WHERE changed >= :since \
-               UNION ALL SELECT name, changed FROM gone WHERE changed >= :since\"\n",
-        within: Duration::from_secs(2),
-    },
-];
+const ASKING: &str = "change_poll = \"1s\"
+changed_query = \"SELECT name AS user, changed FROM people WHERE changed >= :since \
+               UNION ALL SELECT name, changed FROM gone WHERE changed >= :since\"
+";
 
 /// When somebody has changed, and who is gone: to the second, as most tables have it, so that two changes may look like one.
 const CHANGES: &str = "
@@ -41,9 +19,6 @@ ALTER TABLE people ADD COLUMN changed TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTA
 CREATE TABLE gone (name VARCHAR(255), changed TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP);
 CREATE TRIGGER gone AFTER DELETE ON people FOR EACH ROW INSERT INTO gone (name) VALUES (OLD.name);
 ";
-
-/// Long enough for nothing to run out while a test lasts.
-const LONG: &str = "ttl = \"10m\"\nnegative_ttl = \"10m\"\n";
 
 const ALICE: &str = "alice@example.test";
 const BOB: &str = "bob@example.test";
@@ -61,7 +36,7 @@ impl<'a> Stage<'a> {
         database.sql(CHANGES);
         let source = format!("{}{keys}", database.source());
         let directory = database.directory(&source, QUERY, place);
-        let gatepost = gatepost_over(place, &format!("[cache]\n{cache}\n{directory}"));
+        let gatepost = gatepost_over(place, &format!("{cache}{directory}"));
         Self { database, gatepost, dovecot: Dovecot::start(place) }
     }
 
@@ -79,19 +54,9 @@ impl<'a> Stage<'a> {
         self.database.sql(&format!("UPDATE people SET {what} WHERE name = '{user}'"));
     }
 
-    /// Waits until what has just changed is what counts; fails where that takes longer than it may.
     #[track_caller]
-    fn soon(&self, what: &str, within: Duration, mut counts: impl FnMut() -> bool) {
-        let begun = Instant::now();
-        loop {
-            // A login that begins in time may end later.
-            let at = begun.elapsed();
-            if counts() {
-                eprintln!("{what}: noticed after {at:.2?}");
-                return;
-            }
-            assert!(at < within, "{what}: not noticed after {at:.2?}\n{}", self.gatepost.log());
-        }
+    fn soon(&self, notice: &Notice, what: &str, counts: impl FnMut() -> bool) {
+        notice.soon(what, || self.gatepost.log(), counts);
     }
 
     fn executed(&self) -> u64 {
@@ -123,39 +88,38 @@ fn a_new_password_is_right_at_once_and_the_old_one_is_wrong_from_then_on() {
 
 #[test]
 fn what_has_changed_counts_in_time() {
-    for notice in &NOTICES {
-        eprintln!("by {}", notice.name);
-        let (place, within) = (Place::new(&Tree::bookworm()), notice.within);
+    side_by_side(NOTICES.iter().map(|notice| (notice.name, notice)), |notice| {
+        let place = Place::new(&Tree::bookworm());
         let stage = Stage::set(&place, notice.cache, notice.keys);
 
         assert!(stage.admits(ALICE, "wonder") && stage.admits(ALICE, "wonder"));
         stage.change(ALICE, "password = '{PLAIN}other'");
-        stage.soon("the old password", within, || !stage.admits(ALICE, "wonder"));
+        stage.soon(notice, "the old password", || !stage.admits(ALICE, "wonder"));
         assert!(stage.admits(ALICE, "other"));
 
         // What was wrong may become right.
         assert!(!stage.admits(ALICE, "third"));
         stage.change(ALICE, "password = '{PLAIN}third'");
-        stage.soon("a password that was wrong", within, || stage.admits(ALICE, "third"));
+        stage.soon(notice, "a password that was wrong", || stage.admits(ALICE, "third"));
 
         assert!(stage.admits(BOB, "builder"));
         stage.change(BOB, "active = 0");
-        stage.soon("somebody who was switched off", within, || !stage.admits(BOB, "builder"));
+        stage.soon(notice, "somebody who was switched off", || !stage.admits(BOB, "builder"));
         stage.change(BOB, "active = 1");
         // Who is switched off is asked about each time.
         assert!(stage.admits(BOB, "builder"), "switched on again, at once");
 
         stage.database.sql(&format!("DELETE FROM people WHERE name = '{BOB}'"));
-        stage.soon("somebody who is gone", within, || !stage.admits(BOB, "builder"));
+        stage.soon(notice, "somebody who is gone", || !stage.admits(BOB, "builder"));
 
         let dora = "dora@example.test";
         assert!(!stage.admits(dora, "dora"));
         stage
             .database
             .sql(&format!("INSERT INTO people (name, password) VALUES ('{dora}', '{{PLAIN}}dora')"));
-        stage.soon("somebody new", within, || stage.admits(dora, "dora"));
+        stage.soon(notice, "somebody new", || stage.admits(dora, "dora"));
         assert!(!stage.gatepost.log().contains("stale"), "{}", stage.gatepost.log());
-    }
+    });
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod imap;
 mod lines;
 mod listener;
 mod mariadb;
+mod notice;
 mod people;
 mod place;
 mod postfix;
@@ -52,6 +53,7 @@ pub use imap::{Imap, plain};
 pub use lines::Lines;
 pub use listener::Listener;
 pub use mariadb::MariaDb;
+pub use notice::{LONG, Notice};
 pub use people::People;
 pub use place::Place;
 pub use postfix::{Postfix, Smtpd};
@@ -70,6 +72,18 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Settings under which nothing is answered from memory, for tests of what a directory does.
 pub const FORGETFUL: &str = "[cache]\nttl = \"0s\"\n";
+
+/// Runs a test with each of several things, by their names, side by side: most of it is waiting.
+#[track_caller]
+pub fn side_by_side<T: Send>(each: impl IntoIterator<Item = (&'static str, T)>, test: impl Fn(T) + Sync) {
+    let test = &test;
+    // A scope panics when one of its threads has, and that one has said its name.
+    thread::scope(|scope| {
+        for (name, one) in each {
+            thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, move || test(one)).unwrap();
+        }
+    });
+}
 
 /// Waits until `condition` holds and fails the test when it does not within [`DEADLINE`].
 pub fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
