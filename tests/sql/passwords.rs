@@ -134,10 +134,10 @@ fn a_wrong_password_is_asked_about_once_and_stands_in_nobodys_way() {
             assert!(!stage.admits("nobody@example.test", "wrong"));
         }
         let asked = stage.executed() - before;
-        // About the password, which ten others have made be forgotten the second time, and about the name.
+        // About the password, which ten others have pushed out the second time, and about the name.
         assert_eq!(asked, if first { 2 } else { 1 }, "the rest is known");
         assert!(stage.admits(ALICE, "wonder"));
-        // More of them than are remembered push out neither each other's answer nor the right one.
+        // More of them than are remembered push out each other, and not the right one.
         for number in 0..10 {
             assert!(!stage.admits(ALICE, &format!("wrong{number}")));
         }
