@@ -14,7 +14,7 @@ use std::{
 
 use futures_util::FutureExt as _;
 use gatepost_protocol::frame::{AUTH_LINE, Lines, MASTER_LINE};
-use tokio::time::timeout;
+use tokio::{task::yield_now, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -41,6 +41,9 @@ pub type Engines = arc_swap::ArcSwap<Engine>;
 /// replies, 8 KiB each at most, would have to be held all at once.
 const BATCH: usize = 64;
 
+/// How many lines are read before the other connections of the same thread have their turn.
+const TURN: u32 = 256;
+
 /// So many bytes of replies, and nothing more is read until they are written. Dovecot's own mark.
 const HIGH_WATER: usize = 50 * 1024;
 
@@ -55,7 +58,7 @@ pub async fn auth(
     session.greet(&mut wire.out);
     let mut answers = Answers::new();
     let mut asked = Vec::new();
-    let mut next = Go::On;
+    let (mut next, mut turn) = (Go::On, 0);
     let mut stopping = false;
     let mut stopped = pin!(stop.cancelled());
     let why = loop {
@@ -66,6 +69,10 @@ pub async fn auth(
             wire.stop_reading();
         }
         let next_tick = session.next_tick();
+        if next == Go::Pause {
+            turn = 0;
+            yield_now().await;
+        }
         tokio::select! {
             () = std::future::ready(()), if next == Go::Pause || answers.any_ready() => {}
             read = wire.read(), if next == Go::On && !wire.ended() => match read {
@@ -80,8 +87,9 @@ pub async fn auth(
         }
         let (now, engine) = (Instant::now(), engines.load_full());
         let ended = wire.each_line(|line, out| {
+            turn += 1;
             asked.extend(session.line(line, now, &engine, out)?);
-            Ok(if asked.len() < BATCH && out.len() < HIGH_WATER { Go::On } else { Go::Pause })
+            Ok(if asked.len() < BATCH && out.len() < HIGH_WATER && turn < TURN { Go::On } else { Go::Pause })
         });
         let mut closed = ended.err();
         next = ended.unwrap_or(Go::On);
@@ -182,7 +190,7 @@ pub async fn master(
     session.greet(&mut wire.out);
     let mut answers = Answers::new();
     let mut asked = Vec::new();
-    let mut next = Go::On;
+    let (mut next, mut turn) = (Go::On, 0);
     let mut stopping = false;
     let mut stopped = pin!(stop.cancelled());
     let why = loop {
@@ -192,6 +200,10 @@ pub async fn master(
         if stopping {
             wire.stop_reading();
         }
+        if next == Go::Pause {
+            turn = 0;
+            yield_now().await;
+        }
         tokio::select! {
             () = std::future::ready(()), if next == Go::Pause || answers.any_ready() => {}
             read = wire.read(), if next == Go::On && !wire.ended() => if read.is_err() { break None },
@@ -200,12 +212,14 @@ pub async fn master(
         }
         let now = Instant::now();
         let ended = wire.each_line(|line, out| {
+            turn += 1;
             let question = session.line(line, now, out)?;
             // What comes behind these may depend on what they do.
             let alone =
                 matches!(question, Some(master::Question::List { .. } | master::Question::Flush { .. }));
             asked.extend(question);
-            Ok(if !alone && asked.len() < BATCH && out.len() < HIGH_WATER { Go::On } else { Go::Pause })
+            let goes_on = !alone && asked.len() < BATCH && out.len() < HIGH_WATER && turn < TURN;
+            Ok(if goes_on { Go::On } else { Go::Pause })
         });
         let closed = ended.err();
         next = ended.unwrap_or(Go::On);

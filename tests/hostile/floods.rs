@@ -235,19 +235,30 @@ fn a_thousand_requests_of_each_of_a_hundred_peers_take_little() {
         }
         peers
     });
-    Watch::over("a peer that begins and cancels for ever", &mut daemon.gatepost, |gatepost| {
-        let mut peer = Peer::connect(gatepost, READY);
-        let wrong = auth(2, &plain("alice@example.org", "x"));
-        // From memory it is refused before it is cancelled, and counts until it would have been told: of these, some
-        // hundreds are read in a second.
-        let lines = format!("AUTH\t1\tLOGIN\tservice=imap\nCANCEL\t1\n{wrong}CANCEL\t2\n").repeat(5000);
-        let mouth = peer.mouth();
-        thread::scope(|scope| {
-            scope.spawn(|| mouth.say(&lines));
-            peer.lines(5000);
+    // What memory refuses is refused before it is cancelled, and counts until it would have been told: of these, some
+    // hundreds are read in a second.
+    for (name, passwords, count) in [
+        ("a peer that begins and cancels for ever", 50_000, 50_000),
+        ("a peer that cancels what memory has refused", 1, 2000),
+    ] {
+        let lines: String = (0..count)
+            .map(|number| {
+                let wrong = auth(2, &plain("alice@example.org", &format!("x{}", number % passwords)));
+                format!("AUTH\t1\tLOGIN\tservice=imap\nCANCEL\t1\n{wrong}CANCEL\t2\n")
+            })
+            .collect();
+        Watch::over(name, &mut daemon.gatepost, |gatepost| {
+            let mut peer = Peer::connect(gatepost, READY);
+            peer.say(auth(2, &plain("alice@example.org", "x0")));
+            assert_eq!(peer.lines(1), "FAIL\t2\tuser=alice@example.org\n");
+            let mouth = peer.mouth();
+            thread::scope(|scope| {
+                scope.spawn(|| mouth.say(&lines));
+                peer.lines(count);
+            });
+            peer
         });
-        peer
-    });
+    }
     daemon.end();
 }
 
