@@ -75,7 +75,7 @@ pub fn stalled(stalled: &Stalled<'_>, why: &TempFail, took: Duration) {
     let (mechanism, outcome) = (mechanism.name(), "unavailable");
     match why {
         TempFail::Directory(unavailable) => error!(
-            outcome, user, directory = %unavailable.directory, reason = %unavailable,
+            %outcome, user, directory = %unavailable.directory, reason = %unavailable,
             service, %remote, session, mechanism, took_us, "auth decided",
         ),
         TempFail::Stored(_)
@@ -84,9 +84,22 @@ pub fn stalled(stalled: &Stalled<'_>, why: &TempFail, took: Duration) {
         | TempFail::Deadline
         | TempFail::TooManyRequests
         | TempFail::Stopping => warn!(
-            outcome, user, reason = %why, service, %remote, session, mechanism, took_us, "auth decided",
+            %outcome, user, reason = %why, service, %remote, session, mechanism, took_us, "auth decided",
         ),
     }
+}
+
+/// The event of a login that did not get to its judgement, because what was said does not follow its mechanism.
+pub fn breached(
+    refusal: &Refusal,
+    mechanism: Mechanism,
+    service: &str,
+    remote: Option<IpAddr>,
+    session: Option<&str>,
+) {
+    let (outcome, remote) = (refusal.outcome(), Remote(remote));
+    let mechanism = mechanism.name();
+    info!(%outcome, reason = %refusal, service, %remote, session, mechanism, "auth decided");
 }
 
 /// A login that was not judged.
@@ -168,7 +181,8 @@ mod tests {
     use tracing::subscriber::with_default;
     use tracing_subscriber::{Registry, filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt as _};
 
-    use super::line::Lines;
+    use super::{Duration, Mechanism, Refusal, Stalled, TempFail, Unavailable, line::Lines};
+    use crate::mechanism::Breach;
 
     #[derive(Clone, Default)]
     struct Written(Arc<Mutex<Vec<u8>>>);
@@ -226,5 +240,39 @@ mod tests {
             .with_writer(written.clone());
         with_default(library.finish(), events);
         written.lines()
+    }
+    #[test]
+    fn what_did_not_get_to_its_judgement_is_written_like_what_did() {
+        let (mechanism, remote) = (Mechanism::Plain, Some("192.0.2.7".parse().unwrap()));
+        let (service, session) = ("imap", Some("tiSR"));
+        let stalled = Stalled { name: b"a\"b", mechanism, service, remote, session };
+        let breach = Refusal::MechanismBreach(Breach::Grammar);
+        let told = lines(|| {
+            super::stalled(&stalled, &TempFail::Deadline, Duration::from_micros(7));
+            let unavailable = Unavailable::new("people", "it is away");
+            super::stalled(&stalled, &TempFail::Directory(unavailable), Duration::from_micros(7));
+            super::breached(&breach, mechanism, service, remote, session);
+            super::breached(&breach, mechanism, service, None, None);
+        });
+        let peer = "service=\"imap\" remote=192.0.2.7 session=\"tiSR\" mechanism=\"PLAIN\"";
+        let user = "user=\"a\\\"b\"";
+        let reason = breach.to_string();
+        assert_eq!(
+            told,
+            [
+                format!(
+                    " WARN auth decided outcome=unavailable {user} reason={} {peer} took_us=7",
+                    TempFail::Deadline
+                ),
+                format!(
+                    "ERROR auth decided outcome=unavailable {user} directory=people reason=directory people is unavailable: it is away {peer} took_us=7"
+                ),
+                format!(" INFO auth decided outcome=mechanism_breach reason={reason} {peer}"),
+                format!(
+                    " INFO auth decided outcome=mechanism_breach reason={reason} service=\"imap\" remote=- \
+                     mechanism=\"PLAIN\""
+                ),
+            ]
+        );
     }
 }

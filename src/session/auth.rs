@@ -32,8 +32,9 @@ use super::{
     words,
 };
 use crate::{
-    decision::{Attempt, Decision, Engine, Refusal, TempFail},
+    decision::{Attempt, Engine, Refusal, TempFail},
     mechanism::{Breach, Circumstances, Mechanism, Sought, Step},
+    observe,
     password::Unverified,
 };
 
@@ -329,10 +330,8 @@ impl Session {
             }
             Err(breach) => {
                 let refusal = Refusal::MechanismBreach(breach);
-                tracing::info!(
-                    service = &*context.service, remote = ?context.remote, mechanism = mechanism.name(),
-                    outcome = Decision::Refuse(refusal.clone()).outcome(), reason = %breach, "auth decided",
-                );
+                let Context { service, remote, session, .. } = &context;
+                observe::breached(&refusal, mechanism, service, *remote, session.as_deref());
                 let line = words::unclaimed(handle.id, &refusal);
                 self.delay(handle, now, line, now, out);
                 None

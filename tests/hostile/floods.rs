@@ -243,7 +243,7 @@ fn a_thousand_requests_of_each_of_a_hundred_peers_take_little() {
     ] {
         let lines: String = (0..count)
             .map(|number| {
-                let wrong = auth(2, &plain("alice@example.org", &format!("x{}", number % passwords)));
+                let wrong = auth(2, &plain("alice@example.org", format!("x{}", number % passwords)));
                 format!("AUTH\t1\tLOGIN\tservice=imap\nCANCEL\t1\n{wrong}CANCEL\t2\n")
             })
             .collect();
