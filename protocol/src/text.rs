@@ -79,6 +79,14 @@ pub(crate) fn sixteen(hex: &[u8]) -> Option<[u8; 16]> {
     Some(bytes)
 }
 
+/// Two hexadecimal digits, in lower case.
+pub(crate) const fn hex(byte: u8) -> [u8; 2] {
+    const fn digit(nibble: u8) -> u8 {
+        if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }
+    }
+    [digit(byte >> 4), digit(byte & 15)]
+}
+
 const fn nibble(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),

@@ -104,7 +104,8 @@ impl<'a> Reply<'a> {
         match self {
             Self::Version(version) => version.encode(out),
             Self::Mech { name, flags } => {
-                put(out, format_args!("MECH\t{name}"));
+                out.put_slice(b"MECH\t");
+                out.put_slice(name.as_bytes());
                 flags.encode(out);
                 out.put_u8(b'\n');
             }

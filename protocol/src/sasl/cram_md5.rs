@@ -6,7 +6,7 @@ use memchr::{memchr, memrchr};
 
 use crate::{
     error::Malformed,
-    text::{Shown, sixteen},
+    text::{Shown, hex, sixteen},
 };
 
 use super::RESPONSE;
@@ -40,9 +40,7 @@ impl<'a> CramMd5<'a> {
     pub fn encode(&self) -> Vec<u8> {
         let mut response = self.authcid.to_vec();
         response.push(b' ');
-        for byte in self.digest {
-            response.extend_from_slice(format!("{byte:02x}").as_bytes());
-        }
+        response.extend_from_slice(self.digest.map(hex).as_flattened());
         response
     }
 }
