@@ -140,9 +140,13 @@ impl Session {
             }
             Err(refusal) => {
                 login.tell(Err(&refusal), now);
-                let handle = self.requests.open(auth.id);
                 let line = words::refusal_of(auth.id, login.knock.authcid, &refusal);
-                self.delay(handle, now, line, now, out);
+                if self.offer.failure_delay.is_zero() {
+                    out.extend_from_slice(&line);
+                } else {
+                    let handle = self.requests.open(auth.id);
+                    self.delay(handle, now, line, now, out);
+                }
                 Some(Ok(None))
             }
         }
