@@ -94,6 +94,13 @@ impl Pool {
         run(permits, move || new.make(password.expose())).await
     }
 
+    /// Lets nobody begin to hash until what it gives is dropped.
+    #[cfg(test)]
+    pub fn hold(&self) -> OwnedSemaphorePermit {
+        let all = u32::try_from(self.threads.available_permits()).unwrap();
+        Arc::clone(&self.threads).try_acquire_many_owned(all).unwrap()
+    }
+
     /// Waits for memory first and a thread then, so that no thread is kept idle by a hash that waits for memory.
     /// Both queues are first come, first served: small hashes do not starve a large one.
     async fn enter(&self, memory_kib: u32) -> Result<Permits, Unverified> {

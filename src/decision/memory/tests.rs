@@ -31,6 +31,7 @@ struct House {
     dir: TempDir,
     engine: Engine,
     forgetful: Engine,
+    pool: Arc<Pool>,
 }
 
 impl House {
@@ -39,16 +40,16 @@ impl House {
         let (dir, config) = configured(text, users);
         rusqlite::Connection::open(dir.path().join("mail.db")).unwrap().execute_batch(sql).unwrap();
         drop(Records::open(&dir.path().join(FILE), true).unwrap());
+        let pool = Arc::new(Pool::with_queue(2, 1 << 30, 64));
         let engine = || {
             let chain = Chain::open(&config.directories, Some("x.test")).unwrap();
-            let pool = Arc::new(Pool::with_queue(2, 1 << 30, 64));
-            Engine::new(chain, pool, engine::Limits::default(), Some("x.test"))
+            Engine::new(chain, Arc::clone(&pool), engine::Limits::default(), Some("x.test"))
                 .with_separator(Some('*'))
                 .with_app_passwords(AppPasswords::at(dir.path()))
         };
         let forgetful = engine();
         let engine = engine().with_memory(LIMITS, Instant::now()).unwrap();
-        Self { dir, engine, forgetful }
+        Self { dir, engine, forgetful, pool }
     }
 
     fn own(&self, user: &str) -> String {
