@@ -3,13 +3,26 @@
 
 use bytes::BytesMut;
 use gatepost_protocol::{
-    dovecot::{Params, auth::Command, reply::Reply},
+    dovecot::{
+        Params,
+        auth::{Command, Usual},
+        reply::Reply,
+    },
     sasl::Plain,
     secret::Scratch,
 };
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|line: &[u8]| {
+    // The line that most are is read in a quicker way still, to the same result.
+    if let Some(usual) = Usual::read(line) {
+        let Ok(Command::Auth(auth)) = Command::parse(line) else { panic!("read and not parsed") };
+        assert!(auth.mechanism.eq_ignore_ascii_case(b"PLAIN") && auth.params.forward_fields().is_none());
+        assert_eq!((usual.id, Some(usual.response)), (auth.id, auth.response));
+        assert_eq!(Some(usual.service), auth.params.service().as_deref());
+        assert_eq!(usual.session, auth.params.session().as_deref());
+        assert_eq!((usual.rip_text, usual.rip()), (auth.params.rip_text().as_deref(), auth.params.rip()));
+    }
     if let Ok(command) = Command::parse(line) {
         let mut out = BytesMut::new();
         command.encode(&mut out);

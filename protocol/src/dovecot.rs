@@ -160,19 +160,32 @@ fn put(out: &mut BytesMut, text: fmt::Arguments<'_>) {
 /// Appends a word with its TAB and the id, which is how most lines begin.
 #[inline]
 fn put_head<const N: usize>(out: &mut BytesMut, word: &[u8; N], id: RequestId) {
-    let mut digits = [0; 10]; // as many as a u32 has
-    let mut number = id.get();
-    let mut first = digits.len();
-    for (at, place) in digits.iter_mut().enumerate().rev() {
-        let (tens, digit) = (number / 10, number % 10);
-        *place = b"0123456789".get(digit as usize).copied().unwrap_or_default();
-        (number, first) = (tens, at);
+    out.put_slice(word);
+    out.put_slice(decimal(id.get(), &mut [0; DIGITS]));
+}
+
+/// As many digits as a u32 has.
+const DIGITS: usize = 10;
+
+/// A number as text, without the machinery of formatting.
+#[inline]
+fn decimal(mut number: u32, room: &mut [u8; DIGITS]) -> &[u8] {
+    let mut first = room.len();
+    for (at, place) in room.iter_mut().enumerate().rev() {
+        *place = b"0123456789".get((number % 10) as usize).copied().unwrap_or_default();
+        (number, first) = (number / 10, at);
         if number == 0 {
             break;
         }
     }
+    room.get(first..).unwrap_or_default()
+}
+
+/// Appends a word with its TAB, a number and the end of the line.
+fn put_number<const N: usize>(out: &mut BytesMut, word: &[u8; N], number: u32) {
     out.put_slice(word);
-    out.put_slice(digits.get(first..).unwrap_or_default());
+    out.put_slice(decimal(number, &mut [0; DIGITS]));
+    out.put_u8(b'\n');
 }
 
 /// Appends TAB and the list, or nothing for an empty one.

@@ -9,6 +9,9 @@ use crate::error::Malformed;
 use crate::scan::any_mark;
 use crate::text::{Encoded, Shown, escape_into, unescape};
 
+mod usual;
+
+pub use self::usual::Usual;
 use super::grammar::{self, TWO_LINES, whole};
 use super::{Fields, Params, RequestId, Version, put, put_fields};
 

@@ -383,7 +383,7 @@ impl fmt::Debug for Params<'_> {
 }
 
 /// An address in its usual notation; `None` for anything else. Most are of IPv4.
-fn address(text: &[u8]) -> Option<IpAddr> {
+pub(super) fn address(text: &[u8]) -> Option<IpAddr> {
     ipv4(text).map(IpAddr::V4).or_else(|| read(text))
 }
 

@@ -8,10 +8,14 @@ use nom::Parser as _;
 use nom::combinator::{map_res, verify};
 
 use crate::error::Malformed;
+use crate::scan::any_mark;
 use crate::text::{Encoded, Shown, base64_into, escape_into};
 
 use super::grammar::{self, Parsed, whole};
-use super::{Cookie, Fields, MechFlags, RequestId, Version, put, put_field, put_fields, put_head};
+use super::{
+    Cookie, DIGITS, Fields, MechFlags, RequestId, Version, decimal, put, put_field, put_fields, put_head,
+    put_number,
+};
 
 /// One line from the server. The handshake's come in the order given here, MECH before SPID: Postfix takes a SPID
 /// that comes first for a sign that it is on the wrong socket.
@@ -109,8 +113,8 @@ impl<'a> Reply<'a> {
                 flags.encode(out);
                 out.put_u8(b'\n');
             }
-            Self::Spid(spid) => put(out, format_args!("SPID\t{spid}\n")),
-            Self::Cuid(cuid) => put(out, format_args!("CUID\t{cuid}\n")),
+            Self::Spid(spid) => put_number(out, b"SPID\t", *spid),
+            Self::Cuid(cuid) => put_number(out, b"CUID\t", *cuid),
             Self::Cookie(cookie) => {
                 out.put_slice(b"COOKIE\t");
                 cookie.encode(out);
@@ -147,12 +151,43 @@ impl<'a> Reply<'a> {
 
 /// Appends `OK id user=<user>` and `fields`, which need not name the user again.
 pub fn ok(out: &mut BytesMut, id: RequestId, user: &[u8], fields: Fields<'_>) {
+    // Most names are short and need no escapes: such a line is put together first, and then appended with one copy.
+    if fields.is_empty()
+        && let Some(line) = short_ok(&mut [0; SHORT], id, user)
+    {
+        return out.put_slice(line);
+    }
     // Once, if nothing is escaped.
     out.reserve("OK\t4294967295\tuser=\t\n".len() + user.len() + fields.raw().len());
     put_head(out, b"OK\t", id);
     put_user(out, user);
     put_fields(out, fields);
     out.put_u8(b'\n');
+}
+
+/// Room for a line with a name of 40 bytes.
+const SHORT: usize = 64;
+
+/// The line in `room`, from some place on to its end.
+#[inline]
+fn short_ok<'r>(room: &'r mut [u8; SHORT], id: RequestId, user: &[u8]) -> Option<&'r [u8]> {
+    if any_mark(user) {
+        return None;
+    }
+    let (before, end) = room.split_at_mut(SHORT - 1 - user.len().min(SHORT - 1));
+    let (last, name) = end.split_last_mut()?;
+    (name.len() == user.len()).then(|| name.copy_from_slice(user))?;
+    *last = b'\n';
+    let (before, word) = before.split_last_chunk_mut()?;
+    *word = *b"\tuser=";
+    let mut digits = [0; DIGITS];
+    let digits = decimal(id.get(), &mut digits);
+    let (before, number) = before.split_at_mut_checked(before.len().checked_sub(digits.len())?)?;
+    number.copy_from_slice(digits);
+    let (before, word) = before.split_last_chunk_mut()?;
+    *word = *b"OK\t";
+    let first = before.len();
+    room.get(first..)
 }
 
 /// Appends `CONT id <challenge in base64>`.

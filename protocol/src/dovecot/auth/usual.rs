@@ -1,0 +1,164 @@
+//! The line that nearly every login begins with, read for what memory is asked with and no more.
+
+use std::net::IpAddr;
+
+use crate::dovecot::params::address;
+use crate::dovecot::{RequestId, grammar};
+use crate::scan::{find, only_tabs};
+use crate::text::Encoded;
+
+/// `"AUTH" TAB <id> TAB "PLAIN" [TAB <param>]* TAB "resp=" <base64>`, with no escapes in it.
+///
+/// Whatever is out of the ordinary (another mechanism, an escape, a parameter that is only nearly one of those below,
+/// `forward_fields=`, no `resp=`) is left to [`Command::parse`](super::Command::parse); so is whatever is wrong. What
+/// this reads, that reads the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usual<'a> {
+    /// New on this connection, which the session checks.
+    pub id: RequestId,
+    /// `service=` or `protocol=`
+    pub service: &'a [u8],
+    /// `session=`
+    pub session: Option<&'a [u8]>,
+    /// `rip=` as it was said, address or not.
+    pub rip_text: Option<&'a [u8]>,
+    /// `resp=`
+    pub response: Encoded<'a>,
+}
+
+impl<'a> Usual<'a> {
+    /// Reads a line without its end. `None`: it is to be read in the usual way.
+    #[inline]
+    pub fn read(line: &'a [u8]) -> Option<Self> {
+        let (args, id) = grammar::id(line.strip_prefix(b"AUTH")?).ok()?;
+        let (name, list) = args.split_first_chunk::<7>()?;
+        if !name.eq_ignore_ascii_case(b"\tPLAIN\t") {
+            return None;
+        }
+        if !only_tabs(list) {
+            return None;
+        }
+        let (mut service, mut session, mut rip_text) = (None, None, None);
+        let mut rest = list;
+        let response = loop {
+            // `resp=` must be the last one.
+            let Some(end) = find(b'\t', rest) else { break rest.strip_prefix(b"resp=")? };
+            let (segment, behind) = rest.split_at(end);
+            rest = behind.get(1..)?;
+            let (to, value) = match u32::from_le_bytes(*segment.first_chunk()?) {
+                SERV => (&mut service, segment.strip_prefix(b"service=")?),
+                PROT => (&mut service, segment.strip_prefix(b"protocol=")?),
+                SESS => (&mut session, segment.strip_prefix(b"session=")?),
+                RIP => (&mut rip_text, segment.get(4..)?),
+                RESP | FORW => return None,
+                _ => continue,
+            };
+            *to = Some(value);
+        };
+        Some(Self { id, service: service?, session, rip_text, response: Encoded::of_field(response) })
+    }
+
+    /// `rip=`: the remote address, possibly forwarded by a proxy.
+    #[inline]
+    pub fn rip(&self) -> Option<IpAddr> {
+        address(self.rip_text?)
+    }
+}
+
+// How they begin, as numbers.
+const FORW: u32 = u32::from_le_bytes(*b"forw");
+const PROT: u32 = u32::from_le_bytes(*b"prot");
+const RESP: u32 = u32::from_le_bytes(*b"resp");
+const RIP: u32 = u32::from_le_bytes(*b"rip=");
+const SERV: u32 = u32::from_le_bytes(*b"serv");
+const SESS: u32 = u32::from_le_bytes(*b"sess");
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::Usual;
+    use crate::dovecot::auth::Command;
+    use crate::dovecot::testing::nearly_lines;
+
+    /// What is read at once is what is read otherwise. Whether it was.
+    fn agrees(line: &[u8]) -> bool {
+        let Some(usual) = Usual::read(line) else { return false };
+        let Ok(Command::Auth(auth)) = Command::parse(line) else {
+            panic!("read and not parsed: {}", line.escape_ascii())
+        };
+        assert!(auth.mechanism.eq_ignore_ascii_case(b"PLAIN"));
+        assert_eq!(usual.id, auth.id);
+        assert_eq!(Some(usual.service), auth.params.service().as_deref());
+        assert_eq!(usual.session, auth.params.session().as_deref());
+        assert_eq!(usual.rip_text, auth.params.rip_text().as_deref());
+        assert_eq!(usual.rip(), auth.params.rip());
+        assert_eq!(Some(usual.response), auth.response);
+        assert!(auth.params.forward_fields().is_none());
+        true
+    }
+
+    #[test]
+    fn what_servers_send_all_day_is_usual() {
+        for line in [
+            &b"AUTH\t1\tPLAIN\tservice=imap\tsecured\tsession=e1\tlip=198.51.100.1\trip=203.0.113.9\tlport=993\trport=4242\tresp=AGEAYg=="[..],
+            b"AUTH\t4294967295\tPLAIN\tprotocol=pop3\tfinal-resp-ok\tdebug\trip=192.0.2.1\tresp=AGEAYg==",
+            b"AUTH\t1\tplain\tservice=smtp\tnologin\tlip=127.0.0.1\trip=127.0.0.1\tsecured\tresp=AGEAYg==",
+            b"AUTH\t1\tPLAIN\tservice=smtp\tnologin\tlip=\trip=\tresp=",
+            b"AUTH\t1\tPLAIN\tservice=smtp\tsecured\tno-penalty\tnologin\tresp=!!!",
+            b"AUTH\t2\tPLAIN\tservice=a\tservice=b\trip=1\trip=::1\tresp==",
+        ] {
+            assert!(agrees(line), "{}", line.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_the_ordinary_is_left_alone() {
+        for line in [
+            &b"AUTH\t1\tLOGIN\tservice=imap\tresp=AGEAYg=="[..],
+            b"AUTH\t0\tPLAIN\tservice=imap\tresp=AGEAYg==",
+            b"AUTH\t1\tPLAIN\tresp=AGEAYg==",
+            b"AUTH\t1\tPLAIN\tservice=imap",
+            b"AUTH\t1\tPLAIN\tservice=imap\tresp",
+            b"AUTH\t1\tPLAIN\tservice=imap\tresp=AGEAYg==\tnologin",
+            b"AUTH\t1\tPLAIN\tservice=imap\tresp=AGEAYg==\t",
+            b"AUTH\t1\tPLAIN\tservice=imap\trip\tresp=AGEAYg==",
+            b"AUTH\t1\tPLAIN\tservice=im\x01tap\tresp=AGEAYg==",
+            b"AUTH\t1\tPLAIN\tservice=imap\tforward_fields=a\tresp=AGEAYg==",
+            b"AUTH\t1\tPLAIN\tservices=imap\tservice=imap\tresp=AGEAYg==",
+            b"AUTH\t1\tPLAIN\tservice=imap\n\tresp=AGEAYg==",
+            b"AUTH\t1\tPLAIN\tservice=imap\r\tresp=AGEAYg==",
+            b"AUTHX\t1\tPLAIN\tservice=imap\tresp=AGEAYg==",
+            b"AUTH 1\tPLAIN\tservice=imap\tresp=AGEAYg==",
+        ] {
+            assert!(!agrees(line), "{}", line.escape_ascii());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_line_that_is_read_at_once_is_read_the_same(
+            tail in nearly_lines(&["service=imap", "protocol=x", "AUTH"]),
+            id in 0_u32..3,
+            response in prop::option::of("[A-Za-z0-9+/=]{0,12}"),
+        ) {
+            let mut line = format!("AUTH\t{id}\tPLAIN\t").into_bytes();
+            line.extend(tail);
+            if let Some(response) = response {
+                line.extend(format!("\tresp={response}").into_bytes());
+            }
+            agrees(&line);
+        }
+
+        #[test]
+        fn any_bytes_that_are_read_at_once_are_read_the_same(
+            tail in prop::collection::vec(prop_oneof![
+                prop::sample::select(&b"\t\n\r\0\x01\x0e=servic"[..]), any::<u8>()], 0..60),
+        ) {
+            let mut line = b"AUTH\t7\tPLAIN\tservice=imap\t".to_vec();
+            line.extend(tail);
+            line.extend(b"\tresp=AGEAYg==");
+            agrees(&line);
+        }
+    }
+}
