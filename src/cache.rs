@@ -105,6 +105,15 @@ pub struct Key<'a> {
     pub service: &'a str,
 }
 
+/// The same as bytes of a peer. A name that is not in normal form is nobody's.
+#[derive(Debug, Clone, Copy)]
+pub struct Typed<'a> {
+    /// Whom it is about.
+    pub user: &'a [u8],
+    /// What they want to use; empty where no directory reads it.
+    pub service: &'a [u8],
+}
+
 /// A question that a directory is asked: what it answers counts from then on.
 #[derive(Debug, Clone, Copy)]
 pub struct Asking {
@@ -114,7 +123,7 @@ pub struct Asking {
 
 /// What memory says of a password.
 #[derive(Debug)]
-pub enum Recall {
+pub enum Recall<T> {
     /// Nothing: the directory is to be asked.
     Nothing,
     /// Nobody has the name.
@@ -122,18 +131,30 @@ pub enum Recall {
     /// It is not the password of whoever has the name.
     Wrong,
     /// It is.
-    Right(Right),
+    Right {
+        /// What was taken of whoever has it.
+        taken: T,
+        /// Whether the directory is to be asked ahead of time, by this caller.
+        refresh: bool,
+    },
 }
 
 /// Somebody whose password is right.
-#[derive(Debug)]
-pub struct Right {
+#[derive(Debug, Clone, Copy)]
+pub struct Right<'e> {
     /// Who.
-    pub entry: Arc<Entry>,
+    pub entry: &'e Entry,
+    /// The app password that it is, if it is not the main one, and what it is good for.
+    pub app_password: Option<&'e Arc<AppPassword>>,
+}
+
+/// The same, for whoever needs it longer.
+#[derive(Debug)]
+pub struct Holder {
+    /// Who.
+    pub entry: Entry,
     /// The app password that it is, if it is not the main one, and what it is good for.
     pub app_password: Option<Arc<AppPassword>>,
-    /// Whether the directory is to be asked ahead of time, by this caller.
-    pub refresh: bool,
 }
 
 /// What has happened so far.
@@ -209,26 +230,29 @@ impl Cache {
         Asking { begun: now, epoch: self.epoch.load(Ordering::Acquire) }
     }
 
-    /// What is known of a password of somebody. Somebody for whom it is right, and whom the caller has no use for, is
-    /// nothing, as if they had not been asked about.
-    pub fn recall(
+    /// What is known of a password of somebody. Somebody for whom it is right is shown to `take`, which takes of them what
+    /// the caller needs; where it has no use for them, nothing is known, as if they had not been asked about.
+    ///
+    /// `take` is called under the lock of a part of the table: it must not wait for anything. What it leaves there need not
+    /// be counted or copied, which would cost more than the look.
+    pub fn recall<'k, T>(
         &self,
-        key: Key<'_>,
+        key: impl Into<Typed<'k>>,
         digest: &Digest,
         now: Tick,
-        has_use: impl FnOnce(&Entry) -> bool,
-    ) -> Recall {
+        take: impl FnOnce(Right<'_>) -> Option<T>,
+    ) -> Recall<T> {
         let sought = self.sought(key);
         let mut shard = self.shard(sought.hash);
         let Some(entry) = shard.find(sought) else { return Recall::Nothing };
         entry.touch();
-        let recall = self.judge(entry, sought.hash, digest, now, has_use);
+        let recall = self.judge(entry, sought.hash, digest, now, take);
         match &recall {
             Recall::Nothing => {}
             Recall::Nobody | Recall::Wrong => shard.counts.negative_hits += 1,
-            Recall::Right(right) => {
+            Recall::Right { refresh, .. } => {
                 shard.counts.hits += 1;
-                shard.counts.refreshes += u64::from(right.refresh);
+                shard.counts.refreshes += u64::from(*refresh);
             }
         }
         recall
@@ -240,20 +264,20 @@ impl Cache {
     }
 
     /// The same where a directory gives no answer: what was right is so for longer. Nothing is wrong for longer.
-    pub fn stale(&self, key: Key<'_>, digest: &Digest, now: Tick) -> Option<Right> {
+    pub fn stale(&self, key: Key<'_>, digest: &Digest, now: Tick) -> Option<Holder> {
         let sought = self.sought(key);
         let mut shard = self.shard(sought.hash);
         let entry = shard.find(sought)?;
         let limit = self.ttl.saturating_add(self.max_stale);
         let lasts = |span: Span| now.since(span.begun) < limit;
         let (app_password, _) = right(entry, digest, lasts)?;
-        let right = Right::of(entry, app_password, false);
+        let holder = Right { entry, app_password }.shared();
         shard.counts.stale += 1;
-        Some(right)
+        Some(holder)
     }
 
     /// Who has a name: `None` where that is not known, and an entry that says that nobody has where it is.
-    pub fn account(&self, key: Key<'_>, now: Tick) -> Option<Arc<Entry>> {
+    pub fn account(&self, key: Key<'_>, now: Tick) -> Option<Entry> {
         let sought = self.sought(key);
         let mut shard = self.shard(sought.hash);
         let found = shard.find(sought).filter(|entry| {
@@ -272,11 +296,11 @@ impl Cache {
     }
 
     /// The same where a directory gives no answer: who was there is so for longer. That nobody was is not.
-    pub fn stale_account(&self, key: Key<'_>, now: Tick) -> Option<Arc<Entry>> {
+    pub fn stale_account(&self, key: Key<'_>, now: Tick) -> Option<Entry> {
         let sought = self.sought(key);
         let mut shard = self.shard(sought.hash);
         let limit = self.ttl.saturating_add(self.max_stale);
-        let usable = |entry: &&Arc<Entry>| entry.is_somebody() && now.since(entry.fetched().begun) < limit;
+        let usable = |entry: &&Entry| entry.is_somebody() && now.since(entry.fetched().begun) < limit;
         let found = shard.find(sought).filter(usable).cloned()?;
         found.touch();
         shard.counts.stale += 1;
@@ -348,7 +372,7 @@ impl Cache {
 
     #[expect(clippy::indexing_slicing, reason = "the remainder is less than the number of places")]
     fn place(&self, name: &str) -> &AtomicU64 {
-        let [.., low, high] = self.hash(name, "").to_le_bytes();
+        let [.., low, high] = self.hash(name.as_bytes(), b"").to_le_bytes();
         &self.since[usize::from(u16::from_le_bytes([low, high])) % PLACES]
     }
 
@@ -358,14 +382,14 @@ impl Cache {
             && names.all(|name| self.place(name).load(Ordering::Acquire) <= asking.epoch)
     }
 
-    fn judge(
+    fn judge<T>(
         &self,
-        entry: &Arc<Entry>,
+        entry: &Entry,
         hash: u64,
         digest: &Digest,
         now: Tick,
-        has_use: impl FnOnce(&Entry) -> bool,
-    ) -> Recall {
+        take: impl FnOnce(Right<'_>) -> Option<T>,
+    ) -> Recall<T> {
         if entry.is_nobody() {
             let known = self.lasts(entry.fetched(), now, self.negative_ttl);
             return if known { Recall::Nobody } else { Recall::Nothing };
@@ -378,10 +402,10 @@ impl Cache {
             wrong.counts && wrong.digest.is(digest) && self.lasts(wrong.span, now, self.negative_ttl)
         };
         match right(entry, digest, |span| self.lasts(span, now, ttl)) {
-            Some((app_password, span)) if has_use(entry) => {
-                Recall::Right(Right::of(entry, app_password, ahead(span)))
-            }
-            Some(_) => Recall::Nothing,
+            Some((app_password, span)) => match take(Right { entry, app_password }) {
+                Some(taken) => Recall::Right { taken, refresh: ahead(span) },
+                None => Recall::Nothing,
+            },
             None if entry.wrong().iter().any(wrong) => Recall::Wrong,
             None => Recall::Nothing,
         }
@@ -400,17 +424,18 @@ impl Cache {
         self.ttl - u32::try_from(shorter).unwrap_or(0)
     }
 
-    fn sought<'a>(&self, key: Key<'a>) -> Sought<'a> {
+    fn sought<'a>(&self, key: impl Into<Typed<'a>>) -> Sought<'a> {
+        let key = key.into();
         Sought { hash: self.hash(key.user, key.service), user: key.user, service: key.service }
     }
 
-    fn hash(&self, user: &str, service: &str) -> u64 {
+    fn hash(&self, user: &[u8], service: &[u8]) -> u64 {
         let mut hasher = self.hasher.build_hasher();
-        hasher.write(user.as_bytes());
+        hasher.write(user);
         if !service.is_empty() {
             // No name holds a NUL.
             hasher.write_u8(0);
-            hasher.write(service.as_bytes());
+            hasher.write(service);
         }
         hasher.finish()
     }
@@ -444,9 +469,23 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Right {
-    fn of(entry: &Arc<Entry>, app_password: Option<&Arc<AppPassword>>, refresh: bool) -> Self {
-        Self { entry: Arc::clone(entry), app_password: app_password.map(Arc::clone), refresh }
+impl<'a> From<Key<'a>> for Typed<'a> {
+    fn from(key: Key<'a>) -> Self {
+        Self { user: key.user.as_bytes(), service: key.service.as_bytes() }
+    }
+}
+
+impl Right<'_> {
+    /// Copies the entry.
+    pub fn shared(self) -> Holder {
+        Holder { entry: self.entry.clone(), app_password: self.app_password.map(Arc::clone) }
+    }
+}
+
+impl Holder {
+    /// Only for a look.
+    pub const fn look(&self) -> Right<'_> {
+        Right { entry: &self.entry, app_password: self.app_password.as_ref() }
     }
 }
 

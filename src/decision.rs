@@ -23,7 +23,7 @@ use gatepost_protocol::dovecot::FailCode;
 pub use self::{
     engine::{Engine, Limits},
     identity::Separator,
-    memory::{Knock, Known, Now, Recalled, Recollection},
+    memory::{Knock, Known, Moment, Now, Recalled, Recollection},
     salts::SaltKey,
     whom::Whom,
 };

@@ -43,6 +43,11 @@ impl Digester {
         self.digest(&[user.as_bytes(), b"\0", password])
     }
 
+    /// The same of both as they stand in the response of PLAIN: a name in normal form, a NUL and a password.
+    pub fn proof(&self, proof: &[u8]) -> Digest {
+        Digest::first_of(&blake3::keyed_hash(&self.key, proof))
+    }
+
     /// Of everything that the answer to a login depends on, so that logins which are the same wait for one answer.
     pub fn login(&self, user: &str, password: &[u8], service: &str, remote: &[u8]) -> Digest {
         let length = |part: &[u8]| u64::try_from(part.len()).unwrap_or(u64::MAX).to_le_bytes();
@@ -98,13 +103,17 @@ impl Digester {
                 hash
             }
         };
-        let mut digest = [0; 16];
-        digest.copy_from_slice(hash.as_bytes().split_at(16).0);
-        Digest(digest)
+        Digest::first_of(&hash)
     }
 }
 
 impl Digest {
+    fn first_of(hash: &blake3::Hash) -> Self {
+        let mut digest = [0; 16];
+        digest.copy_from_slice(hash.as_bytes().split_at(16).0);
+        Self(digest)
+    }
+
     /// Whether they are the same, in a time that does not tell how much of them is.
     pub fn is(&self, other: &Self) -> bool {
         // As one number: byte by byte takes ten times as long.
@@ -166,6 +175,8 @@ mod tests {
             }
             assert!(!digest.is(&other.password(user, password)), "every process has its own key");
             assert!(!digest.is(&digester.login(user, password, "", b"")));
+            let proof = [user.as_bytes(), b"\0", password].concat();
+            assert!(digest.is(&digester.proof(&proof)), "the two stand one behind the other");
         }
     }
 

@@ -78,7 +78,7 @@ impl Cache {
             return;
         }
         let known = shard.find(sought).cloned();
-        let before = Before { known: known.as_deref(), gone: shard.gone() };
+        let before = Before { known: known.as_ref(), gone: shard.gone() };
         let draft = match lesson {
             Lesson::Nobody => before.nobody(key, span),
             Lesson::Somebody { account, directory, elsewhere, fingerprint, said } => {
@@ -90,7 +90,7 @@ impl Cache {
             return shard.lose(sought, now);
         };
         let limit = self.max_memory / super::SHARDS;
-        let hash = |entry: &Entry| self.hash(entry.user(), entry.service());
+        let hash = |entry: &Entry| self.hash(entry.user().as_bytes(), entry.service().as_bytes());
         let longest = self.ttl.saturating_add(self.max_stale);
         let dead = |entry: &Entry| {
             let limit = if entry.is_nobody() { self.negative_ttl } else { longest };

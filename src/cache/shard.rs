@@ -5,8 +5,6 @@
 //! tried one after the other, push out each other and not those in use. The places are in the order of their hashes, which is
 //! none.
 
-use std::sync::Arc;
-
 use hashbrown::HashTable;
 
 use super::{Counts, clock::Tick, entry::Entry};
@@ -17,7 +15,7 @@ const SWEEP: usize = 2;
 /// Entries of some of the names.
 #[derive(Default)]
 pub(super) struct Shard {
-    table: HashTable<Arc<Entry>>,
+    table: HashTable<Box<Entry>>,
     /// Bytes of the entries, without the table.
     weight: usize,
     /// The place that was looked at last for who was not asked for.
@@ -36,8 +34,8 @@ pub(super) struct Shard {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sought<'a> {
     pub(super) hash: u64,
-    pub(super) user: &'a str,
-    pub(super) service: &'a str,
+    pub(super) user: &'a [u8],
+    pub(super) service: &'a [u8],
 }
 
 impl Sought<'_> {
@@ -47,8 +45,8 @@ impl Sought<'_> {
 }
 
 impl Shard {
-    pub(super) fn find(&self, sought: Sought<'_>) -> Option<&Arc<Entry>> {
-        self.table.find(sought.hash, |entry| sought.is(entry))
+    pub(super) fn find(&self, sought: Sought<'_>) -> Option<&Entry> {
+        self.table.find(sought.hash, |entry| sought.is(entry)).map(|entry| &**entry)
     }
 
     /// When something was known last of anybody of whom nothing is known; `None`: never. Of names that nobody has it is not
@@ -77,7 +75,7 @@ impl Shard {
         }
         self.weight += weight;
         self.others += usize::from(is_of_others(&entry));
-        self.table.insert_unique(sought.hash, Arc::new(entry), |entry| hash(entry));
+        self.table.insert_unique(sought.hash, Box::new(entry), |entry| hash(entry));
         for _ in 0..SWEEP {
             self.broom = self.after(self.broom);
             self.clear(self.broom, now, &dead);

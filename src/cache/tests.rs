@@ -61,11 +61,11 @@ fn wrong(cache: &Cache, user: &str, password: &str) -> Said {
 
 /// What it says, in a word.
 fn said(cache: &Cache, user: &str, password: &str, at: u32) -> &'static str {
-    match cache.recall(named(user), &digest(cache, user, password), Tick::new(at), |_| true) {
+    match cache.recall(named(user), &digest(cache, user, password), Tick::new(at), |_| Some(())) {
         Recall::Nothing => "nothing",
         Recall::Nobody => "nobody",
         Recall::Wrong => "wrong",
-        Recall::Right(_) => "right",
+        Recall::Right { .. } => "right",
     }
 }
 
@@ -142,15 +142,13 @@ fn times_are_up_to_an_eighth_shorter_and_not_all_the_same() {
 fn one_at_a_time_asks_ahead_and_late_in_its_time() {
     let cache = cache(limits());
     teach(&cache, "alice", right(&cache, "alice", "x"), 0);
-    let wants = |at: u32| match cache.recall(
-        named("alice"),
-        &digest(&cache, "alice", "x"),
-        Tick::new(at),
-        |_| true,
-    ) {
-        Recall::Right(right) => right.refresh,
-        Recall::Nothing | Recall::Nobody | Recall::Wrong => panic!("known until {at}"),
-    };
+    let wants =
+        |at: u32| match cache
+            .recall(named("alice"), &digest(&cache, "alice", "x"), Tick::new(at), |_| Some(()))
+        {
+            Recall::Right { refresh, .. } => refresh,
+            Recall::Nothing | Recall::Nobody | Recall::Wrong => panic!("known until {at}"),
+        };
     assert!((0..TTL / 2).all(|at| !wants(at)));
     let end = TTL - TTL / 8;
     let asked: Vec<u32> = (TTL / 2..end).filter(|&at| wants(at)).collect();

@@ -29,7 +29,9 @@ use super::{
 use crate::{
     account::{Account, Password, State},
     app_password::recognise,
-    cache::{Asking, Cache, Digest, Entry, Fingerprint, Flights, Key, Limits, Recall, Right, Status, Tick},
+    cache::{
+        self, Asking, Cache, Digest, Entry, Fingerprint, Flights, Key, Limits, Recall, Status, Tick, Typed,
+    },
     directory::{Chain, Changed, Found, Unavailable},
     mechanism::{Claim, Credential},
     username::{NameRoom, Username},
@@ -50,6 +52,20 @@ pub struct Now {
     pub instant: Instant,
 }
 
+/// A moment at which many logins are recalled, by the clock of memory too, which is then looked at only once.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// The time that does not jump.
+    pub instant: Instant,
+    tick: Option<Tick>,
+}
+
+impl From<Instant> for Moment {
+    fn from(instant: Instant) -> Self {
+        Self { instant, tick: None }
+    }
+}
+
 /// A login as it stands in the line of a peer: all that memory is asked with, before anything of it is copied.
 #[derive(Clone, Copy)]
 pub struct Knock<'a> {
@@ -59,18 +75,24 @@ pub struct Knock<'a> {
     pub authzid: Option<&'a [u8]>,
     /// What they offer as proof.
     pub password: &'a [u8],
+    /// The name, a NUL and the password, as they stand in their response.
+    pub proof: &'a [u8],
     /// What they want to use, as the peer spells it.
     pub service: &'a str,
+    /// Whether the peer will ask for the account too.
+    pub keeps: bool,
 }
 
 /// What memory says of a login: who is let in, or why they are not.
 pub type Recalled<'e> = Result<Known<'e>, Refusal>;
 
-/// Somebody who is let in, and about whom there is nothing more to be told than their name.
+/// Somebody who is let in, and about whom there is nothing more to be told than their name, which is as they typed it.
 #[derive(Debug)]
 pub struct Known<'e> {
-    right: Right,
     directory: &'e Arc<str>,
+    app_password: Option<Arc<AppPassword>>,
+    entry: Option<Box<Entry>>,
+    refresh: bool,
 }
 
 /// That an answer came from memory.
@@ -137,11 +159,6 @@ impl Recollection {
 }
 
 impl Known<'_> {
-    /// The canonical name.
-    pub fn user(&self) -> &str {
-        self.right.entry.canonical()
-    }
-
     /// The name of the directory.
     pub const fn directory(&self) -> &Arc<str> {
         self.directory
@@ -149,17 +166,17 @@ impl Known<'_> {
 
     /// The app password that it is, if it is one.
     pub fn app_password(&self) -> Option<&AppPassword> {
-        self.right.app_password.as_deref()
+        self.app_password.as_deref()
     }
 
     /// Whether [`Engine::refresh`] is to be called.
     pub const fn wants_refresh(&self) -> bool {
-        self.right.refresh
+        self.refresh
     }
 
-    /// The account.
+    /// The account, where [`Knock::keeps`] said that it is wanted.
     pub fn account(&self) -> Option<Account> {
-        self.right.entry.account(Arc::clone(self.directory))
+        self.entry.as_ref()?.account(Arc::clone(self.directory))
     }
 }
 
@@ -242,6 +259,11 @@ impl Memory {
 }
 
 impl Engine {
+    /// That moment, for this engine alone.
+    pub fn moment(&self, instant: Instant) -> Moment {
+        Moment { instant, tick: self.memory.as_ref().map(|memory| memory.cache.at(instant)) }
+    }
+
     /// Judges a login from memory, if it can be done at once and there is nothing out of the ordinary about it. `None`:
     /// [`Engine::judge`] is to be asked.
     ///
@@ -250,28 +272,67 @@ impl Engine {
         &'e self,
         knock: &Knock<'_>,
         remote: impl Fn() -> Option<IpAddr>,
-        now: Instant,
+        now: impl Into<Moment>,
     ) -> Option<Recalled<'e>> {
         let memory = self.memory.as_ref()?;
+        let Moment { instant, tick } = now.into();
+        let now = tick.unwrap_or_else(|| memory.cache.at(instant));
         if recognise(knock.password).is_some() {
             return None;
         }
         if identity::are_two(knock.authcid, knock.authzid, self.separator) {
             return None;
         }
-        let mut room = NameRoom::new();
-        let user = Username::normalised(knock.authcid, self.default_domain(), &mut room).ok()?;
-        let key = memory.key(user, knock.service);
-        let digest = memory.cache.digester().password(user, knock.password);
-        let plain = |entry: &Entry| entry.is_plain() && entry.is_canonical(knock.authcid);
-        match memory.cache.recall(key, &digest, memory.cache.at(now), plain) {
+        // Nearly all type their names in normal form. A name under which an entry is found is in it: bringing it into that
+        // form would change nothing.
+        match self.recall_as(
+            memory,
+            knock.authcid,
+            memory.cache.digester().proof(knock.proof),
+            knock,
+            &remote,
+            now,
+        ) {
+            None => {
+                let mut room = NameRoom::new();
+                let user = Username::normalised(knock.authcid, self.default_domain(), &mut room).ok()?;
+                if user.as_bytes() == knock.authcid {
+                    return None;
+                }
+                let digest = memory.cache.digester().password(user, knock.password);
+                self.recall_as(memory, user.as_bytes(), digest, knock, &remote, now)
+            }
+            recalled => recalled,
+        }
+    }
+
+    /// Under the name of `user`.
+    #[inline]
+    fn recall_as<'e>(
+        &'e self,
+        memory: &Memory,
+        user: &[u8],
+        digest: Digest,
+        knock: &Knock<'_>,
+        remote: impl Fn() -> Option<IpAddr>,
+        now: Tick,
+    ) -> Option<Recalled<'e>> {
+        let service = if memory.reads_service { knock.service.as_bytes() } else { b"" };
+        // Whoever the rules do not let in, or has more to be told, is asked about.
+        let take = |right: cache::Right<'_>| {
+            let entry = right.entry;
+            let plain = entry.is_plain() && entry.is_canonical(knock.authcid);
+            let admitted = plain && self.admits(right, knock.service, remote, SystemTime::now);
+            let directory = self.directory_name(entry.directory()).filter(|_| admitted)?;
+            let app_password = right.app_password.map(Arc::clone);
+            Some((directory, app_password, knock.keeps.then(|| Box::new(entry.clone()))))
+        };
+        match memory.cache.recall(Typed { user, service }, &digest, now, take) {
             Recall::Nothing => None,
             Recall::Nobody => Some(Err(Refusal::UserUnknown)),
             Recall::Wrong => Some(Err(Refusal::PasswordMismatch)),
-            Recall::Right(right) => {
-                let admitted = self.admits(&right, knock.service, remote, SystemTime::now);
-                let directory = self.directory_name(right.entry.directory()).filter(|_| admitted)?;
-                Some(Ok(Known { right, directory }))
+            Recall::Right { taken: (directory, app_password, entry), refresh } => {
+                Some(Ok(Known { directory, app_password, entry, refresh }))
             }
         }
     }
@@ -381,13 +442,14 @@ impl Engine {
     ) -> Option<Judged> {
         let hit = |refresh| Some(Recollection::Hit { refresh });
         let refused = |refusal| Judged { recollection: hit(false), ..Judged::refused(asking, refusal) };
-        match memory.cache.recall(question.key, &question.digest, memory.cache.at(now.instant), |_| true) {
+        let share = |right: cache::Right<'_>| Some(right.shared());
+        match memory.cache.recall(question.key, &question.digest, memory.cache.at(now.instant), share) {
             Recall::Nothing => None,
             Recall::Nobody => Some(refused(Refusal::UserUnknown)),
             Recall::Wrong => Some(refused(Refusal::PasswordMismatch)),
-            Recall::Right(right) => {
-                let recollection = hit(right.refresh);
-                self.let_in(&right, attempt, now.wall).map(|verdict| Judged {
+            Recall::Right { taken, refresh } => {
+                let recollection = hit(refresh);
+                self.let_in(taken.look(), attempt, now.wall).map(|verdict| Judged {
                     asking,
                     verdict: Ok(verdict),
                     elsewhere: State::Active,
@@ -398,26 +460,31 @@ impl Engine {
     }
 
     /// Somebody with the right password, if the rules of the account let them in.
-    fn let_in(&self, right: &Right, attempt: &Attempt, now: SystemTime) -> Option<(Arc<Account>, By)> {
+    fn let_in(
+        &self,
+        right: cache::Right<'_>,
+        attempt: &Attempt,
+        now: SystemTime,
+    ) -> Option<(Arc<Account>, By)> {
         if !self.admits(right, &attempt.service, || attempt.remote, || now) {
             return None;
         }
-        let account = self.unpack(&right.entry)?;
-        let app_password = right.app_password.as_ref();
-        let by =
-            app_password.map_or(By::Password, |which| By::AppPassword(Box::new(AppPassword::clone(which))));
+        let account = self.unpack(right.entry)?;
+        let by = right
+            .app_password
+            .map_or(By::Password, |which| By::AppPassword(Box::new(AppPassword::clone(which))));
         Some((account, by))
     }
 
     /// `remote` and `now` are asked only where something depends on them.
     fn admits(
         &self,
-        right: &Right,
+        right: cache::Right<'_>,
         service: &str,
         remote: impl Fn() -> Option<IpAddr>,
         now: impl Fn() -> SystemTime,
     ) -> bool {
-        let entry = &right.entry;
+        let entry = right.entry;
         let primary = |number: u16| {
             let directory = self.chain.directories().get(usize::from(number));
             directory.is_some_and(|directory| directory.primary_password_services().allow(service))

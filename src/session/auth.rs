@@ -17,7 +17,7 @@ use bytes::BytesMut;
 use gatepost_protocol::{
     dovecot::{
         Cookie, RequestId, Version,
-        auth::{Auth, Command, Cont},
+        auth::{Auth, Command, Cont, Usual},
         params::{Params, Secured},
         reply::{self, Reply},
     },
@@ -32,7 +32,7 @@ use super::{
     words,
 };
 use crate::{
-    decision::{Attempt, Engine, Refusal, TempFail},
+    decision::{Attempt, Engine, Moment, Refusal, TempFail},
     mechanism::{Breach, Circumstances, Mechanism, Sought, Step},
     observe,
     password::Unverified,
@@ -137,10 +137,18 @@ impl Session {
     pub fn line(
         &mut self,
         line: &[u8],
-        now: Instant,
+        now: impl Into<Moment>,
         engine: &Engine,
         out: &mut BytesMut,
     ) -> Result<Option<Question>, Close> {
+        let moment = now.into();
+        if let Phase::Ready { minor } = self.phase
+            && let Some(usual) = Usual::read(line)
+            && let Some(answered) = self.recall(&usual, minor, engine, moment, out)
+        {
+            return answered;
+        }
+        let now = moment.instant;
         let command = Command::parse(line)?;
         match (self.phase, command) {
             (Phase::WantVersion, Command::Version(version)) => {
@@ -160,7 +168,7 @@ impl Session {
                 }
                 Ok(None)
             }
-            (Phase::Ready { minor }, Command::Auth(auth)) => self.auth(&auth, minor, engine, now, out),
+            (Phase::Ready { minor }, Command::Auth(auth)) => self.auth(&auth, minor, now, out),
             (Phase::Ready { minor }, Command::Cont(cont)) => self.cont(&cont, minor, now, out),
             (Phase::Ready { minor }, Command::Cancel(id)) => {
                 self.cancel(id, minor, out);
@@ -204,7 +212,6 @@ impl Session {
         &mut self,
         auth: &Auth<'_>,
         minor: u32,
-        engine: &Engine,
         now: Instant,
         out: &mut BytesMut,
     ) -> Result<Option<Question>, Close> {
@@ -227,11 +234,6 @@ impl Session {
         }
         // R11: `resp=` with nothing after it is an absent response to old clients, an empty one to others.
         let response = auth.response.as_ref().filter(|text| minor >= 2 || !text.is_blank());
-        if let (Mechanism::Plain, Some(response)) = (mechanism, response)
-            && let Some(answered) = self.recall(auth, response, engine, now, out)
-        {
-            return answered;
-        }
         let Ok(response) = response.map(|text| text.decode()).transpose() else {
             words::invalid_base64(auth.id, "Invalid base64 data in initial response", out);
             return Ok(None);
@@ -356,9 +358,11 @@ impl Session {
 /// One that is no address (`fe80::1%eth0`) is not the same as none: `allow_nets=local` admits those without one. It
 /// becomes the unspecified address, which nobody has.
 fn remote(params: &Params<'_>) -> Option<IpAddr> {
-    params
-        .rip()
-        .or_else(|| params.rip_text().filter(|text| !text.is_empty()).map(|_| Ipv6Addr::UNSPECIFIED.into()))
+    address_or_unspecified(params.rip(), params.rip_text().as_deref())
+}
+
+fn address_or_unspecified(address: Option<IpAddr>, text: Option<&[u8]>) -> Option<IpAddr> {
+    address.or_else(|| text.filter(|text| !text.is_empty()).map(|_| Ipv6Addr::UNSPECIFIED.into()))
 }
 
 impl Drop for Session {

@@ -65,6 +65,7 @@ pub async fn auth(
         if answers.flush(&mut wire).await.is_err() || (wire.ended() && !stopping) {
             break None;
         }
+        stopping |= stop.is_cancelled();
         if stopping && session.is_idle() {
             wire.stop_reading();
         }
@@ -73,7 +74,10 @@ pub async fn auth(
             turn = 0;
             yield_now().await;
         }
+        // In this order, what is nearly always there is all that is looked at. None of the others is kept waiting by it:
+        // answers and times are looked after below in any case, and whether to stop is asked above.
         tokio::select! {
+            biased;
             () = std::future::ready(()), if next == Go::Pause || answers.any_ready() => {}
             read = wire.read(), if next == Go::On && !wire.ended() => match read {
                 Ok(true) => {}
@@ -86,11 +90,14 @@ pub async fn auth(
             () = &mut stopped, if !stopping => stopping = true,
         }
         let (now, engine) = (Instant::now(), engines.load_full());
+        let moment = engine.moment(now);
         let ended = wire.each_line(|line, out| {
             turn += 1;
-            asked.extend(session.line(line, now, &engine, out)?);
+            asked.extend(session.line(line, moment, &engine, out)?);
             Ok(if asked.len() < BATCH && out.len() < HIGH_WATER && turn < TURN { Go::On } else { Go::Pause })
         });
+        // No reply leaves before its event is on its way.
+        observe::flush();
         let mut closed = ended.err();
         next = ended.unwrap_or(Go::On);
         for question in asked.drain(..) {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32};
 
-use super::{Elsewhere, Entry, Kind, More, Right, Rules, Span, Wrong};
+use super::{Elsewhere, Entry, Kind, More, Right, Rules, Span, Wrong, text::Text};
 use crate::{
     account::Account,
     cache::{
@@ -93,7 +93,7 @@ impl Draft<'_> {
             service: u8::try_from(self.service.len()).ok()?,
             canonical: u8::try_from(canonical.len()).ok()?,
             // Not before it is known to fit: only an entry wipes it.
-            text: parts.concat().into(),
+            text: Text::of(&parts),
             verified_span: span(verified),
             fetched_span: span(self.fetched),
             kind: match (found, self.proof) {

@@ -347,7 +347,7 @@ fn where_a_password_is_kept_may_change() {
 #[test]
 fn what_was_lost_last_stays_so_when_something_is_lost_late() {
     let cache = cache(limits());
-    let part = |name: &str| cache.hash(name, "").to_le_bytes()[5] % 64;
+    let part = |name: &str| cache.hash(name.as_bytes(), b"").to_le_bytes()[5] % 64;
     let names: Vec<String> =
         (0..).map(|number| format!("user{number}")).filter(|name| part(name) == 7).take(2).collect();
     let [late, other] = &*names else { panic!("two") };

@@ -25,7 +25,7 @@ use proptest::{
 use super::{cache, named};
 use crate::{
     account::{Account, State},
-    cache::{Asking, Cache, Digest, Fingerprint, Lesson, Limits, Recall, Said, Tick},
+    cache::{Asking, Cache, Digest, Fingerprint, Holder, Lesson, Limits, Recall, Right, Said, Tick},
 };
 /// In ticks.
 const TTL: u32 = 80;
@@ -140,7 +140,7 @@ impl World {
         let max_memory = if roomy { 64 << 20 } else { 64 * 1150 };
         let limits = Limits { ttl: of(TTL), negative_ttl: of(NEGATIVE), max_stale: of(STALE), max_memory };
         let cache = cache(limits);
-        let part = |name: &str| cache.hash(name, "").to_le_bytes()[5] % 64;
+        let part = |name: &str| cache.hash(name.as_bytes(), b"").to_le_bytes()[5] % 64;
         let all = (0..).map(|number| format!("user{number}"));
         // Where there is no room, they are in each other's way. Otherwise nobody is forgotten along with somebody else.
         let (mut parts, mut places) = (HashSet::new(), HashSet::new());
@@ -266,9 +266,10 @@ impl World {
     }
 
     /// What memory says, after it was held against the rules.
-    fn recall(&self, name: usize, password: u8) -> Result<Recall, TestCaseError> {
+    fn recall(&self, name: usize, password: u8) -> Result<Recall<Holder>, TestCaseError> {
         let digest = self.digest(name, password);
-        let recall = self.cache.recall(named(&self.names[name]), &digest, self.now, |_| true);
+        let share = |right: Right<'_>| Some(right.shared());
+        let recall = self.cache.recall(named(&self.names[name]), &digest, self.now, share);
         self.check(name, password, &recall)?;
         Ok(recall)
     }
@@ -276,7 +277,7 @@ impl World {
     /// Asks memory, and the source where memory does not know.
     fn login(&mut self, name: usize, password: u8) -> Result<(), TestCaseError> {
         let asks = match self.recall(name, password)? {
-            Recall::Right(right) => right.refresh,
+            Recall::Right { refresh, .. } => refresh,
             Recall::Nobody | Recall::Wrong => false,
             Recall::Nothing => true,
         };

@@ -146,7 +146,7 @@ impl Engine {
         let now = Now::read();
         let known = || {
             let right = memory.cache.stale(question.key, &question.digest, memory.cache.at(now.instant))?;
-            let (account, by) = self.let_in(&right, attempt, now.wall)?;
+            let (account, by) = self.let_in(right.look(), attempt, now.wall)?;
             let Some((found, open)) = found else {
                 let past = match &why {
                     TempFail::Directory(why) => self.is_past(&right.entry, why),
@@ -259,7 +259,7 @@ impl Engine {
         let found = match self.chain.login(&Inquiry { user, service: &attempt.service }).await {
             Ok(found) => found,
             Err(unavailable) => {
-                let usable = |entry: &Arc<Entry>| entry.is_whole() && !self.is_past(entry, &unavailable);
+                let usable = |entry: &Entry| entry.is_whole() && !self.is_past(entry, &unavailable);
                 let entry = memory.cache.stale_account(key, memory.tick()).filter(usable);
                 let entry = entry.ok_or(TempFail::Directory(unavailable))?;
                 return self.by_own_app_password(self.unpack(&entry), seen, attempt, now).await;

@@ -89,7 +89,9 @@ impl House {
 
     /// What memory says at once.
     fn recall(&self, name: &str, password: &[u8]) -> Option<&'static str> {
-        let knock = Knock { authcid: name.as_bytes(), authzid: None, password, service: "imap" };
+        let proof = [name.as_bytes(), b"\0", password].concat();
+        let authcid = name.as_bytes();
+        let knock = Knock { authcid, authzid: None, password, proof: &proof, service: "imap", keeps: false };
         let known = self.engine.recall(&knock, || None, Instant::now())?;
         Some(known.map_or_else(|refusal| refusal.outcome(), |_| "verified"))
     }
@@ -243,7 +245,14 @@ async fn who_is_not_answered_at_once_is_asked_about_ahead_of_time_too() {
     let house = House::new(FILE_ALONE, "alice:{PLAIN}right\n", "");
     assert_eq!(house.judge("alice", "right").await, ("verified", "asked"));
     let later = Now { wall: SystemTime::now(), instant: Instant::now() + MINUTE * 13 / 16 };
-    let knock = Knock { authcid: b"alice", authzid: None, password: b"right", service: "imap" };
+    let knock = Knock {
+        authcid: b"alice",
+        authzid: None,
+        password: b"right",
+        proof: b"alice\0right",
+        service: "imap",
+        keeps: false,
+    };
     assert!(house.engine.recall(&knock, || None, later.instant).is_none(), "they are told their other name");
     let (_, recollection) = house.engine.judge(&attempt("alice", "right", "imap"), later).await;
     assert_eq!(recollection, Some(Recollection::Hit { refresh: true }));

@@ -1,81 +1,73 @@
 //! Logins that memory can judge at once: no question is asked, and nothing is kept of them.
 
-use std::{borrow::Cow, mem, str, sync::Arc, time::Instant};
+use std::{mem, net::IpAddr, str, sync::Arc, time::Instant};
 
 use bytes::BytesMut;
 use gatepost_protocol::{
-    dovecot::{Fields, Params, auth::Auth, reply},
+    dovecot::{Fields, auth::Usual, reply},
     sasl::plain::Plain,
     secret::Secret,
-    text::Encoded,
 };
 
-use super::{Question, Role, SESSION, Session, remote};
+use super::{MAX_REQUESTS, Question, Role, SESSION, Session, address_or_unspecified};
 use crate::{
-    decision::{Attempt, Engine, Hop, Knock, Known, Recollection, Refusal},
+    decision::{Attempt, Engine, Hop, Knock, Known, Moment, Recollection, Refusal},
     mechanism::{Claim, Credential, Mechanism},
     observe::{self, Decided},
     session::{Close, table::Login, words},
 };
 
 /// A login by PLAIN that says nothing out of the ordinary.
-struct Ordinary<'a, 'p> {
+struct Ordinary<'a> {
     knock: Knock<'a>,
-    params: &'p Params<'a>,
-    session: Option<&'a str>,
+    line: &'a Usual<'a>,
 }
 
-impl<'a, 'p> Ordinary<'a, 'p> {
+impl<'a> Ordinary<'a> {
     /// `None`: it is to be read in the usual way.
-    fn read(auth: &'p Auth<'a>, response: &'a [u8]) -> Option<Self> {
-        let params = &auth.params;
-        let plain = Plain::parse(response).ok()?;
-        let service = text(params.service()?, words::SERVICE)?;
-        let session = match params.session() {
-            Some(session) => Some(text(session, SESSION)?),
-            None => None,
-        };
-        if params.forward_fields().is_some() {
+    fn read(line: &'a Usual<'a>, response: &'a [u8], keeps: bool) -> Option<Self> {
+        let Plain { authzid, authcid, password } = Plain::parse(response).ok()?;
+        let proof = response.get(authzid.len() + 1..)?;
+        if line.session.is_some_and(|session| session.len() > SESSION) {
             return None;
         }
-        let authzid = Some(plain.authzid).filter(|name| !name.is_empty() && *name != plain.authcid);
-        let knock = Knock { authcid: plain.authcid, authzid, password: plain.password, service };
-        Some(Self { knock, params, session })
+        let service = service(line.service)?;
+        let authzid = Some(authzid).filter(|name| !name.is_empty() && *name != authcid);
+        Some(Self { knock: Knock { authcid, authzid, password, proof, service, keeps }, line })
     }
 
     fn tell(&self, known: Result<&Known<'_>, &Refusal>, arrived: Instant) {
         if !observe::tells_decisions() {
             return;
         }
-        let typed = match known {
-            Ok(_) => Cow::Borrowed(""),
-            Err(_) => String::from_utf8_lossy(self.knock.authcid),
-        };
+        let at = Instant::now();
         let event = Decided {
             outcome: "verified",
-            user: &typed,
+            user: self.knock.authcid,
             master: None,
             directory: None,
             reason: None,
             app_password: None,
-            service: self.knock.service,
-            remote: remote(self.params),
-            session: self.session,
+            service: self.line.service,
+            remote: self.remote(),
+            session: self.line.session,
             mechanism: Mechanism::Plain,
             trace: None,
             cache: Some(Recollection::Hit { refresh: false }.as_str()),
-            took: arrived.elapsed(),
+            took: at.saturating_duration_since(arrived),
+            at: Some(at),
         };
         match known {
-            Ok(known) => Decided {
-                user: known.user(),
-                directory: Some(known.directory()),
-                app_password: known.app_password(),
-                ..event
-            },
+            Ok(known) => {
+                Decided { directory: Some(known.directory()), app_password: known.app_password(), ..event }
+            }
             Err(refusal) => Decided { outcome: refusal.outcome(), reason: Some(refusal), ..event },
         }
-        .tell();
+        .tell_soon();
+    }
+
+    fn remote(&self) -> Option<IpAddr> {
+        address_or_unspecified(self.line.rip(), self.line.rip_text)
     }
 
     /// The same, to be asked about later.
@@ -86,18 +78,21 @@ impl<'a, 'p> Ordinary<'a, 'p> {
             claim: Claim { authzid: None, authcid: authcid.to_vec(), credential },
             mechanism: Mechanism::Plain,
             service: service.into(),
-            remote: remote(self.params),
+            remote: self.remote(),
             session: None,
             hop: Hop::default(),
         }
     }
 }
 
-/// Text of a peer that needs no other form for the log and for comparison than it has.
-fn text(bytes: Cow<'_, [u8]>, most: usize) -> Option<&str> {
+/// The name of a service, if it needs no other form for the log and for comparison than it has.
+fn service(bytes: &[u8]) -> Option<&str> {
     match bytes {
-        Cow::Borrowed(bytes) => str::from_utf8(bytes).ok().filter(|text| text.len() <= most),
-        Cow::Owned(_) => None,
+        // Nearly all are, and need not be looked through.
+        b"imap" => Some("imap"),
+        b"smtp" => Some("smtp"),
+        b"pop3" => Some("pop3"),
+        _ => str::from_utf8(bytes).ok().filter(|text| text.len() <= words::SERVICE),
     }
 }
 
@@ -105,16 +100,24 @@ impl Session {
     /// Answers a login by PLAIN from memory. `None`, and nothing has happened, where that cannot be done.
     pub(super) fn recall(
         &mut self,
-        auth: &Auth<'_>,
-        response: &Encoded<'_>,
+        line: &Usual<'_>,
+        minor: u32,
         engine: &Engine,
-        now: Instant,
+        moment: Moment,
         out: &mut BytesMut,
     ) -> Option<Result<Option<Question>, Close>> {
+        // R11: to old clients `resp=` with nothing after it is an absent response.
+        let whole = minor >= 2 || !line.response.is_blank();
+        // An exchange of Postfix's that it has abandoned is for the usual way to forget.
+        let free = !self.requests.has(line.id) && !(minor == 0 && self.requests.want_response());
+        let room = self.requests.in_flight() < MAX_REQUESTS;
+        if !(whole && free && room && self.offers(Mechanism::Plain, minor)) {
+            return None;
+        }
         let mut scratch = mem::take(&mut self.scratch);
-        let response = response.decode_into(&mut scratch).ok()?;
-        let login = Ordinary::read(auth, response.expose());
-        let answered = login.and_then(|login| self.recall_login(auth, &login, engine, now, out));
+        let response = line.response.decode_into(&mut scratch).ok()?;
+        let login = Ordinary::read(line, response.expose(), self.role == Role::Login);
+        let answered = login.and_then(|login| self.recall_login(&login, engine, moment, out));
         drop(response);
         self.scratch = scratch;
         answered
@@ -122,29 +125,29 @@ impl Session {
 
     fn recall_login(
         &mut self,
-        auth: &Auth<'_>,
-        login: &Ordinary<'_, '_>,
+        login: &Ordinary<'_>,
         engine: &Engine,
-        now: Instant,
+        moment: Moment,
         out: &mut BytesMut,
     ) -> Option<Result<Option<Question>, Close>> {
-        match engine.recall(&login.knock, || remote(login.params), now)? {
+        let (id, user, now) = (login.line.id, login.knock.authcid, moment.instant);
+        match engine.recall(&login.knock, || login.remote(), moment)? {
             Ok(known) => {
-                if self.role == Role::Login && !self.keep(auth, login, &known, now)? {
+                if self.role == Role::Login && !self.keep(login, &known, now)? {
                     return Some(Err(super::ID_IN_USE));
                 }
-                reply::ok(out, auth.id, known.user().as_bytes(), Fields::default());
+                reply::ok(out, id, user, Fields::default());
                 login.tell(Ok(&known), now);
                 let refresh = known.wants_refresh().then(|| Question::Refresh { attempt: login.attempt() });
                 Some(Ok(refresh))
             }
             Err(refusal) => {
                 login.tell(Err(&refusal), now);
-                let line = words::refusal_of(auth.id, login.knock.authcid, &refusal);
+                let line = words::refusal_of(id, user, &refusal);
                 if self.offer.failure_delay.is_zero() {
                     out.extend_from_slice(&line);
                 } else {
-                    let handle = self.requests.open(auth.id);
+                    let handle = self.requests.open(id);
                     self.delay(handle, now, line, now, out);
                 }
                 Some(Ok(None))
@@ -153,21 +156,16 @@ impl Session {
     }
 
     /// Keeps it to be claimed. Whether it is the only one of its id.
-    fn keep(
-        &self,
-        auth: &Auth<'_>,
-        login: &Ordinary<'_, '_>,
-        known: &Known<'_>,
-        now: Instant,
-    ) -> Option<bool> {
+    fn keep(&self, login: &Ordinary<'_>, known: &Known<'_>, now: Instant) -> Option<bool> {
+        let session = login.line.session.map(str::from_utf8).transpose().ok()?;
         let kept = Login {
             account: Arc::new(known.account()?),
             mechanism: Mechanism::Plain,
             service: login.knock.service.into(),
-            session: login.session.map(Into::into),
+            session: session.map(Into::into),
             master: None,
             original: None,
         };
-        Some(self.shared.table.keep(self.connection, auth.id, kept, now))
+        Some(self.shared.table.keep(self.connection, login.line.id, kept, now))
     }
 }

@@ -3,7 +3,7 @@
 use proptest::{prelude::*, test_runner::TestCaseError};
 
 use super::{Heard, NEGATIVE, Question, TTL, Truth, What, Whom, World, owner};
-use crate::cache::{Entry, Recall, Tick};
+use crate::cache::{Entry, Holder, Recall, Tick};
 
 impl World {
     /// Whether what was asked then is forgotten. `in_flight`: the answer to it is not there yet.
@@ -58,9 +58,14 @@ impl World {
         }
     }
 
-    pub(super) fn check(&self, name: usize, password: u8, recall: &Recall) -> Result<(), TestCaseError> {
+    pub(super) fn check(
+        &self,
+        name: usize,
+        password: u8,
+        recall: &Recall<Holder>,
+    ) -> Result<(), TestCaseError> {
         match recall {
-            Recall::Right(right) => self.check_right(name, password, &right.entry, TTL),
+            Recall::Right { taken, .. } => self.check_right(name, password, &taken.entry, TTL),
             Recall::Wrong => self.check_wrong(name, password),
             Recall::Nobody => self.check_nobody(name),
             Recall::Nothing => {

@@ -136,13 +136,15 @@ fn recalled(engine: &Engine, attempt: &Attempt) -> Option<Result<String, Refusal
         authcid: &attempt.claim.authcid,
         authzid: attempt.claim.authzid.as_deref(),
         password: password.expose(),
+        proof: &[&attempt.claim.authcid, &b"\0"[..], password.expose()].concat(),
         service: &attempt.service,
+        keeps: true,
     };
     let known = engine.recall(&knock, || attempt.remote, Instant::now())?;
     Some(known.map(|known| {
         let account = known.account().unwrap();
         let by = known.app_password().map(|which| &which.id);
-        format!("{} of {} by {by:?} {:?}", known.user(), known.directory(), account.userdb)
+        format!("{} of {} by {by:?} {:?}", account.user.as_str(), known.directory(), account.userdb)
     }))
 }
 
