@@ -13,7 +13,7 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use tracing::{Level, debug, error, field::display, info, level_filters::LevelFilter, warn};
 
-pub use self::decided::Decided;
+pub use self::{decided::Decided, prepared::flush};
 use crate::{
     account::Account,
     decision::{AppPassword, Attempt, Decision, Refusal, TempFail, Verified},
@@ -35,25 +35,25 @@ pub fn tells_decisions() -> bool {
 /// What a remote or a peer chose (name, service, session) goes in as a string value, which is written in quotes and
 /// escaped: it cannot end its line or pass for another field.
 pub fn decided(attempt: &Attempt, decision: &Decision, cache: Option<&'static str>, took: Duration) {
-    let user = String::from_utf8_lossy(&attempt.claim.authcid);
     let event = Decided {
         outcome: decision.outcome(),
-        user: &user,
+        user: &attempt.claim.authcid,
         master: None,
         directory: None,
         reason: None,
         app_password: None,
-        service: &attempt.service,
+        service: attempt.service.as_bytes(),
         remote: attempt.remote,
-        session: attempt.session.as_deref(),
+        session: attempt.session.as_deref().map(str::as_bytes),
         mechanism: attempt.mechanism,
         trace: attempt.claim.credential.trace(),
         cache,
         took,
+        at: None,
     };
     match decision {
         Decision::Accept(verified) => Decided {
-            user: verified.user().as_str(),
+            user: verified.user().as_str().as_bytes(),
             master: verified.master().map(Username::as_str),
             directory: Some(&verified.account().directory),
             app_password: verified.by().app_password(),

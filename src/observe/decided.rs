@@ -1,6 +1,10 @@
 //! The event of a login.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    borrow::Cow,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use tracing::{error, field::display, info, warn};
 
@@ -10,6 +14,9 @@ use crate::{
     mechanism::Mechanism,
 };
 
+/// Where its events come from, as filters name it.
+pub(super) const TARGET: &str = module_path!();
+
 /// A login that was let in or refused, as its event tells it. All of it is borrowed: where an answer is at hand without
 /// anything being allocated, its event is too.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +24,7 @@ pub struct Decided<'a> {
     /// [`Decision::outcome`](crate::decision::Decision::outcome).
     pub outcome: &'static str,
     /// Who was let in, by their canonical name; who was refused, as typed.
-    pub user: &'a str,
+    pub user: &'a [u8],
     /// The master user who acts as them.
     pub master: Option<&'a str>,
     /// The directory that knows who was let in.
@@ -27,11 +34,11 @@ pub struct Decided<'a> {
     /// The app password that was given.
     pub app_password: Option<&'a AppPassword>,
     /// What was to be used, as the peer spells it.
-    pub service: &'a str,
+    pub service: &'a [u8],
     /// The address of the remote.
     pub remote: Option<IpAddr>,
     /// The peer's name of the session.
-    pub session: Option<&'a str>,
+    pub session: Option<&'a [u8]>,
     /// How they wanted to prove who they are.
     pub mechanism: Mechanism,
     /// What somebody says of themselves who does not say who they are.
@@ -40,17 +47,26 @@ pub struct Decided<'a> {
     pub cache: Option<&'static str>,
     /// From the question to its answer.
     pub took: Duration,
+    /// When that was, if somebody has just looked.
+    pub at: Option<Instant>,
 }
 
 impl Decided<'_> {
     /// Logs it as `info`. Not for what is temporary.
     pub fn tell(&self) {
-        prepared::info(|line| self.put_into(line), || self.tell_fields());
+        prepared::info(self.at, false, |line| self.put_into(line), || self.tell_fields());
+    }
+
+    /// The same where many come at once: it may wait for [`flush`](super::flush).
+    pub fn tell_soon(&self) {
+        prepared::info(self.at, true, |line| self.put_into(line), || self.tell_fields());
     }
 
     #[inline]
     fn tell_fields(&self) {
-        let Self { outcome, user, master, service, session, trace, cache, .. } = *self;
+        let Self { outcome, master, trace, cache, .. } = *self;
+        let (user, service, session) = self.texts();
+        let (user, service, session) = (&*user, &*service, session.as_deref());
         let (directory, reason) = (self.directory.map(display), self.reason.map(display));
         let (app_password, label) = app_password(self.app_password);
         let (remote, mechanism, took_us) = (Remote(self.remote), self.mechanism.name(), micros(self.took));
@@ -60,9 +76,17 @@ impl Decided<'_> {
         );
     }
 
+    /// What others chose: name, service and session.
+    fn texts(&self) -> (Cow<'_, str>, Cow<'_, str>, Option<Cow<'_, str>>) {
+        let text = String::from_utf8_lossy;
+        (text(self.user), text(self.service), self.session.map(text))
+    }
+
     /// Logs that nobody could judge it.
     pub(super) fn tell_failure(&self, why: &TempFail) {
-        let Self { outcome, user, service, session, .. } = *self;
+        let outcome = self.outcome;
+        let (user, service, session) = self.texts();
+        let (user, service, session) = (&*user, &*service, session.as_deref());
         let (remote, mechanism, took_us) = (Remote(self.remote), self.mechanism.name(), micros(self.took));
         match why {
             TempFail::Directory(unavailable) => error!(
@@ -120,7 +144,10 @@ impl Decided<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::IpAddr, time::Duration};
+    use std::{
+        net::IpAddr,
+        time::{Duration, Instant},
+    };
 
     use proptest::{option, prelude::*, sample::select};
 
@@ -138,23 +165,24 @@ mod tests {
 
     const LOGIN: Decided<'_> = Decided {
         outcome: "verified",
-        user: "alice@example.org",
+        user: b"alice@example.org",
         master: None,
         directory: Some("people"),
         reason: None,
         app_password: None,
-        service: "imap",
+        service: b"imap",
         remote: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7))),
-        session: Some("tiSRKzdTAMwKAQAC"),
+        session: Some(b"tiSRKzdTAMwKAQAC"),
         mechanism: Mechanism::Plain,
         trace: None,
         cache: None,
         took: Duration::from_micros(1234),
+        at: None,
     };
 
     /// The line as it is prepared, as it is made from the fields, and as the library makes it.
     fn ways(event: &Decided<'_>) -> [Vec<String>; 3] {
-        prepared::wanted();
+        prepared::wanted(None);
         [lines(|| event.tell()), lines(|| event.tell_fields()), by_the_library(|| event.tell())]
     }
 
@@ -192,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_line_that_was_not_wanted_is_not_that_of_another_event() {
-        prepared::wanted();
+        prepared::wanted(None);
         // Nobody takes it.
         LOGIN.tell();
         assert_eq!(lines(|| tracing::warn!("another")), [" WARN another"]);
@@ -207,7 +235,7 @@ mod tests {
     #[test]
     fn a_line_without_an_end_is_written_too() {
         let name = "a".repeat(100_000);
-        let long = Decided { user: &name, ..LOGIN };
+        let long = Decided { user: name.as_bytes(), ..LOGIN };
         let [ours, fields, library] = ways(&long);
         assert!(!is_prepared(&long) && ours == fields && ours == library && ours[0].len() > name.len());
     }
@@ -251,22 +279,23 @@ mod tests {
             refused in any::<bool>(),
             app_password in option::of(any_text()),
             cache in option::of(select(&["hit", "stale"])),
-            took in 0..1u64 << 40,
+            (took, looked) in (0..1u64 << 40, any::<bool>()),
         ) {
             let which = app_password.map(|label| AppPassword { id: "4k7mx2".into(), label: label.into(), own: None, scope: Scope::everything() });
             let event = Decided {
-                user: &user,
+                user: user.as_bytes(),
                 master: master.as_deref(),
                 directory: (!refused).then_some("people"),
                 reason: refused.then_some(&Refusal::UserUnknown),
                 app_password: which.as_ref(),
-                service: &service,
+                service: service.as_bytes(),
                 remote,
-                session: session.as_deref(),
+                session: session.as_deref().map(str::as_bytes),
                 mechanism,
                 trace: trace.as_deref(),
                 cache,
                 took: Duration::from_nanos(took),
+                at: looked.then(Instant::now),
                 ..LOGIN
             };
             let [ours, fields, library] = ways(&event);
@@ -275,7 +304,7 @@ mod tests {
             prop_assert_eq!(ours.len(), 1);
             let plain = |text: &str| text.len() < 100 && text.is_ascii() && format!("{text:?}") == format!("\"{text}\"");
             let usual = event.master.is_none() && event.app_password.is_none() && event.trace.is_none();
-            let usual = usual && [event.user, event.service, event.session.unwrap_or("")].into_iter().all(plain);
+            let usual = usual && [&*user, &*service, session.as_deref().unwrap_or("")].into_iter().all(plain);
             prop_assert!(is_prepared(&event) || !usual);
         }
     }

@@ -2,9 +2,10 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use tracing::Dispatch;
+use tracing::{Dispatch, Level};
 use tracing_subscriber::{
-    EnvFilter, Registry, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    EnvFilter, Registry, filter::Targets, fmt::MakeWriter, layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
 
 pub use super::buffer::Flush;
@@ -21,19 +22,23 @@ pub fn start(log: &config::Log) -> Option<Flush> {
     match Buffer::start(io::stderr()) {
         Ok((buffer, flush)) => {
             let lines = buffer.clone();
-            install(log, buffer, move |line| lines.take(line));
+            install(log, buffer.clone(), move |line| lines.take(line), Some(buffer));
             Some(flush)
         }
         Err(_) => {
             // There is nowhere to tell that there is nowhere to write to.
-            install(log, io::stderr, |line| drop(io::stderr().write_all(line)));
+            install(log, io::stderr, |line| drop(io::stderr().write_all(line)), None);
             None
         }
     }
 }
 
-fn install<W>(log: &config::Log, out: W, lines: impl Fn(&[u8]) + Send + Sync + 'static)
-where
+fn install<W>(
+    log: &config::Log,
+    out: W,
+    lines: impl Fn(&[u8]) + Send + Sync + 'static,
+    buffer: Option<Buffer>,
+) where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let filter = EnvFilter::builder().parse_lossy(&log.filter);
@@ -49,6 +54,34 @@ where
         && matches!(log.format, config::Format::Text)
         && !io::stderr().is_terminal()
     {
-        prepared::wanted();
+        prepared::wanted(buffer.filter(|_| wants_decisions(&log.filter)));
+    }
+}
+
+/// Whether a filter wants the events of all logins, whatever is in them. One that names spans or fields is not asked.
+fn wants_decisions(filter: &str) -> bool {
+    let targets = filter.parse::<Targets>().ok().filter(|_| !filter.contains('['));
+    targets.is_some_and(|targets| targets.would_enable(super::decided::TARGET, &Level::INFO))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wants_decisions;
+
+    #[test]
+    fn only_a_filter_that_surely_wants_all_logins_is_not_asked_about_each() {
+        for (filter, wants) in [
+            ("info", true),
+            ("debug", true),
+            ("warn,gatepost=info", true),
+            ("warn,gatepost::observe=info", true),
+            ("warn", false),
+            ("info,gatepost=warn", false),
+            ("info,gatepost::observe::decided=off", false),
+            ("info,[login{user=x}]=debug", false),
+            ("info,gatepost[{user}]=warn", false),
+        ] {
+            assert_eq!(wants_decisions(filter), wants, "{filter}");
+        }
     }
 }

@@ -31,8 +31,8 @@ impl Room<'_> {
     /// Puts in a string and the quote that ends it, if it holds nothing but printable ASCII without quotes and backslashes:
     /// nothing that its `Debug` would escape.
     #[inline]
-    pub(super) fn quoted(&mut self, text: &str) -> Option<()> {
-        copy_plain(self.take(text.len())?, text.as_bytes())?;
+    pub(super) fn quoted(&mut self, text: &[u8]) -> Option<()> {
+        copy_plain(self.take(text.len())?, text)?;
         self.put(b"\"")
     }
 
@@ -128,7 +128,13 @@ fn copy_plain(to: &mut [u8], from: &[u8]) -> Option<()> {
                 (u64::from_ne_bytes(*from.first_chunk()?), u64::from_ne_bytes(*from.last_chunk()?));
             others(first) | others(last) == 0
         }
-        16.. => from.as_chunks().0.iter().all(sixteen_are_plain) && sixteen_are_plain(from.last_chunk()?),
+        16..=32 => {
+            let ends = (from.first_chunk::<16>()?.as_chunks().0, from.last_chunk::<16>()?.as_chunks().0);
+            let ([a, b], [c, d]) = (ends.0, ends.1) else { return None };
+            let [a, b, c, d] = [a, b, c, d].map(|eight| others(u64::from_ne_bytes(*eight)));
+            a | b | c | d == 0
+        }
+        33.. => from.as_chunks().0.iter().all(sixteen_are_plain) && sixteen_are_plain(from.last_chunk()?),
     };
     if plain { copy(to, from) } else { None }
 }
@@ -202,7 +208,7 @@ mod tests {
 
     /// A string in quotes; nothing of one that needs escapes.
     fn in_quotes(text: &str) -> Option<String> {
-        put(text.len() + 2, |room| room.put(b"\"").and_then(|()| room.quoted(text)))
+        put(text.len() + 2, |room| room.put(b"\"").and_then(|()| room.quoted(text.as_bytes())))
     }
 
     #[test]
@@ -255,11 +261,11 @@ mod tests {
         let long = "x".repeat(40);
         for size in 0..40 {
             assert_eq!(put(size, |room| room.word(&long)), None);
-            assert_eq!(put(size, |room| room.quoted(&long)), None);
+            assert_eq!(put(size, |room| room.quoted(long.as_bytes())), None);
             assert_eq!(put(size, |room| room.show(&long)), None);
         }
-        assert_eq!(put(40, |room| room.quoted(&long)), None, "the quote has no room");
-        assert_eq!(put(41, |room| room.quoted(&long)), Some(format!("{long}\"")));
+        assert_eq!(put(40, |room| room.quoted(long.as_bytes())), None, "the quote has no room");
+        assert_eq!(put(41, |room| room.quoted(long.as_bytes())), Some(format!("{long}\"")));
         assert_eq!(put(14, |room| room.address(Some(Ipv4Addr::BROADCAST.into()))), None);
         assert_eq!(put(2, |room| room.number(100)), None);
         assert_eq!(put(2, |room| room.put(b"abc")), None);
