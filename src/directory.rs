@@ -37,6 +37,7 @@ use crate::{
 mod answer;
 mod breaker;
 mod chain;
+mod claims;
 mod domains;
 mod found;
 mod ids;
@@ -54,6 +55,7 @@ pub(crate) use self::row::moment::parse as parse_moment;
 pub use self::{
     answer::{Bound, Inquiry, Known, Unavailable},
     chain::Chain,
+    claims::{account_of_claims, check_claim_fields},
     found::{Check, Found, Uncheckable},
     misfit::Misfit,
     record::Record,

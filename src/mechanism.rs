@@ -111,6 +111,8 @@ pub enum Credential {
     Password(Secret),
     /// Something that only who knows the password can have made.
     Evidence(Arc<Evidence>),
+    /// A bearer token (RFC 6750), without the word before it.
+    Token(Secret),
     /// A TLS certificate with the name, which the peer has verified.
     Certificate,
     /// Nothing, and nobody asks for more.
@@ -125,7 +127,15 @@ impl Credential {
     pub fn password(&self) -> Option<&Secret> {
         match self {
             Self::Password(password) => Some(password),
-            Self::Evidence(_) | Self::Certificate | Self::Anonymous { .. } => None,
+            Self::Evidence(_) | Self::Token(_) | Self::Certificate | Self::Anonymous { .. } => None,
+        }
+    }
+
+    /// The bearer token, for mechanisms that send one.
+    pub fn token(&self) -> Option<&Secret> {
+        match self {
+            Self::Token(token) => Some(token),
+            Self::Password(_) | Self::Evidence(_) | Self::Certificate | Self::Anonymous { .. } => None,
         }
     }
 
@@ -133,7 +143,7 @@ impl Credential {
     pub fn trace(&self) -> Option<&str> {
         match self {
             Self::Anonymous { trace } => trace.as_deref(),
-            Self::Password(_) | Self::Evidence(_) | Self::Certificate => None,
+            Self::Password(_) | Self::Evidence(_) | Self::Token(_) | Self::Certificate => None,
         }
     }
 }

@@ -22,6 +22,8 @@ pub struct Decided<'a> {
     pub master: Option<&'a str>,
     /// The directory that knows who was let in.
     pub directory: Option<&'a str>,
+    /// The provider that vouches for their token.
+    pub provider: Option<&'a str>,
     /// Why they were refused.
     pub reason: Option<&'a Refusal>,
     /// The app password that was given.
@@ -52,10 +54,11 @@ impl Decided<'_> {
     fn tell_fields(&self) {
         let Self { outcome, user, master, service, session, trace, cache, .. } = *self;
         let (directory, reason) = (self.directory.map(display), self.reason.map(display));
+        let provider = self.provider.map(display);
         let (app_password, label) = app_password(self.app_password);
         let (remote, mechanism, took_us) = (Remote(self.remote), self.mechanism.name(), micros(self.took));
         info!(
-            %outcome, user, master, directory, reason, app_password, label,
+            %outcome, user, master, directory, provider, reason, app_password, label,
             service, %remote, session, mechanism, trace, cache, took_us, "auth decided",
         );
     }
@@ -69,8 +72,13 @@ impl Decided<'_> {
                 %outcome, user, directory = %unavailable.directory, reason = %unavailable,
                 service, %remote, session, mechanism, took_us, "auth decided",
             ),
+            TempFail::Provider(unavailable) => error!(
+                %outcome, user, provider = %unavailable.provider, reason = %unavailable,
+                service, %remote, session, mechanism, took_us, "auth decided",
+            ),
             TempFail::Stored(_)
             | TempFail::Hashing(_)
+            | TempFail::NoProvider
             | TempFail::Panicked
             | TempFail::Deadline
             | TempFail::TooManyRequests
@@ -94,6 +102,10 @@ impl Decided<'_> {
         if let Some(directory) = self.directory {
             line.put(b" directory=")?;
             line.word(directory)?;
+        }
+        if let Some(provider) = self.provider {
+            line.put(b" provider=")?;
+            line.word(provider)?;
         }
         if let Some(reason) = self.reason {
             line.put(b" reason=")?;
@@ -141,6 +153,7 @@ mod tests {
         user: "alice@example.org",
         master: None,
         directory: Some("people"),
+        provider: None,
         reason: None,
         app_password: None,
         service: "imap",
@@ -170,7 +183,10 @@ mod tests {
         let expected = expected.replace(" took", " cache=\"hit\" took");
         let hit = Decided { cache: Some("hit"), ..LOGIN };
         assert_eq!(ways(&hit), [[&*expected]; 3]);
-        assert!(is_prepared(&LOGIN) && is_prepared(&hit));
+        let token = Decided { provider: Some("idp"), ..hit };
+        let expected = expected.replace(" service", " provider=idp service");
+        assert_eq!(ways(&token), [[&*expected]; 3]);
+        assert!(is_prepared(&LOGIN) && is_prepared(&hit) && is_prepared(&token));
     }
 
     #[test]
@@ -248,7 +264,7 @@ mod tests {
             (user, service) in (any_text(), any_text()),
             (master, session, trace) in (option::of(any_text()), option::of(any_text()), option::of("[a-z]{0,3}")),
             (remote, mechanism) in (any_remote(), select(&Mechanism::ALL)),
-            refused in any::<bool>(),
+            (refused, token) in any::<(bool, bool)>(),
             app_password in option::of(any_text()),
             cache in option::of(select(&["hit", "stale"])),
             took in 0..1u64 << 40,
@@ -258,6 +274,7 @@ mod tests {
                 user: &user,
                 master: master.as_deref(),
                 directory: (!refused).then_some("people"),
+                provider: token.then_some("idp"),
                 reason: refused.then_some(&Refusal::UserUnknown),
                 app_password: which.as_ref(),
                 service: &service,

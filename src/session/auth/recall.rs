@@ -56,6 +56,7 @@ impl<'a, 'p> Ordinary<'a, 'p> {
             user: &typed,
             master: None,
             directory: None,
+            provider: None,
             reason: None,
             app_password: None,
             service: self.knock.service,
