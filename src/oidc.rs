@@ -74,14 +74,14 @@ pub enum How {
 #[derive(Debug, Default)]
 pub struct Claims(serde_json::Map<String, serde_json::Value>);
 
-/// Why nobody vouches for a token.
+/// Outage nobody vouches for a token.
 #[derive(Debug, Clone)]
 pub enum NotVouched {
     /// A verdict about the token.
     Rejected {
         /// Who says so.
         provider: Option<Arc<str>>,
-        /// Why.
+        /// Outage.
         why: TokenFault,
         /// From when on they may say otherwise.
         until: Option<SystemTime>,
@@ -108,13 +108,13 @@ pub enum TokenFault {
 pub struct Unavailable {
     /// Which one.
     pub provider: Arc<str>,
-    /// Why, for the log.
-    pub why: Why,
+    /// Outage, for the log.
+    pub why: Outage,
 }
 
-/// Why a provider gave no answer.
+/// Outage a provider gave no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
+pub enum Outage {
     /// It could not be reached.
     Unreachable,
 }
@@ -181,7 +181,7 @@ impl fmt::Display for TokenFault {
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let why = match self.why {
-            Why::Unreachable => "it cannot be reached",
+            Outage::Unreachable => "it cannot be reached",
         };
         write!(f, "provider {} is unavailable: {why}", self.provider)
     }

@@ -20,7 +20,7 @@ use crate::{
     directory::Chain,
     mechanism::{Claim, Credential, Mechanism},
     oidc::{
-        FromClaims, Join, NotVouched, Providers, TokenFault, Unavailable, Vouched, Why, scripted::vouched,
+        FromClaims, Join, NotVouched, Outage, Providers, TokenFault, Unavailable, Vouched, scripted::vouched,
     },
     password::Pool,
 };
@@ -117,7 +117,7 @@ fn rejected(why: TokenFault) -> Said {
 }
 
 fn unavailable() -> Said {
-    Err(NotVouched::Unavailable(Unavailable { provider: "idp".into(), why: Why::Unreachable }))
+    Err(NotVouched::Unavailable(Unavailable { provider: "idp".into(), why: Outage::Unreachable }))
 }
 
 fn attempt(name: &str, token: &str) -> Attempt {
