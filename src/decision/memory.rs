@@ -34,7 +34,7 @@ use crate::{
     account::{Account, Password, State},
     app_password::recognise,
     cache::{Asking, Cache, Digest, Entry, Fingerprint, Flights, Key, Limits, Recall, Right, Status, Tick},
-    directory::{Chain, Changed, Found, Unavailable},
+    directory::{Chain, Changed, Directory, Found, Unavailable},
     mechanism::{Claim, Credential},
     username::{NameRoom, Username},
 };
@@ -296,6 +296,8 @@ impl Engine {
         let plain = |entry: &Entry| entry.is_plain() && entry.is_canonical(knock.authcid);
         match memory.cache.recall(key, &digest, memory.cache.at(now), plain) {
             Recall::Nothing => None,
+            // A provider has yet to say something.
+            Recall::Nobody | Recall::Wrong if self.providers.grants(domain_of(user)) => None,
             Recall::Nobody => Some(Err(Refusal::UserUnknown)),
             Recall::Wrong => Some(Err(Refusal::PasswordMismatch)),
             Recall::Right(right) => {
@@ -330,8 +332,8 @@ impl Engine {
         let _ = self.ask_once(memory, question, attempt, password, true).await;
     }
 
-    /// Judges the login of somebody as themselves.
-    pub(super) async fn verify_own(
+    /// Judges the login of somebody as themselves by what the directories say.
+    pub(super) async fn verify_by_directories(
         &self,
         user: &Username,
         attempt: &Attempt,
@@ -479,6 +481,15 @@ impl Engine {
         usize::from(entry.directory()) + 1 == self.chain.directories().len()
     }
 
+    /// What memory knows of how the password of somebody is checked: by which directory, and whether they have none there.
+    pub(super) fn known_check(&self, user: &Username, service: &str) -> Option<(Option<Directory>, bool)> {
+        let memory = self.memory.as_ref()?;
+        let entry = memory.cache.account(memory.key(user.as_str(), service), memory.tick())?;
+        let directory = self.chain.directories().get(usize::from(entry.directory()));
+        let none = memory.cache.digester().check(b"");
+        Some((directory.cloned(), entry.is_somebody() && entry.is_whole() && entry.is_checked_by(none)))
+    }
+
     pub(super) fn unpack(&self, entry: &Entry) -> Looked {
         let directory = self.directory_name(entry.directory())?;
         entry.account(Arc::clone(directory)).map(Arc::new)
@@ -487,6 +498,11 @@ impl Engine {
     fn directory_name(&self, number: u16) -> Option<&Arc<str>> {
         self.chain.directories().get(usize::from(number)).map(|directory| directory.name())
     }
+}
+
+/// The domain of a name in normal form.
+fn domain_of(user: &str) -> Option<&str> {
+    user.split_once('@').map(|(_, domain)| domain)
 }
 
 /// What was not from memory.

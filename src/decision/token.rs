@@ -14,6 +14,7 @@
 //!
 //! Master users are none here: they are people with a password for it.
 
+mod granted;
 mod known;
 mod owner;
 mod revoke;
@@ -157,7 +158,7 @@ impl Engine {
         let Shown { vouching, seen } = shown;
         let issued = match vouching.issued_at {
             Some(issued) => issued.min(*seen),
-            None if vouching.signed => LONG_AGO,
+            None if vouching.is_signed() => LONG_AGO,
             None => *seen,
         };
         let sighting = Sighting {

@@ -20,6 +20,8 @@ pub(crate) struct Scripted {
     says: Box<Says>,
     takes: Duration,
     asked: AtomicUsize,
+    /// The domain whose passwords are taken. What is said of them is what is said of `name NUL password`.
+    pub(crate) grants: Option<&'static str>,
 }
 
 impl Providers {
@@ -28,9 +30,16 @@ impl Providers {
         takes: Duration,
         says: impl Fn(&[u8], Option<&str>, SystemTime) -> Result<Vouched, NotVouched> + Send + Sync + 'static,
     ) -> Arc<Self> {
-        let scripted = Scripted { says: Box::new(says), takes, asked: AtomicUsize::new(0) };
+        let scripted = Scripted { says: Box::new(says), takes, asked: AtomicUsize::new(0), grants: None };
         let mut providers = Self::none();
         providers.scripted = Some(scripted);
+        Arc::new(providers)
+    }
+
+    /// The same, taking passwords of a domain.
+    pub(crate) fn granting(self: Arc<Self>, domain: &'static str) -> Arc<Self> {
+        let mut providers = Arc::into_inner(self).expect("nobody else has it yet");
+        providers.scripted.as_mut().expect("it is scripted").grants = Some(domain);
         Arc::new(providers)
     }
 
@@ -41,6 +50,20 @@ impl Providers {
 }
 
 impl Scripted {
+    pub(super) fn grants(&self, domain: Option<&str>) -> bool {
+        self.grants.is_some() && self.grants == domain
+    }
+
+    pub(super) async fn password(
+        &self,
+        user: &str,
+        password: &Secret,
+        now: SystemTime,
+    ) -> Result<Vouched, NotVouched> {
+        let both = Secret::new([user.as_bytes(), b"\0", password.expose()].concat());
+        self.check(&both, None, now).await
+    }
+
     pub(super) async fn check(
         &self,
         token: &Secret,

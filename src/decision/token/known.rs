@@ -22,7 +22,7 @@ use super::{vouch::Asked, vouching::Vouching};
 use crate::{
     cache::{Bounded, Counts, Digest, Flights, Limits, Tokens as Status},
     decision::Now,
-    oidc::TokenFault,
+    oidc::{How, TokenFault},
 };
 
 /// How long at most a token is known to be no good.
@@ -159,6 +159,10 @@ impl Tokens {
                 }
                 Recall::Nothing
             }
+            // A password is not over with the token that was given for it.
+            Said::Vouched { vouching, .. } if vouching.how == How::PasswordGrant && known.is_over(now) => {
+                Recall::Nothing
+            }
             Said::Vouched { .. } if known.is_over(now) => {
                 count(&self.tally.negative_hits);
                 Recall::Rejected(TokenFault::Expired)
@@ -180,7 +184,7 @@ impl Tokens {
         let known = self.known.find(key)?;
         let Said::Vouched { vouching, .. } = &known.said else { return None };
         let lasts = known.age(now) < self.ttl.saturating_add(self.max_stale);
-        if vouching.signed || known.is_over(now) || !lasts {
+        if vouching.is_signed() || known.is_over(now) || !lasts {
             return None;
         }
         count(&self.tally.stale);
@@ -270,7 +274,7 @@ impl Tokens {
     /// Whether it is this caller's turn to ask ahead of time: in the last quarter, once, and only where it is not for nothing,
     /// because the token ends first, or is checked for little.
     fn is_due(&self, known: &Known, vouching: &Vouching, ends: Instant, ttl: Duration, now: Now) -> bool {
-        let due = !vouching.signed
+        let due = vouching.how == How::Introspection
             && known.age(now) >= ttl - ttl / 4
             && ends.saturating_duration_since(known.asked) > self.ttl
             && !known.refreshing.swap(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Asking providers about tokens that memory does not know.
+//! Asking providers about tokens that memory does not know, and about passwords that they take.
 
 use std::{
     sync::Arc,
@@ -12,10 +12,11 @@ use super::{
     vouching::Vouching,
 };
 use crate::{
-    cache::{Digest, Pilot, Place},
+    cache::{Digest, Digester, Pilot, Place},
     decision::{Engine, Now, Recollection, Refusal, TempFail, memory::in_time},
     mechanism::Claim,
     oidc::NotVouched,
+    username::Username,
 };
 
 /// What came of a token, before it is looked at who shows it.
@@ -40,13 +41,27 @@ pub(in crate::decision) struct Asked {
     recollection: Option<Recollection>,
 }
 
-/// A token, and what its answer is found by.
+/// A token or a password, and what its answer is found by.
 struct Question<'a> {
-    token: &'a Secret,
+    secret: &'a Secret,
+    /// Whose password it is. `None`: it is a token.
+    of: Option<&'a Username>,
     digest: Digest,
     /// Whose domain it is shown for.
     domain: Option<&'a str>,
     key: Digest,
+}
+
+impl<'a> Question<'a> {
+    fn of_token(digester: &Digester, token: &'a Secret, named: Option<&'a Username>) -> Self {
+        let (digest, domain) = (digester.token(token.expose()), named.and_then(Username::domain));
+        Self { secret: token, of: None, digest, domain, key: digester.routed(&digest, domain) }
+    }
+
+    fn of_password(digester: &Digester, user: &'a Username, password: &'a Secret) -> Self {
+        let digest = digester.password(user.as_str(), password.expose());
+        Self { secret: password, of: Some(user), digest, domain: user.domain(), key: digest }
+    }
 }
 
 impl Asked {
@@ -77,19 +92,25 @@ impl Engine {
             (Err(why), _) => return Vouched::refused(why.into()),
             (_, Err(refusal)) => return Vouched::refused(refusal),
         };
-        let domain = named.as_ref().and_then(|named| named.domain());
-        let digest = digester.token(token.expose());
-        let question = Question { token, digest, domain, key: digester.routed(&digest, domain) };
+        self.answer(&Question::of_token(digester, token, named.as_ref()), now).await
+    }
+
+    /// The same of a password, which a provider takes.
+    pub(super) async fn vouch_password(&self, user: &Username, password: &Secret, now: Now) -> Vouched {
+        match self.tells_tokens() {
+            Ok(digester) => self.answer(&Question::of_password(digester, user, password), now).await,
+            Err(why) => Vouched::refused(why.into()),
+        }
+    }
+
+    async fn answer(&self, question: &Question<'_>, now: Now) -> Vouched {
         let Some(tokens) = self.memory.as_ref().map(|memory| &memory.tokens) else {
-            return Vouched {
-                verdict: Box::pin(self.ask_provider(&question, now)).await,
-                recollection: None,
-            };
+            return Vouched { verdict: Box::pin(self.ask_provider(question, now)).await, recollection: None };
         };
-        if let Some(vouched) = remembered(tokens, &question, now) {
+        if let Some(vouched) = remembered(tokens, question, now) {
             return vouched;
         }
-        Vouched::of(&*Box::pin(self.ask_provider_once(tokens, &question, now, false)).await)
+        Vouched::of(&*Box::pin(self.ask_provider_once(tokens, question, now, false)).await)
     }
 
     /// Asks about a token that was let in from memory, before its time is over.
@@ -97,9 +118,7 @@ impl Engine {
         let Some(tokens) = self.memory.as_ref().map(|memory| &memory.tokens) else { return };
         let Ok(_place) = tokens.ahead.try_acquire() else { return };
         let (Ok(digester), Ok(named)) = (self.tells_tokens(), self.named(claim)) else { return };
-        let domain = named.as_ref().and_then(|named| named.domain());
-        let digest = digester.token(token.expose());
-        let question = Question { token, digest, domain, key: digester.routed(&digest, domain) };
+        let question = Question::of_token(digester, token, named.as_ref());
         // What comes of it is for the next one who shows it.
         drop(self.ask_provider_once(tokens, &question, now, true).await);
     }
@@ -164,20 +183,28 @@ impl Engine {
 
     /// Asks a provider, and takes note of what it says.
     async fn ask_provider(&self, question: &Question<'_>, now: Now) -> Result<Shown, Refusal> {
-        let Question { token, digest, domain, key } = *question;
+        let Question { secret, of, digest, domain, key } = *question;
         let tokens = self.memory.as_ref().map(|memory| &memory.tokens);
         let asking = tokens.map(|tokens| (tokens, tokens.ask(now)));
-        let checking = self.providers.check(token, domain, now.wall);
-        match in_time(self.patience(), checking).await {
+        let asked = async {
+            match of {
+                None => Some(self.providers.check(secret, domain, now.wall).await),
+                Some(user) => self.providers.password(user.as_str(), secret, domain, now.wall).await,
+            }
+        };
+        match in_time(self.patience(), asked).await {
             Err(_) => Err(TempFail::Deadline.into()),
-            Ok(Err(NotVouched::Unavailable(unavailable))) => Err(TempFail::Provider(unavailable).into()),
-            Ok(Err(NotVouched::Rejected { why, until, .. })) => {
+            Ok(None) => Err(TempFail::NoProvider.into()),
+            Ok(Some(Err(NotVouched::Unavailable(unavailable)))) => {
+                Err(TempFail::Provider(unavailable).into())
+            }
+            Ok(Some(Err(NotVouched::Rejected { why, until, .. }))) => {
                 if let Some((tokens, asking)) = asking {
                     tokens.learn_rejected(&key, asking, why, until);
                 }
                 Err(Refusal::TokenRejected(why))
             }
-            Ok(Ok(vouched)) => {
+            Ok(Some(Ok(vouched))) => {
                 let vouching = Arc::new(self.vouching(vouched, digest));
                 let seen = asking.map_or(now.wall, |(tokens, asking)| tokens.learn(&key, asking, &vouching));
                 let issued = vouching.issued_at.unwrap_or(seen);

@@ -26,8 +26,8 @@ pub(super) struct Vouching {
     pub(super) expires_at: SystemTime,
     /// `iat`, if it says so.
     pub(super) issued_at: Option<SystemTime>,
-    /// Whether that is known by a signature. Then it is checked again for little, and without anybody's help.
-    pub(super) signed: bool,
+    /// How that is known.
+    pub(super) how: How,
     pub(super) issuer: Box<str>,
     pub(super) subject: Option<Box<str>>,
     pub(super) session: Option<Box<str>>,
@@ -47,6 +47,11 @@ pub(super) enum Source {
 }
 
 impl Vouching {
+    /// Whether that is known by a signature. Then it is checked again for little, and without anybody's help.
+    pub(super) fn is_signed(&self) -> bool {
+        self.how == How::Jwt
+    }
+
     /// Whether the token has ended.
     pub(super) fn is_over(&self, now: SystemTime) -> bool {
         now >= self.expires_at
@@ -108,10 +113,7 @@ impl Engine {
             issued_at: issued_at(&vouched.claims),
             provider: vouched.provider,
             expires_at: vouched.expires_at,
-            signed: match vouched.how {
-                How::Jwt => true,
-                How::Introspection | How::PasswordGrant => false,
-            },
+            how: vouched.how,
             issuer: vouched.issuer,
             subject: vouched.subject,
             session: vouched.session,
