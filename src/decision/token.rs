@@ -17,6 +17,7 @@
 mod granted;
 mod known;
 mod owner;
+mod provision;
 mod revoke;
 mod vouch;
 mod vouching;
@@ -79,6 +80,9 @@ impl Engine {
         self.unrevoked(shown, &[user.as_str()], now)?;
         let bearer = match &vouching.source {
             Source::Directories => self.owner(&user, &attempt.service).await?,
+            Source::Provisioned(provision) => {
+                self.owner_or_new(provision, &vouching.provider, &user, &attempt.service).await?
+            }
             Source::Made(account) => Owner::of(account.clone().map_err(TempFail::Directory)?),
         };
         if bearer.account.user != user {

@@ -90,6 +90,13 @@ impl Engine {
         let owner = match &vouching.source {
             _ if known => self.owner(user, &attempt.service).await?,
             Source::Directories => return Err(Refusal::UserUnknown),
+            Source::Provisioned(provision) => {
+                // Of somebody by another name nobody is made.
+                if vouching.user.as_ref() != Ok(user) {
+                    return Err(Refusal::UserUnknown);
+                }
+                self.owner_or_new(provision, &vouching.provider, user, &attempt.service).await?
+            }
             Source::Made(account) => Owner::of(account.clone().map_err(TempFail::Directory)?),
         };
         // A provider may know somebody by several names. Whose password it is, it says itself.

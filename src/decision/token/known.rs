@@ -22,6 +22,7 @@ use super::{vouch::Asked, vouching::Vouching};
 use crate::{
     cache::{Bounded, Counts, Digest, Flights, Limits, Tokens as Status},
     decision::Now,
+    directory::Unavailable,
     oidc::{How, TokenFault},
 };
 
@@ -39,6 +40,8 @@ const AHEAD: usize = 64;
 pub(in crate::decision) struct Tokens {
     known: Bounded<Arc<Known>>,
     pub(super) flights: Flights<Arc<Asked>>,
+    /// Users who are being made.
+    pub(super) made: Flights<Result<(), Unavailable>>,
     pub(super) ahead: Semaphore,
     /// Counts the flushes.
     epoch: AtomicU64,
@@ -134,6 +137,7 @@ impl Tokens {
         Self {
             known: Bounded::new(max_memory),
             flights: Flights::new(ASKED),
+            made: Flights::new(ASKED),
             ahead: Semaphore::new(AHEAD),
             epoch: AtomicU64::new(0),
             ttl,

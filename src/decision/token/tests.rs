@@ -1,6 +1,7 @@
 mod granted;
 mod memory;
 mod model;
+mod provision;
 mod revoke;
 
 use std::{

@@ -1,6 +1,7 @@
 //! What is kept of a token that a provider vouches for.
 
 use std::{
+    borrow::Cow,
     sync::{Arc, OnceLock},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -9,7 +10,7 @@ use crate::{
     account::Account,
     cache::Digest,
     decision::Engine,
-    directory::{Unavailable, account_of_claims},
+    directory::{Directory, Unavailable, account_of_claims},
     oidc::{self, Claims, How, Join},
     username::{InvalidName, Username},
 };
@@ -42,8 +43,18 @@ pub(super) struct Vouching {
 pub(super) enum Source {
     /// Known to the directories, or nowhere.
     Directories,
+    /// The same, and where they are not, one of them is to make them.
+    Provisioned(Provision),
     /// Made of what the token says, if it could be.
     Made(Result<Arc<Account>, Unavailable>),
+}
+
+/// Where a user is made, and of what.
+#[derive(Debug)]
+pub(super) struct Provision {
+    pub(super) directory: Directory,
+    /// What the token says of each claim that the directory wants to know.
+    pub(super) claims: Box<[Option<String>]>,
 }
 
 impl Vouching {
@@ -81,6 +92,9 @@ impl Vouching {
         let users: usize = users.map(|user| size_of::<Username>() + 32 + user.as_str().len()).sum();
         let account = match &self.source {
             Source::Directories | Source::Made(Err(_)) => 0,
+            Source::Provisioned(provision) => {
+                provision.claims.iter().map(|claim| 32 + claim.as_ref().map_or(0, String::len)).sum()
+            }
             Source::Made(Ok(account)) => {
                 ACCOUNT + account.passdb.as_fields().raw().len() + account.userdb.as_fields().raw().len()
             }
@@ -104,7 +118,11 @@ impl Engine {
                 let made = account_of_claims(&vouched.provider, &recipe.fields, domain, user, text);
                 Source::Made(made.map(Arc::new))
             }
-            (Join::Required, _) | (Join::FromClaims(_), Err(_)) => Source::Directories,
+            (Join::Required, Ok(user)) => match self.chain.provisioner(user) {
+                Some(directory) => Source::Provisioned(provision(directory, &vouched.claims)),
+                None => Source::Directories,
+            },
+            (Join::Required | Join::FromClaims(_), Err(_)) => Source::Directories,
         };
         Vouching {
             user,
@@ -121,6 +139,13 @@ impl Engine {
             canonical: OnceLock::new(),
         }
     }
+}
+
+/// What a directory is to be told of a new user. A NUL is no text to PostgreSQL.
+fn provision(directory: &Directory, claims: &Claims) -> Provision {
+    let text = |name: &String| claims.text(name).filter(|text| !text.contains('\0')).map(Cow::into_owned);
+    let claims = directory.provision_claims().unwrap_or_default().iter().map(text).collect();
+    Provision { directory: directory.clone(), claims }
 }
 
 /// `iat`: seconds since 1970, which may have a fraction (RFC 7519 2, NumericDate).
