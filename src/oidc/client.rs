@@ -42,6 +42,9 @@ type Bare = Client<
 /// `{"error": "...", "error_description": "..."}` (RFC 6749 5.2).
 pub(super) type Refusal = StandardErrorResponse<CoreErrorResponseType>;
 
+/// What goes into a form besides, by name.
+type Form = Vec<(&'static str, String)>;
+
 /// How long a statement about who we are is good. A clock may be wrong by as much.
 const STATEMENT: u64 = 60;
 
@@ -69,11 +72,7 @@ impl Credentials {
     /// A client with these credentials, and what goes into the form besides, by name.
     ///
     /// openidconnect encodes id and secret in the way that RFC 6749 2.3.1 wants and many programs forget.
-    pub(super) fn client(
-        &self,
-        config: &Oidc,
-        now: SystemTime,
-    ) -> Result<(Bare, Vec<(&'static str, String)>), Outage> {
+    pub(super) fn client(&self, config: &Oidc, now: SystemTime) -> Result<(Bare, Form), Outage> {
         let issuer = IssuerUrl::new(config.issuer.to_string()).map_err(|_| Outage::OtherIssuer)?;
         let client = Bare::new(ClientId::new(config.client_id.to_string()), issuer, JsonWebKeySet::default());
         let secret = |secret: &Secret| {

@@ -62,10 +62,9 @@ impl<T> Fetched<T> {
         fetch: impl FnOnce() -> Fetch<'f, T>,
     ) -> Result<Option<Arc<T>>, Outage> {
         let mut last = self.last.lock().await;
-        if let Some(known) = self.now() {
-            if than.is_none_or(|than| !Arc::ptr_eq(than, &known)) {
-                return Ok(Some(known));
-            }
+        let other = |known: &Arc<T>| than.is_none_or(|than| !Arc::ptr_eq(than, known));
+        if let Some(known) = self.now().filter(other) {
+            return Ok(Some(known));
         }
         match &*last {
             Some(Last { at, outage: Some(outage) }) if at.elapsed() < AGAIN_AFTER_FAILURE => Err(*outage),

@@ -1,7 +1,7 @@
 //! The keys that a provider publishes (RFC 7517), and what each may be used for.
 
 use jsonwebtoken::{
-    Algorithm, DecodingKey, crypto,
+    Algorithm, AlgorithmFamily, DecodingKey, crypto,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse},
 };
 use serde::Deserialize;
@@ -86,24 +86,18 @@ impl Key {
 /// Whether a key of this kind can be used with the algorithm (RFC 7518 3.1, RFC 8037 3.1). A shared secret never can,
 /// even if somebody publishes one.
 fn fits(key: &AlgorithmParameters, algorithm: Algorithm) -> bool {
-    match key {
-        AlgorithmParameters::RSA(_) => matches!(
-            algorithm,
-            Algorithm::RS256
-                | Algorithm::RS384
-                | Algorithm::RS512
-                | Algorithm::PS256
-                | Algorithm::PS384
-                | Algorithm::PS512
-        ),
-        AlgorithmParameters::EllipticCurve(key) => match key.curve {
-            EllipticCurve::P256 => algorithm == Algorithm::ES256,
-            EllipticCurve::P384 => algorithm == Algorithm::ES384,
-            _ => false,
-        },
-        AlgorithmParameters::OctetKeyPair(key) => {
-            key.curve == EllipticCurve::Ed25519 && algorithm == Algorithm::EdDSA
-        }
+    let curve = |curve: &EllipticCurve| {
+        matches!(
+            (curve, algorithm),
+            (EllipticCurve::P256, Algorithm::ES256)
+                | (EllipticCurve::P384, Algorithm::ES384)
+                | (EllipticCurve::Ed25519, Algorithm::EdDSA)
+        )
+    };
+    match (key, algorithm.family()) {
+        (AlgorithmParameters::RSA(_), AlgorithmFamily::Rsa) => true,
+        (AlgorithmParameters::EllipticCurve(key), AlgorithmFamily::Ec) => curve(&key.curve),
+        (AlgorithmParameters::OctetKeyPair(key), AlgorithmFamily::Ed) => curve(&key.curve),
         _ => false,
     }
 }

@@ -97,7 +97,7 @@ impl Provider {
             config: Arc::clone(config),
             default_domain: default_domain.map(Into::into),
             account,
-            credentials: config.client_auth.as_ref().map(|auth| Credentials::new(auth)),
+            credentials: config.client_auth.as_ref().map(Credentials::new),
             http: Arc::new(Http::new(tls, config.proxy.clone(), config.timeout)),
             endpoints: Fetched::new(),
             keys: Fetched::new(),
@@ -151,17 +151,15 @@ impl Provider {
             }
         };
         let keys = self.keys.get(|| self.fetch_keys()).await?;
-        let fault = match verifies(&keys) {
-            Ok(()) => return Ok(()),
-            // With a name, this very key has not signed it. Without one it may be another key by now.
-            Err(TokenFault::Signature) if kid.is_some() => return Err(TokenFault::Signature.into()),
-            Err(fault) => fault,
-        };
-        // The provider may have begun to use a key that it has not shown us yet.
-        let until = now.checked_add(AGAIN);
-        match self.keys.newer(Some(&keys), || self.fetch_keys()).await? {
-            Some(newer) => verifies(&newer).map_err(|why| Not::Rejected(Fault { why, until })),
-            None => Err(Not::Rejected(Fault { why: fault, until })),
+        let Err(fault) = verifies(&keys) else { return Ok(()) };
+        // The provider may have begun to use a key that it has not shown us yet, some even under the old name.
+        let rejected = |why| Not::Rejected(Fault { why, until: now.checked_add(AGAIN) });
+        match self.keys.newer(Some(&keys), || self.fetch_keys()).await {
+            Ok(Some(newer)) => verifies(&newer).map_err(rejected),
+            Ok(None) => Err(rejected(fault)),
+            // Hardly ever is it another key of the same name: it is forged.
+            Err(_) if fault == TokenFault::Signature && kid.is_some() => Err(rejected(fault)),
+            Err(outage) => Err(outage.into()),
         }
     }
 

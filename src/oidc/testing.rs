@@ -109,7 +109,7 @@ pub(super) fn oidc(ca_file: &Path, more: &str) -> Arc<Oidc> {
     ];
     let set =
         |key: &str| more.lines().any(|line| line.split('=').next().is_some_and(|set| set.trim() == key));
-    let wanted = |key: &str| !set(key) && !(key == "client_secret" && set("private_key"));
+    let wanted = |key: &str| !(set(key) || key == "client_secret" && set("private_key"));
     let usual = usual.iter().filter(|(key, _)| wanted(key)).map(|(key, value)| format!("{key} = {value}\n"));
     let directory = "[[directory]]\nname = 'd'\ntype = 'sqlite'\n";
     let text = format!("{directory}[[oidc]]\n{}{more}\n", usual.collect::<String>());

@@ -36,9 +36,10 @@ impl PrivateKey {
     ///
     /// Nothing that was not found out when the configuration was read.
     pub fn key(&self) -> Result<EncodingKey, jsonwebtoken::errors::Error> {
-        match self.algorithm {
-            Algorithm::ES256 => EncodingKey::from_ec_pem(self.pem.expose()),
-            _ => EncodingKey::from_rsa_pem(self.pem.expose()),
+        if self.algorithm == Algorithm::ES256 {
+            EncodingKey::from_ec_pem(self.pem.expose())
+        } else {
+            EncodingKey::from_rsa_pem(self.pem.expose())
         }
     }
 }

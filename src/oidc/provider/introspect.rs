@@ -8,7 +8,7 @@ use std::{
 
 use openidconnect::{
     AccessToken, ClientId, IntrospectionUrl, RequestTokenError, Scope, TokenIntrospectionResponse,
-    core::{CoreErrorResponseType, CoreTokenType},
+    core::CoreTokenType,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -83,14 +83,14 @@ impl Provider {
 fn meant(error: &RequestTokenError<Outage, Refusal>) -> Not {
     match error {
         RequestTokenError::Request(outage) => (*outage).into(),
-        RequestTokenError::ServerResponse(refusal) => match refusal.error() {
-            // RFC 7009 2.2.1, and here as well: the provider does not speak of tokens of this kind. Whether this one is
-            // good it has not said, so it is for the operator to look.
-            CoreErrorResponseType::Extension(code) if code == "unsupported_token_type" => {
-                Outage::Unsupported.into()
-            }
-            _ => Outage::Refused.into(),
-        },
+        // RFC 7009 2.2.1, and here as well: the provider does not speak of tokens of this kind. Whether this one is good it
+        // has not said, so it is for the operator to look.
+        RequestTokenError::ServerResponse(refusal)
+            if refusal.error().as_ref() == "unsupported_token_type" =>
+        {
+            Outage::Unsupported.into()
+        }
+        RequestTokenError::ServerResponse(_) => Outage::Refused.into(),
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => Outage::Garbled.into(),
     }
 }

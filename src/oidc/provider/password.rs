@@ -146,10 +146,12 @@ impl Provider {
 fn meant(error: &RequestTokenError<Outage, Refusal>) -> Not {
     match error {
         RequestTokenError::Request(outage) => (*outage).into(),
-        RequestTokenError::ServerResponse(refusal) => match refusal.error() {
-            CoreErrorResponseType::InvalidGrant => TokenFault::WrongPassword.into(),
-            _ => Outage::Refused.into(),
-        },
+        RequestTokenError::ServerResponse(refusal)
+            if *refusal.error() == CoreErrorResponseType::InvalidGrant =>
+        {
+            TokenFault::WrongPassword.into()
+        }
+        RequestTokenError::ServerResponse(_) => Outage::Refused.into(),
         RequestTokenError::Parse(..) | RequestTokenError::Other(_) => Outage::Garbled.into(),
     }
 }

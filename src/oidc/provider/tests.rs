@@ -70,7 +70,7 @@ async fn a_token_is_good_with_every_algorithm_that_is_allowed() {
 
         let (head, signature) = token.rsplit_once('.').unwrap();
         let other = if signature.starts_with('A') { "B" } else { "A" };
-        let forged = format!("{head}.{other}{}", &signature[1..]);
+        let forged = format!("{head}.{other}{}", signature.get(1..).unwrap());
         assert_eq!(fault(&providers, &forged).await, TokenFault::Signature, "{algorithm:?}");
         let other = Signer::new(algorithm, "k").token(&good(json!({})));
         assert_eq!(fault(&providers, &other).await, TokenFault::Signature, "{algorithm:?}");
@@ -102,7 +102,7 @@ async fn only_a_token_that_keeps_every_rule_is_good() {
         ("alg none", unsigned("none"), TokenFault::Algorithm),
         ("alg None", unsigned("None"), TokenFault::Algorithm),
         ("no signature", format!("{head}."), TokenFault::Signature),
-        ("half a signature", format!("{head}.{}", &signature[..100]), TokenFault::Signature),
+        ("half a signature", format!("{head}.{}", signature.get(..100).unwrap()), TokenFault::Signature),
         ("HS256 with the modulus", hmac(&modulus), TokenFault::Algorithm),
         ("HS256 with the key set", hmac(jwk.to_string().as_bytes()), TokenFault::Algorithm),
         (

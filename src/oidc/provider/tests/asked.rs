@@ -149,6 +149,22 @@ async fn a_new_key_is_fetched_once_and_a_key_that_is_made_up_does_not_have_it_fe
 }
 
 #[tokio::test]
+async fn a_key_that_takes_the_name_of_another_is_found_too() {
+    let (old, new) = (Signer::new(Algorithm::ES256, "k"), Signer::new(Algorithm::ES256, "k"));
+    let (before, after) = (key_set(&[&old]), key_set(&[&new]));
+    let server =
+        Server::start(move |port, question| provider(port, question, &after, |_| Answer::Silence)).await;
+    let providers = knowing(&[server.oidc("")], &before).await;
+    let token = |signer: &Signer| secret(signer.token(&good(json!({"iss": server.issuer()}))));
+    tokio::time::pause();
+    tokio::time::advance(AGAIN).await;
+    tokio::time::resume();
+    assert!(providers.check(&token(&new), None, now()).await.is_ok());
+    assert!(providers.check(&token(&old), None, now()).await.is_err());
+    assert_eq!(server.times("GET /keys"), 1);
+}
+
+#[tokio::test]
 async fn a_signed_token_of_somebody_else_is_refused_whatever_the_provider_makes_of_it() {
     let signer = Signer::new(Algorithm::ES256, "k");
     let token = signer.token(&good(json!({"iss": "https://evil.example"})));
