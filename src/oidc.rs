@@ -1,8 +1,8 @@
 //! The other half of the cellar: the places that vouch for people, without knowing their mailboxes.
 //!
-//! A remote that has logged in somewhere else shows a token. Whether it is good, and whose it is, one of the [`Providers`]
-//! tells: by a signature that is verified here with the keys that the provider publishes, or by being asked about it. What
-//! it is good for decides the study.
+//! A remote that has logged in somewhere else shows a token. Whether it is good, and whose it is, one of the
+//! [`Providers`] tells: by a signature that is verified here with the keys that the provider publishes, or by being
+//! asked about it. What it is good for decides the study.
 //!
 //! The way of a token:
 //!
@@ -12,8 +12,9 @@
 //! - `provider` is one `[[oidc]]` at work: it verifies with `keys`, or asks (`introspect`), through `http`.
 //! - `rules` says what must be written in it, whichever way it was checked.
 //!
-//! Like a directory, a provider may be unavailable, which says nothing of the token and reaches the remote as a temporary
-//! failure. Nothing is remembered here but endpoints and keys; answers are the study's to remember, never past their end.
+//! Like a directory, a provider may be unavailable, which says nothing of the token and reaches the remote as a
+//! temporary failure. Nothing is remembered here but endpoints and keys; answers are the study's to remember, never
+//! past their end.
 //!
 //! What is not done: no token is made, refreshed or exchanged, and the userinfo endpoint does not vouch for tokens, as
 //! it takes those of any program the user has ever logged in to.
@@ -23,7 +24,10 @@ use std::{sync::Arc, time::SystemTime};
 use futures_util::future::join_all;
 use gatepost_protocol::secret::Secret;
 
-use self::{jwt::NoJwt, provider::Provider};
+use self::{
+    jwt::{Front, NoJwt},
+    provider::Provider,
+};
 use crate::{config::Oidc, tls::NoRoots};
 
 mod answer;
@@ -56,8 +60,8 @@ impl Providers {
         Self(Vec::new())
     }
 
-    /// Those that are configured. None is asked anything yet; see [`Self::keep_fresh`]. `default_domain` is what bare names
-    /// are completed with.
+    /// Those that are configured. None is asked anything yet; see [`Self::keep_fresh`]. `default_domain` is what bare
+    /// names are completed with.
     ///
     /// # Errors
     ///
@@ -73,8 +77,8 @@ impl Providers {
         self.0.is_empty()
     }
 
-    /// Checks a token. `domain`: of the name that the remote says, normalised, if it says one; an opaque token goes to the
-    /// provider for it.
+    /// Checks a token. `domain`: of the name that the remote says, normalised, if it says one; an opaque token goes to
+    /// the provider for it.
     ///
     /// # Errors
     ///
@@ -85,23 +89,23 @@ impl Providers {
         domain: Option<&str>,
         now: SystemTime,
     ) -> Result<Vouched, NotVouched> {
-        let foreign = match jwt::front(token.expose()) {
-            Ok(front) => {
-                let issuer = front.claims.string("iss");
-                if let Some(provider) = self.0.iter().find(|provider| provider.verifies(issuer)) {
-                    return provider.jwt(front, now).await;
-                }
-                !self.0.iter().any(|provider| issuer == Some(&*provider.config().issuer))
-            }
-            Err(NoJwt::Opaque) => false,
+        let front = match jwt::front(token.expose()) {
+            Ok(front) => Some(front),
+            Err(NoJwt::Opaque) => None,
             Err(NoJwt::Broken | NoJwt::NoToken) => return Err(rejected(TokenFault::Malformed)),
         };
         let text = jwt::token(token.expose()).ok_or_else(|| rejected(TokenFault::Malformed))?;
-        match self.for_opaque(domain) {
+        let signed = front.is_some();
+        let its = front.as_ref().and_then(|front| self.issuer(front));
+        match (its, front) {
+            (Some(provider), Some(front)) if provider.verifies() => provider.jwt(front, now).await,
             // Boxed, so that a signed token, which asks nobody, does not carry it along.
-            Some(provider) => Box::pin(provider.introspect(text, foreign, now)).await,
-            None if foreign => Err(rejected(TokenFault::Issuer)),
-            None => Err(rejected(TokenFault::Unrouted)),
+            (Some(provider), _) => Box::pin(provider.introspect(text, false, now)).await,
+            (None, _) => match self.for_opaque(domain) {
+                Some(provider) => Box::pin(provider.introspect(text, signed, now)).await,
+                None if signed => Err(rejected(TokenFault::Issuer)),
+                None => Err(rejected(TokenFault::Unrouted)),
+            },
         }
     }
 
@@ -135,13 +139,11 @@ impl Providers {
     /// A verdict against the logout token, or that nobody could tell.
     pub async fn logout(&self, token: &Secret, now: SystemTime) -> Result<LoggedOut, NotVouched> {
         let front = jwt::front(token.expose()).map_err(|_| rejected(TokenFault::Malformed))?;
-        let issuer = front.claims.string("iss");
-        let its = self.0.iter().find(|provider| issuer == Some(&*provider.config().issuer));
-        its.ok_or_else(|| rejected(TokenFault::Issuer))?.logout(front, now).await
+        self.issuer(&front).ok_or_else(|| rejected(TokenFault::Issuer))?.logout(front, now).await
     }
 
-    /// Learns endpoints and keys, and keeps them fresh. Never ends, and fails at nothing: what is not learnt here in the
-    /// background is asked for when it is needed.
+    /// Learns endpoints and keys, and keeps them fresh. Never ends, and fails at nothing: what is not learnt here in
+    /// the background is asked for when it is needed.
     pub async fn keep_fresh(&self) {
         join_all(self.0.iter().map(Provider::keep_fresh)).await;
     }
@@ -149,6 +151,12 @@ impl Providers {
     /// How often each was asked, in the order of the configuration.
     pub fn counts(&self) -> Vec<Counts> {
         self.0.iter().map(Provider::counts).collect()
+    }
+
+    /// Whom a signed token names as its issuer.
+    fn issuer(&self, front: &Front<'_>) -> Option<&Provider> {
+        let issuer = front.claims.string("iss")?;
+        self.0.iter().find(|provider| *provider.config().issuer == *issuer)
     }
 
     /// The only provider that an opaque token is shown to.

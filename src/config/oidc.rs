@@ -44,7 +44,8 @@ pub struct Oidc {
     pub token_types: Vec<String>,
     /// `username_claim`: whose token it is. Default: `email`.
     pub username_claim: Box<str>,
-    /// `require_email_verified`: whether an address in the claim `email` counts only with `email_verified`. Default: yes.
+    /// `require_email_verified`: whether an address in the claim `email` counts only with `email_verified`. Default:
+    /// yes.
     pub require_email_verified: bool,
     /// `delegates`: claims with further names that the owner of a token may log in as.
     pub delegates: Vec<String>,

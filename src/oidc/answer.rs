@@ -12,8 +12,8 @@ pub struct Vouched {
     pub provider: Arc<str>,
     /// The value of its `username_claim`, as it stands there. Its domain is one that the provider may vouch for.
     pub username: String,
-    /// Whom the owner may log in as besides, from the claims of `delegates`, as they stand there. All in domains that the
-    /// provider may vouch for.
+    /// Whom the owner may log in as besides, from the claims of `delegates`, as they stand there. All in domains that
+    /// the provider may vouch for.
     pub delegates: Vec<String>,
     /// Everything that the provider says of the owner.
     pub claims: Arc<Claims>,

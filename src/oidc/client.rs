@@ -97,9 +97,9 @@ impl Credentials {
     }
 }
 
-/// `{"iss": client, "sub": client, "aud": issuer, "jti": random, "iat": now, "exp": now + 60}` (RFC 7523 3, OpenID Connect
-/// Core 1.0 9), for the issuer and not for one of its endpoints: a statement for somebody else's endpoint could be handed
-/// on by them (CVE-2025-27370).
+/// `{"iss": client, "sub": client, "aud": issuer, "jti": random, "iat": now, "exp": now + 60}` (RFC 7523 3, OpenID
+/// Connect Core 1.0 9), for the issuer and not for one of its endpoints: a statement for somebody else's endpoint could
+/// be handed on by them (CVE-2025-27370).
 fn statement(
     config: &Oidc,
     key: &EncodingKey,

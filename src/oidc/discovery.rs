@@ -56,7 +56,8 @@ pub(super) fn address(issuer: &str) -> String {
 /// Asks the provider. It must say that it is the issuer, letter by letter: whoever can answer for one address at a
 /// provider with many issuers must not be able to answer for another.
 ///
-/// `ProviderMetadata::discover_async` would fetch the keys along with it, and lose those of kinds that it does not know.
+/// `ProviderMetadata::discover_async` would fetch the keys along with it, and lose those of kinds that it does not
+/// know.
 pub(super) async fn discover(http: &Http, issuer: &str) -> Result<Endpoints, Outage> {
     let answer = http.ask(get(&address(issuer))?, Again::Maybe).await?;
     if !answer.status().is_success() {

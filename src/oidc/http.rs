@@ -5,8 +5,8 @@
 //! secret to wherever they point.
 //!
 //! hyper is used without a client on top of it: what these do besides (redirects, cookies, decompression, proxies from
-//! the environment) is what must not happen. Given up: what hyper and openidconnect hold of a secret or a token is freed
-//! without being wiped.
+//! the environment) is what must not happen. Given up: what hyper and openidconnect hold of a secret or a token is
+//! freed without being wiped.
 
 use std::{
     pin::Pin,

@@ -120,9 +120,9 @@ impl Provider {
         self.config.validation != Validation::Jwt
     }
 
-    /// Whether a signed token with this `iss` is looked at here, and not asked about.
-    pub(super) fn verifies(&self, issuer: Option<&str>) -> bool {
-        self.config.validation != Validation::Introspection && issuer == Some(&*self.config.issuer)
+    /// Whether signed tokens of its own are verified here, and not asked about.
+    pub(super) fn verifies(&self) -> bool {
+        self.config.validation != Validation::Introspection
     }
 
     /// Checks a signed token, whose issuer is this provider.

@@ -146,8 +146,8 @@ fn given_to(config: &Oidc, claims: &Claims) -> Result<(), TokenFault> {
     if known || config.clients.is_empty() { Ok(()) } else { Err(TokenFault::Client) }
 }
 
-/// `scope`, with blanks between (RFC 9068 2.2.3); or `scp`, as one such string or a list, which is how Entra ID and Okta
-/// write it.
+/// `scope`, with blanks between (RFC 9068 2.2.3); or `scp`, as one such string or a list, which is how Entra ID and
+/// Okta write it.
 fn scopes(config: &Oidc, claims: &Claims) -> Result<(), TokenFault> {
     let claim = if claims.value("scope").is_some() { "scope" } else { "scp" };
     let written = claims.strings(claim);

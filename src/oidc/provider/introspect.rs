@@ -24,7 +24,8 @@ use crate::oidc::{
 
 /// `{"active": true, "scope": "...", "exp": 1700000000, ...}`, with all that a provider adds to it.
 ///
-/// openidconnect has a type of its own for it, which has lost what a claim was written like by the time it is looked at.
+/// openidconnect has a type of its own for it, which has lost what a claim was written like by the time it is looked
+/// at.
 #[derive(Deserialize, Serialize)]
 #[serde(transparent)]
 pub(in crate::oidc) struct Told(Map<String, Value>);
@@ -83,8 +84,8 @@ impl Provider {
 fn meant(error: &RequestTokenError<Outage, Refusal>) -> Not {
     match error {
         RequestTokenError::Request(outage) => (*outage).into(),
-        // RFC 7009 2.2.1, and here as well: the provider does not speak of tokens of this kind. Whether this one is good it
-        // has not said, so it is for the operator to look.
+        // RFC 7009 2.2.1, and here as well: the provider does not speak of tokens of this kind. Whether this one is
+        // good it has not said, so it is for the operator to look.
         RequestTokenError::ServerResponse(refusal)
             if refusal.error().as_ref() == "unsupported_token_type" =>
         {

@@ -183,6 +183,23 @@ async fn a_signed_token_of_somebody_else_is_refused_whatever_the_provider_makes_
     }
 }
 
+#[tokio::test]
+async fn a_signed_token_is_shown_to_its_issuer_whatever_name_goes_with_it() {
+    let (own, other) = (saying(active(json!({}))).await, saying(active(json!({}))).await);
+    let configs = [
+        other.oidc("name = 'other'\ndomains = ['example.com']"),
+        own.oidc("validation = 'introspection'\ndomains = ['example.org']"),
+    ];
+    let providers = Providers::new(&configs, None).unwrap();
+    let token = Signer::new(Algorithm::ES256, "k").token(&good(json!({"iss": own.issuer()})));
+    let vouched = providers.check(&secret(token), Some("example.com"), now()).await.unwrap();
+    assert_eq!((&*vouched.provider, vouched.how), ("id", How::Introspection));
+    providers.check(&secret(OPAQUE), Some("example.org"), now()).await.unwrap();
+    assert_eq!((own.times("POST /introspect"), other.times("POST /introspect")), (2, 0));
+    let unrouted = providers.check(&secret(OPAQUE), None, now()).await.unwrap_err();
+    assert_eq!(unrouted, NotVouched::Rejected { provider: None, why: TokenFault::Unrouted, until: None });
+}
+
 /// A provider with one user, whose password is `right`.
 fn with_passwords(port: u16, question: &Question, keys: &str, signer: &Signer, id_claims: &Value) -> Answer {
     provider(port, question, keys, |question| match question.line.as_str() {
