@@ -35,7 +35,7 @@ use crate::{
 };
 
 mod answer;
-mod breaker;
+pub(crate) mod breaker;
 mod chain;
 mod claims;
 mod domains;

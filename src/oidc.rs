@@ -1,124 +1,65 @@
-//! Who vouches for tokens: OpenID providers.
+//! The other half of the cellar: the places that vouch for people, without knowing their mailboxes.
 //!
-//! Only the types that the study needs; nobody is asked yet.
+//! A remote that has logged in somewhere else shows a token. Whether it is good, and whose it is, one of the
+//! [`Providers`] tells: by a signature that is verified here with the keys that the provider publishes, or by being
+//! asked about it. What it is good for decides the study.
+//!
+//! The way of a token:
+//!
+//! - `jwt` takes it apart, as far as that needs no key and no configuration.
+//! - [`Providers`] finds whose it is: a signed one by its issuer, any other by the domain of the name that the remote
+//!   says. It is shown to one provider only, as whoever sees a token can use it.
+//! - `provider` is one `[[oidc]]` at work: it verifies with `keys`, or asks (`introspect`), through `http`.
+//! - `rules` says what must be written in it, whichever way it was checked.
+//!
+//! Like a directory, a provider may be unavailable, which says nothing of the token and reaches the remote as a
+//! temporary failure. Nothing is remembered here but endpoints and keys; answers are the study's to remember, never
+//! past their end.
+//!
+//! What is not done: no token is made, refreshed or exchanged, and the userinfo endpoint does not vouch for tokens, as
+//! it takes those of any program the user has ever logged in to.
 
-#[cfg(test)]
-pub(crate) mod scripted;
+use std::{sync::Arc, time::SystemTime};
 
-use std::{borrow::Cow, fmt, sync::Arc, time::SystemTime};
-
+use futures_util::future::join_all;
 use gatepost_protocol::secret::Secret;
 
-use crate::config::Template;
+use self::{
+    jwt::{Front, NoJwt},
+    provider::Provider,
+};
+use crate::{config::Oidc, tls::NoRoots};
+
+mod answer;
+mod claims;
+mod client;
+mod discovery;
+mod fetched;
+mod http;
+pub mod jwt;
+mod keys;
+mod provider;
+mod rules;
+#[cfg(test)]
+pub(crate) mod scripted;
+#[cfg(test)]
+mod testing;
+
+pub use self::{
+    answer::{
+        Challenge, FromClaims, How, Join, LoggedOut, NotVouched, Outage, TokenFault, Unavailable, Vouched,
+    },
+    claims::Claims,
+    provider::Counts,
+};
 
 /// Who vouches for tokens: all `[[oidc]]` of a configuration.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Providers {
+    all: Vec<Provider>,
+    /// What says something in their place.
     #[cfg(test)]
     pub(crate) scripted: Option<scripted::Scripted>,
-}
-
-/// What a token is good for, as its provider says.
-#[derive(Debug, Clone)]
-pub struct Vouched {
-    /// The name of the `[[oidc]]`.
-    pub provider: Arc<str>,
-    /// The value of its `username_claim`, as it stands there.
-    pub username: String,
-    /// Whom the client may name besides.
-    pub delegates: Vec<String>,
-    /// Everything that the token says.
-    pub claims: Arc<Claims>,
-    /// How it leads to an account.
-    pub account: Join,
-    /// `exp`, never later.
-    pub expires_at: SystemTime,
-    /// How that was found out.
-    pub how: How,
-    /// `sid`.
-    pub session: Option<Box<str>>,
-    /// `sub`.
-    pub subject: Option<Box<str>>,
-    /// `iss`.
-    pub issuer: Box<str>,
-}
-
-/// How a token leads to an account.
-#[derive(Debug, Clone)]
-pub enum Join {
-    /// A directory has to know it.
-    Required,
-    /// It is made of the claims.
-    FromClaims(Arc<FromClaims>),
-}
-
-/// What an account is made of, where no directory knows it.
-#[derive(Debug)]
-pub struct FromClaims {
-    /// The fields and the templates over claims that they are made of.
-    pub fields: Vec<(String, Template)>,
-}
-
-/// How a token was checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
-    /// By its signature.
-    Jwt,
-    /// By asking the provider (RFC 7662).
-    Introspection,
-    /// It was given for a password.
-    PasswordGrant,
-}
-
-/// The claims of a token.
-#[derive(Debug, Default)]
-pub struct Claims(serde_json::Map<String, serde_json::Value>);
-
-/// Outage nobody vouches for a token.
-#[derive(Debug, Clone)]
-pub enum NotVouched {
-    /// A verdict about the token.
-    Rejected {
-        /// Who says so.
-        provider: Option<Arc<str>>,
-        /// Outage.
-        why: TokenFault,
-        /// From when on they may say otherwise.
-        until: Option<SystemTime>,
-    },
-    /// Nobody could tell.
-    Unavailable(Unavailable),
-}
-
-/// What is wrong with a token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenFault {
-    /// No token of any known form.
-    Malformed,
-    /// The provider says that it is not active.
-    Inactive,
-    /// `exp` is over.
-    Expired,
-    /// It was revoked here, or its session has ended.
-    Revoked,
-    /// No token at all: the provider does not take name and password.
-    WrongPassword,
-}
-
-/// No answer from a provider.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unavailable {
-    /// Which one.
-    pub provider: Arc<str>,
-    /// Outage, for the log.
-    pub why: Outage,
-}
-
-/// Outage a provider gave no answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outage {
-    /// It could not be reached.
-    Unreachable,
 }
 
 impl Providers {
@@ -127,20 +68,34 @@ impl Providers {
         Self::default()
     }
 
-    /// Whether nobody vouches for any token.
+    /// Those that are configured. None is asked anything yet; see [`Self::keep_fresh`]. `default_domain` is what bare
+    /// names are completed with.
+    ///
+    /// # Errors
+    ///
+    /// A provider whose certificate could not be verified: its name, and why.
+    pub fn new(configs: &[Arc<Oidc>], default_domain: Option<&str>) -> Result<Self, (Arc<str>, NoRoots)> {
+        let provider =
+            |config| Provider::new(config, default_domain).map_err(|why| (Arc::clone(&config.name), why));
+        let all = configs.iter().map(provider).collect::<Result<_, _>>()?;
+        Ok(Self { all, ..Self::none() })
+    }
+
+    /// Whether nobody vouches for anything.
     pub fn is_empty(&self) -> bool {
         #[cfg(test)]
         if self.scripted.is_some() {
             return false;
         }
-        true
+        self.all.is_empty()
     }
 
-    /// Checks a token. `domain` is that of the name which the client says.
+    /// Checks a token. `domain`: of the name that the remote says, normalised, if it says one; an opaque token goes to
+    /// the provider for it.
     ///
     /// # Errors
     ///
-    /// It is refused, or nobody could tell.
+    /// A verdict against the token, or that nobody could tell.
     pub async fn check(
         &self,
         token: &Secret,
@@ -151,23 +106,46 @@ impl Providers {
         if let Some(scripted) = &self.scripted {
             return scripted.check(token, domain, now).await;
         }
-        let _ = (token, domain, now);
-        Err(NotVouched::Rejected { provider: None, why: TokenFault::Malformed, until: None })
+        let front = match jwt::front(token.expose()) {
+            Ok(front) => Some(front),
+            Err(NoJwt::Opaque) => None,
+            Err(NoJwt::Broken | NoJwt::NoToken) => return Err(rejected(TokenFault::Malformed)),
+        };
+        let text = jwt::token(token.expose()).ok_or_else(|| rejected(TokenFault::Malformed))?;
+        let signed = front.is_some();
+        let its = front.as_ref().and_then(|front| self.issuer(front));
+        match (its, front) {
+            (Some(provider), Some(front)) if provider.verifies() => provider.jwt(front, now).await,
+            // Boxed, so that a signed token, which asks nobody, does not carry it along.
+            (Some(provider), _) => Box::pin(provider.introspect(text, false, now)).await,
+            (None, _) => match self.for_opaque(domain) {
+                Some(provider) => Box::pin(provider.introspect(text, signed, now)).await,
+                None if signed => Err(rejected(TokenFault::Issuer)),
+                None => Err(rejected(TokenFault::Unrouted)),
+            },
+        }
     }
-}
 
-impl Providers {
+    /// What the error challenge tells of the provider for that domain. `None`: there is no provider for it.
+    pub fn challenge(&self, domain: Option<&str>) -> Option<Challenge> {
+        let config = self.first(domain, |_| true)?.config();
+        Some(Challenge {
+            configuration: discovery::address(&config.issuer).into(),
+            scope: config.scopes.join(" ").into(),
+        })
+    }
+
     /// Whether one of them takes passwords of a domain (`password_grant = true`).
     pub fn grants(&self, domain: Option<&str>) -> bool {
         #[cfg(test)]
         if let Some(scripted) = &self.scripted {
             return scripted.grants(domain);
         }
-        let _ = domain;
-        false
+        self.all.iter().any(|provider| provider.config().password_grant && provider.serves(domain))
     }
 
-    /// Gives name and password to the first provider for the domain that takes them. `None`: there is none.
+    /// Gives name and password to the first provider for the domain that takes them (`password_grant = true`). `None`:
+    /// there is none. Whoever calls compares [`Vouched::username`] with the name that was given.
     pub async fn password(
         &self,
         user: &str,
@@ -179,41 +157,64 @@ impl Providers {
         if let Some(scripted) = &self.scripted {
             return Some(scripted.password(user, password, now).await);
         }
-        let _ = (user, password, domain, now);
-        None
+        let mut fitting = self.all.iter().filter(|provider| provider.config().password_grant);
+        let provider = fitting.find(|provider| provider.serves(domain))?;
+        Some(Box::pin(provider.password(user, password, now)).await)
     }
-}
 
-impl Claims {
-    /// A claim as text, as far as it is one.
-    pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
-        match self.0.get(name)? {
-            serde_json::Value::String(text) => Some(Cow::Borrowed(text)),
-            value @ (serde_json::Value::Number(_) | serde_json::Value::Bool(_)) => {
-                Some(Cow::Owned(value.to_string()))
-            }
-            serde_json::Value::Null | serde_json::Value::Array(_) | serde_json::Value::Object(_) => None,
-        }
+    /// Checks what a provider sends when somebody has logged out there.
+    ///
+    /// # Errors
+    ///
+    /// A verdict against the logout token, or that nobody could tell.
+    pub async fn logout(&self, token: &Secret, now: SystemTime) -> Result<LoggedOut, NotVouched> {
+        let front = jwt::front(token.expose()).map_err(|_| rejected(TokenFault::Malformed))?;
+        self.issuer(&front).ok_or_else(|| rejected(TokenFault::Issuer))?.logout(front, now).await
     }
-}
 
-impl fmt::Display for TokenFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Malformed => "it has the form of no token",
-            Self::Inactive => "its provider says that it is not active",
-            Self::Expired => "it has expired",
-            Self::Revoked => "it was revoked",
-            Self::WrongPassword => "the provider does not take the password",
+    /// Learns endpoints and keys, and keeps them fresh. Never ends, and fails at nothing: what is not learnt here in
+    /// the background is asked for when it is needed.
+    pub async fn keep_fresh(&self) {
+        join_all(self.all.iter().map(Provider::keep_fresh)).await;
+    }
+
+    /// How often each was asked, in the order of the configuration.
+    pub fn counts(&self) -> Vec<Counts> {
+        self.all.iter().map(Provider::counts).collect()
+    }
+
+    /// Whom a signed token names as its issuer.
+    fn issuer(&self, front: &Front<'_>) -> Option<&Provider> {
+        let issuer = front.claims.string("iss")?;
+        self.all.iter().find(|provider| *provider.config().issuer == *issuer)
+    }
+
+    /// The only provider that an opaque token is shown to.
+    fn for_opaque(&self, domain: Option<&str>) -> Option<&Provider> {
+        self.first(domain, Provider::introspects)
+    }
+
+    /// The first that is for the domain by name, or else the first that is for all. Where no name is said, that leaves
+    /// the second, or the only one there is.
+    fn first(&self, domain: Option<&str>, fits: impl Fn(&Provider) -> bool) -> Option<&Provider> {
+        let fitting = || self.all.iter().filter(|provider| fits(provider));
+        let named = |provider: &&Provider| !provider.config().domains.is_empty() && provider.serves(domain);
+        let for_all = |provider: &&Provider| provider.config().domains.is_empty();
+        fitting().find(named).or_else(|| fitting().find(for_all)).or_else(|| {
+            let mut fitting = fitting().filter(|_| domain.is_none());
+            let only = fitting.next()?;
+            fitting.next().is_none().then_some(only)
         })
     }
 }
 
-impl fmt::Display for Unavailable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let why = match self.why {
-            Outage::Unreachable => "it cannot be reached",
-        };
-        write!(f, "provider {} is unavailable: {why}", self.provider)
+/// A verdict that no provider was needed for.
+const fn rejected(why: TokenFault) -> NotVouched {
+    NotVouched::Rejected { provider: None, why, until: None }
+}
+
+impl std::fmt::Debug for Providers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.all.iter().map(|provider| &provider.config().name)).finish()
     }
 }

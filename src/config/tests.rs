@@ -12,6 +12,7 @@ use crate::mechanism::Mechanism;
 
 mod bad;
 mod changes;
+mod oidc;
 mod secrets;
 mod shipped;
 mod sql;
@@ -220,6 +221,7 @@ fn the_files_that_are_installed_are_accepted() {
         fs::write(credentials.path().join("robots"), "{PLAIN}x\n").unwrap();
         fs::write(credentials.path().join("mail"), "x\n").unwrap();
         fs::write(credentials.path().join("ldap"), "x\n").unwrap();
+        fs::write(credentials.path().join("oidc"), "x\n").unwrap();
         let around = Surroundings { credentials_dir: Some(credentials.path().to_owned()), ..around() };
         Config::from_texts(&texts, &around).unwrap_or_else(|problems| panic!("{problems}"))
     };
@@ -242,7 +244,7 @@ fn the_files_that_are_installed_are_accepted() {
         })
         .collect();
     let config = named(&uncommented);
-    assert_eq!((config.listeners.len(), config.directories.len()), (5, 8));
+    assert_eq!((config.listeners.len(), config.directories.len(), config.oidc.len()), (5, 8, 1));
 }
 
 fn write(path: PathBuf, text: impl AsRef<[u8]>) {

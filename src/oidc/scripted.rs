@@ -84,7 +84,7 @@ impl Claims {
     /// These.
     pub(crate) fn of(claims: serde_json::Value) -> Self {
         let serde_json::Value::Object(claims) = claims else { panic!("claims are an object") };
-        Self(claims)
+        Self::new(claims)
     }
 }
 
