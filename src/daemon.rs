@@ -23,6 +23,7 @@ use crate::{
     listener::{self, Desks, Listener, Slots, Stream},
     mechanism::Mechanism,
     observe::systemd,
+    oidc::Providers,
     password::Pool,
     session::{
         auth, driver,
@@ -177,6 +178,9 @@ fn engine_with(config: &Config, app_passwords: AppPasswords) -> Result<Engine, F
     let pool = Pool::with_queue(hashing.threads, hashing.memory, hashing.queue);
     let engine = Engine::new(chain, Arc::new(pool), Limits::default(), domain);
     let engine = engine.with_app_passwords(app_passwords);
+    let providers = Providers::new(&config.oidc, domain)
+        .map_err(|(name, why)| Failure::Io("oidc", io::Error::other(format!("{name}: {why}"))))?;
+    let engine = engine.with_providers(Arc::new(providers));
     let separator = config.sasl.master_user_separator;
     let config::Cache { ttl, negative_ttl, max_stale, max_memory } = config.cache;
     let max_memory = usize::try_from(max_memory).unwrap_or(usize::MAX);

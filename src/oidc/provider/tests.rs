@@ -31,7 +31,7 @@ fn some_ca() -> tempfile::NamedTempFile {
 /// Providers that know these keys already and would have to ask nobody.
 async fn knowing(configs: &[Arc<Oidc>], keys: &str) -> Providers {
     let providers = Providers::new(configs, None).unwrap();
-    for provider in &providers.0 {
+    for provider in &providers.all {
         let keys = Keys::parse(keys.as_bytes(), &provider.config.algorithms).unwrap();
         provider.keys.refresh(Box::pin(async { Ok(keys) })).await.unwrap();
     }

@@ -135,7 +135,7 @@ async fn signed_tokens_are_good_while_the_provider_is_down() {
     let token = |signer: &Signer| secret(signer.token(&good(json!({"iss": server.issuer()}))));
     assert!(providers.check(&token(&signer), None, now()).await.is_ok());
     up.store(false, Ordering::Relaxed);
-    assert_eq!(providers.0[0].refresh().await, Err(Outage::Status(503)));
+    assert_eq!(providers.all[0].refresh().await, Err(Outage::Status(503)));
     assert!(providers.check(&token(&signer), None, now()).await.is_ok());
     assert_eq!(outage(&providers).await, Outage::Status(503), "of others nobody can tell");
     tokio::time::pause();
@@ -169,7 +169,7 @@ async fn no_more_questions_wait_than_a_provider_can_get_at_once() {
     let server = Server::start(|port, question| provider(port, question, "{}", |_| Answer::Silence)).await;
     let providers = Providers::new(&[server.oidc("timeout = '800ms'")], None).unwrap();
     // So that all of them get as far as the token.
-    providers.0[0].endpoints.refresh(providers.0[0].discover()).await.unwrap();
+    providers.all[0].endpoints.refresh(providers.all[0].discover()).await.unwrap();
     let outages = futures_util::future::join_all((0..100).map(|_| outage(&providers))).await;
     let busy = outages.iter().filter(|outage| **outage == Outage::Busy).count();
     assert_eq!((busy, outages.len() - busy), (36, 64));
