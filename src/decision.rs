@@ -32,6 +32,7 @@ use crate::{
     app_password::{Barred, Id, Scope},
     directory::{Unavailable, Uncheckable},
     mechanism::{Breach, Claim, Mechanism},
+    oidc::TokenFault,
     password::{Unusable, Unverified},
     username::{InvalidName, Username},
 };
@@ -142,6 +143,10 @@ pub enum Refusal {
     TargetRefused(Target),
     /// Nobody could tell. Says nothing about the user.
     TempFail(TempFail),
+    /// The user that was named is none of those whom the token is for.
+    TokenOfAnother,
+    /// No provider vouches for the token.
+    TokenRejected(TokenFault),
     /// The name leads to more than one account.
     UserAmbiguous,
     /// The account is switched off.
@@ -280,6 +285,8 @@ impl Refusal {
             | Self::PasswordMismatch
             | Self::PrimaryPasswordDenied { .. }
             | Self::ServiceDenied
+            | Self::TokenOfAnother
+            | Self::TokenRejected(_)
             | Self::UserAmbiguous
             | Self::UserLocked
             | Self::UserUnknown => None,
@@ -308,6 +315,8 @@ impl Refusal {
             Self::ServiceDenied => "service_denied",
             Self::TargetRefused(_) => "target_refused",
             Self::TempFail(_) => "unavailable",
+            Self::TokenOfAnother => "token_of_another",
+            Self::TokenRejected(_) => "token_rejected",
             Self::UserAmbiguous => "ambiguous",
             Self::UserDisabled => "disabled",
             Self::UserLocked => "locked",
@@ -354,6 +363,8 @@ impl fmt::Display for Refusal {
             Self::ServiceDenied => f.write_str("the account may not use this service"),
             Self::TargetRefused(why) => write!(f, "the master user may not act as this user: {why}"),
             Self::TempFail(why) => write!(f, "temporary failure: {why}"),
+            Self::TokenOfAnother => f.write_str("the token is not for the user that was named"),
+            Self::TokenRejected(why) => why.fmt(f),
             Self::UserAmbiguous => f.write_str("the name leads to several accounts of one directory"),
             Self::UserDisabled => f.write_str("the account is disabled"),
             Self::UserLocked => f.write_str("the directory has locked the account for a time"),
@@ -443,6 +454,7 @@ mod tests {
             Refusal::NoCredentials("CRAM-MD5"),
             Refusal::NetworkDenied,
             Refusal::ServiceDenied,
+            Refusal::TokenOfAnother,
             Refusal::UserAmbiguous,
             Refusal::UserLocked,
         ];

@@ -40,6 +40,7 @@ pub mod directory;
 pub mod listener;
 pub mod mechanism;
 pub mod observe;
+pub mod oidc;
 pub mod password;
 pub mod session;
 pub mod tls;

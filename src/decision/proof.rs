@@ -24,6 +24,7 @@ use crate::{
     app_password::{AppPasswords, recognise},
     directory::{Bound, Check, Found, Inquiry, Record, Unavailable, Uncheckable},
     mechanism::Credential,
+    oidc::TokenFault,
     password::{Evidence, Pool, Stored, Verdict},
 };
 
@@ -201,6 +202,7 @@ impl Prover<'_> {
             // The peer has done the proving, or nobody wants any.
             Credential::Certificate => Ok(By::Certificate.into()),
             Credential::Anonymous { .. } => Ok(By::Anonymous.into()),
+            Credential::Token(_) => return Err(Refusal::TokenRejected(TokenFault::Unknown)),
         };
         match verdict {
             Err(refusal) if refusal.is_temporary() => Err(refusal),

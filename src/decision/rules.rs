@@ -46,6 +46,8 @@ pub(super) fn admit_master(account: &Account, attempt: &Attempt, now: SystemTime
         | Refusal::TempFail(_)
         | Refusal::UserAmbiguous
         | Refusal::UserLocked
+        | Refusal::TokenOfAnother
+        | Refusal::TokenRejected(_)
         | Refusal::UserUnknown => refusal,
     })
 }
