@@ -78,7 +78,9 @@ impl Providers {
         let provider =
             |config| Provider::new(config, default_domain).map_err(|why| (Arc::clone(&config.name), why));
         let all = configs.iter().map(provider).collect::<Result<_, _>>()?;
-        Ok(Self { all, ..Self::none() })
+        let mut providers = Self::none();
+        providers.all = all;
+        Ok(providers)
     }
 
     /// Whether nobody vouches for anything.

@@ -340,3 +340,12 @@ fn the_main_password_may_be_used_everywhere_unless_a_list_says_where() {
         Some(vec!["imap".into(), "my-dav".into()])
     );
 }
+
+#[test]
+fn mechanisms_are_offered_by_their_names_in_any_case() {
+    for names in ["'OAUTHBEARER', 'XOAUTH2'", "'oauthbearer', 'XOAuth2'"] {
+        let text = format!("{SOME_DIRECTORY}[sasl]\nmechanisms = ['PLAIN', {names}]\n");
+        let config = checked(&text).unwrap();
+        assert_eq!(config.sasl.mechanisms, [Mechanism::Plain, Mechanism::OAuthBearer, Mechanism::XOAuth2]);
+    }
+}

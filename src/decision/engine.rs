@@ -26,7 +26,7 @@ use crate::{
     directory::{Chain, Check, Found, Inquiry, Unavailable},
     mechanism::{Credential, Sought},
     observe,
-    oidc::Providers,
+    oidc::{Challenge, Providers},
     password::{Pool, Terms, Unverified},
     username::{InvalidName, Username},
 };
@@ -210,6 +210,17 @@ impl Engine {
             }
             Some(_) | None => Ok(None),
         }
+    }
+
+    /// What a remote is told whose token was not taken, by the domain of the name that they say.
+    pub fn challenge(&self, domain: Option<&str>) -> Option<Challenge> {
+        self.providers.challenge(domain)
+    }
+
+    /// The same by the name itself, as typed.
+    pub fn challenge_of(&self, name: &[u8]) -> Option<Challenge> {
+        let user = self.normalise(name).ok();
+        self.challenge(user.as_ref().and_then(Username::domain))
     }
 
     pub(super) async fn verify(
