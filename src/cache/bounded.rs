@@ -228,8 +228,8 @@ mod tests {
                 let digest = digester.token(&[name]);
                 match what {
                     0 => {
-                        table.forget(|value| value % 3 == 0);
-                        model.retain(|_, (value, _)| *value % 3 != 0);
+                        table.forget(|value: &usize| (*value).is_multiple_of(3));
+                        model.retain(|_, (value, _): &mut (usize, usize)| !value.is_multiple_of(3));
                     }
                     1..4 => {
                         let found = table.find(&digest);
