@@ -314,6 +314,25 @@ mod tests {
     }
 
     #[test]
+    fn claims_are_bound_by_the_names_that_they_have_where_there_are_any() {
+        let text = "SELECT :claim_name, :user, :claim_a_b, :claim_name";
+        let allowed = [User, Parameter::Claim(0)];
+        let claim = Parameter::Claim;
+        for (dialect, sql, parameters) in [
+            (MySql, "SELECT ?, ?, ?, ?", vec![claim(0), User, claim(1), claim(0)]),
+            (Postgres, "SELECT $1, $2, $3, $1", vec![claim(0), User, claim(1)]),
+            (Sqlite, "SELECT ?1, ?2, ?3, ?1", vec![claim(0), User, claim(1)]),
+        ] {
+            let query = Query::parse(text, dialect, &allowed).unwrap();
+            assert_eq!((query.sql(), query.parameters()), (sql, &*parameters));
+            assert_eq!(query.claims(), ["name", "a_b"]);
+        }
+        assert!(parse(text, Sqlite).is_err(), "where there is no token");
+        let many: Vec<String> = (0..300).map(|number| format!(":claim_{number}")).collect();
+        assert!(Query::parse(&many.join(","), Sqlite, &allowed).is_err());
+    }
+
+    #[test]
     fn names_become_placeholders_and_everything_else_stays() {
         let table: &[(Dialect, &str, &str, &[Parameter])] = &[
             (MySql, "SELECT 1 WHERE a = :user", "SELECT 1 WHERE a = ?", &[User]),
