@@ -20,11 +20,13 @@
 //! quick_cache from one thread, as much from two, and less than a third of what it costs with moka; neither of them
 //! knows of times, or of single flight, as they are needed here.
 
+mod bounded;
 mod clock;
 mod digest;
 mod entry;
 mod flight;
 mod learn;
+mod revoked;
 mod shard;
 
 use std::{
@@ -40,11 +42,13 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    bounded::{Bounded, Fill},
     clock::Tick,
     digest::{Digest, Digester, Fingerprint},
     entry::{Elsewhere, Entry},
     flight::{Flights, Pilot, Place, Wait},
     learn::{Lesson, Said},
+    revoked::{Logout, Revocations, Sighting},
 };
 use self::{
     clock::{Clock, tenths},
@@ -187,6 +191,20 @@ pub struct Status {
     pub max_memory: usize,
     /// What has happened so far.
     pub counts: Counts,
+    /// Of tokens: beside all that.
+    #[serde(default)]
+    pub tokens: Tokens,
+}
+
+/// How it stands with tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tokens {
+    /// Tokens that something is known of.
+    pub entries: usize,
+    /// Bytes of memory that they take.
+    pub bytes: usize,
+    /// What has happened so far.
+    pub counts: Counts,
 }
 
 impl Cache {
@@ -213,6 +231,13 @@ impl Cache {
             since: Box::new(std::array::from_fn(|_| AtomicU64::new(0))),
             doubted: AtomicU32::new(0),
         }))
+    }
+
+    /// The same with one part in so many less of memory, which is for something else.
+    #[must_use]
+    pub fn without_one_in(self, parts: usize) -> Self {
+        let max_memory = self.max_memory - self.max_memory / parts;
+        Self { max_memory, ..self }
     }
 
     /// What makes its digests.

@@ -9,6 +9,7 @@ mod cache;
 mod check;
 mod output;
 mod password;
+mod revoke;
 mod serve;
 mod user;
 
@@ -63,6 +64,8 @@ pub enum Command {
     /// See to what the running daemon remembers
     #[command(subcommand)]
     Cache(cache::Cache),
+    /// Revoke the tokens of a user, for a running daemon: those that were issued until now are good no longer
+    Revoke(revoke::Revoke),
     /// Measure how fast a server answers logins, gatepost or Dovecot's own, and whether it answers rightly
     Bench(bench::Bench),
 }
@@ -121,6 +124,7 @@ impl Cli {
             Command::User(user) => return user.run(&self.common),
             Command::AppPassword(app_password) => return app_password.run(&self.common),
             Command::Cache(cache) => cache.run(&self.common),
+            Command::Revoke(revoke) => revoke.run(&self.common),
             Command::Bench(bench) => bench.run(),
         };
         answer.print(self.common.json)

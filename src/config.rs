@@ -6,7 +6,7 @@
 //!   that is no TOML is a problem, and the other files are still read.
 //! - `reader` hands out the values of one table by name and type. It notes every name that it was asked for, so
 //!   what is left over at the end is unknown, and gets the nearest known key as its remedy.
-//! - one file a table (`server`, `listener`, `sasl`, `directory`, `cache`, `hashing`, `log`) says what a value may be.
+//! - one file a table (`server`, `listener`, `sasl`, `directory`, `oidc`, `cache`, ...) says what a value may be.
 //! - `problem` words what is wrong: place, key, what it is, what to write, and the line with a caret.
 //!
 //! serde is not used for this: it stops at the first error, and it forgets the places when files are merged.
@@ -15,7 +15,10 @@
 //! Secrets never appear in a problem, nor in the source line below it: the value of every key that is not
 //! known to be harmless is shown as `***`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 mod cache;
 mod directory;
@@ -25,6 +28,7 @@ mod listener;
 mod load;
 mod log;
 mod master;
+mod oidc;
 mod problem;
 mod query;
 mod reader;
@@ -36,6 +40,7 @@ mod template;
 mod tree;
 mod value;
 
+pub(crate) use self::oidc::bare_type;
 pub use self::{
     cache::Cache,
     directory::{
@@ -48,6 +53,7 @@ pub use self::{
     listener::{Endpoint, Listener, Protocol},
     log::{Format, Log},
     master::{Master, Target},
+    oidc::{AccountOf, ClientAuth, Oidc, PrivateKey, Proxy, Validation},
     problem::{Excerpt, Place, Problem, Problems},
     query::{Dialect, Parameter, Query},
     sasl::Sasl,
@@ -67,6 +73,8 @@ pub struct Config {
     pub sasl: Sasl,
     /// `[[directory]]`, in the order in which they are asked. Never empty; every name occurs once.
     pub directories: Vec<Directory>,
+    /// `[[oidc]]`: who vouches for tokens. Every name and every issuer occurs once.
+    pub oidc: Vec<Arc<Oidc>>,
     /// `[cache]`: how long what directories have said is kept.
     pub cache: Cache,
     /// `[hashing]`: what checking passwords may cost this machine.

@@ -33,7 +33,7 @@ use zeroize::Zeroize as _;
 use crate::{
     account::Account,
     cache::Status,
-    decision::{AppPassword, Attempt, Decision, Engine, Hop},
+    decision::{AppPassword, Attempt, Decision, Engine, Hop, Refusal, Revoked},
     mechanism::{Claim, Credential, Mechanism},
 };
 
@@ -82,6 +82,11 @@ pub enum Request {
     },
     /// How does the memory stand?
     CacheStatus,
+    /// The tokens of this user that were issued until now are good no longer.
+    Revoke {
+        /// The name, as typed.
+        user: String,
+    },
 }
 
 /// What is answered.
@@ -95,6 +100,9 @@ pub struct Response {
     /// The directory that knows the user.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
+    /// The provider that vouches for the token that was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
     /// The id of the app password that was given, where it is a right one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app_password: Option<String>,
@@ -113,6 +121,9 @@ pub struct Response {
     /// How many entries were forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flushed: Option<usize>,
+    /// Whose tokens were revoked: the name, and the canonical one, if that is another one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<String>,
     /// How the memory stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<Status>,
@@ -137,12 +148,14 @@ impl Response {
             outcome: outcome.to_owned(),
             user: None,
             directory: None,
+            provider: None,
             app_password: None,
             master: None,
             reason: None,
             passdb: Vec::new(),
             userdb: Vec::new(),
             flushed: None,
+            revoked: Vec::new(),
             cache: None,
         }
     }
@@ -195,6 +208,7 @@ pub async fn answer(engine: &Engine, request: Request, password: Option<Secret>)
             match &decision {
                 Decision::Accept(verified) => Response {
                     app_password: id(verified.by().app_password()),
+                    provider: verified.by().provider().map(str::to_owned),
                     master: verified.master().map(|master| master.as_str().to_owned()),
                     ..response.with(verified.account())
                 },
@@ -213,6 +227,21 @@ pub async fn answer(engine: &Engine, request: Request, password: Option<Secret>)
         Request::CacheStatus => match engine.memory_status() {
             Some(status) => Response { cache: Some(status), ..Response::of(Response::DONE) },
             None => Response::of(Response::OFF),
+        },
+        Request::Revoke { user } => match engine.revoke(user.as_bytes(), SystemTime::now()).await {
+            Ok(Revoked { users, forgotten, unavailable }) => {
+                let outcome = if unavailable.is_some() { Response::UNAVAILABLE } else { Response::DONE };
+                Response {
+                    flushed: Some(forgotten),
+                    revoked: users.iter().map(|user| user.as_str().to_owned()).collect(),
+                    reason: unavailable.map(|why| why.to_string()),
+                    ..Response::of(outcome)
+                }
+            }
+            Err(why) => {
+                let refusal = Refusal::InvalidName(why);
+                Response { reason: Some(refusal.to_string()), ..Response::of(refusal.outcome()) }
+            }
         },
         Request::Lookup { user, service } => match engine.lookup(user.as_bytes(), &service).await {
             Ok(Some(account)) => Response::of(Response::FOUND).with(&account),
@@ -269,7 +298,10 @@ async fn serve(stream: UnixStream, engine: Arc<Engine>) -> io::Result<()> {
             framed = wiped(framed, line);
             Some(password?)
         }
-        Request::Lookup { .. } | Request::CacheFlush { .. } | Request::CacheStatus => None,
+        Request::Lookup { .. }
+        | Request::CacheFlush { .. }
+        | Request::CacheStatus
+        | Request::Revoke { .. } => None,
     };
     let response = answer(&engine, request, password).await;
     say(&mut framed, &response).await

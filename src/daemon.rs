@@ -18,11 +18,12 @@ use crate::{
     cache,
     config::{self, Config, Loaded, Problems, Protocol},
     control,
-    decision::{Engine, Limits, SaltKey},
+    decision::{Engine, Limits, Revocations, SaltKey},
     directory::{self, Chain, Misfit, Tell},
     listener::{self, Desks, Listener, Slots, Stream},
     mechanism::Mechanism,
     observe::systemd,
+    oidc::Providers,
     password::Pool,
     session::{
         auth, driver,
@@ -52,6 +53,8 @@ const LAST_WRITE: Duration = Duration::from_secs(2);
 struct Replaceable {
     /// Those of the state directory that the daemon was started with; they stay.
     app_passwords: AppPasswords,
+    /// What was revoked stays so, whatever the new configuration says.
+    revocations: Arc<Revocations>,
     engines: Arc<driver::Engines>,
     offer: ArcSwap<Offer>,
     /// Ends the watches of the directories that were replaced.
@@ -138,10 +141,13 @@ where
 impl Replaceable {
     async fn new(config: &Config, shared: &Shared) -> Result<Self, Failure> {
         let app_passwords = AppPasswords::at(&config.server.state_dir);
-        let engine = Arc::new(lasting(examined(config, &app_passwords).await?, shared));
+        let revocations = Arc::<Revocations>::default();
+        let engine = examined(config, &app_passwords).await?.with_revocations(Arc::clone(&revocations));
+        let engine = Arc::new(lasting(engine, shared));
         let watch = watch(&engine);
         Ok(Self {
             app_passwords,
+            revocations,
             engines: Arc::new(ArcSwap::new(engine)),
             offer: ArcSwap::from_pointee(offer(config)),
             watches: ArcSwap::from_pointee(watch),
@@ -149,7 +155,9 @@ impl Replaceable {
     }
 
     async fn replace(&self, config: &Config, shared: &Shared) -> Result<(), Failure> {
-        let engine = Arc::new(lasting(examined(config, &self.app_passwords).await?, shared));
+        let engine = examined(config, &self.app_passwords).await?;
+        let engine = engine.with_revocations(Arc::clone(&self.revocations));
+        let engine = Arc::new(lasting(engine, shared));
         let watch = watch(&engine);
         self.engines.store(engine);
         self.offer.store(Arc::new(offer(config)));
@@ -170,6 +178,9 @@ fn engine_with(config: &Config, app_passwords: AppPasswords) -> Result<Engine, F
     let pool = Pool::with_queue(hashing.threads, hashing.memory, hashing.queue);
     let engine = Engine::new(chain, Arc::new(pool), Limits::default(), domain);
     let engine = engine.with_app_passwords(app_passwords);
+    let providers = Providers::new(&config.oidc, domain)
+        .map_err(|(name, why)| Failure::Io("oidc", io::Error::other(format!("{name}: {why}"))))?;
+    let engine = engine.with_providers(Arc::new(providers));
     let separator = config.sasl.master_user_separator;
     let config::Cache { ttl, negative_ttl, max_stale, max_memory } = config.cache;
     let max_memory = usize::try_from(max_memory).unwrap_or(usize::MAX);

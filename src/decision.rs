@@ -14,6 +14,7 @@ mod rules;
 mod salts;
 #[cfg(test)]
 mod testing;
+mod token;
 mod whom;
 
 use std::{fmt, net::IpAddr, sync::Arc};
@@ -25,6 +26,7 @@ pub use self::{
     identity::Separator,
     memory::{Knock, Known, Moment, Now, Recalled, Recollection},
     salts::SaltKey,
+    token::{Logout, Revocations, Revoked},
     whom::Whom,
 };
 use crate::{
@@ -32,6 +34,7 @@ use crate::{
     app_password::{Barred, Id, Scope},
     directory::{Unavailable, Uncheckable},
     mechanism::{Breach, Claim, Mechanism},
+    oidc::{self, TokenFault},
     password::{Unusable, Unverified},
     username::{InvalidName, Username},
 };
@@ -89,6 +92,8 @@ pub enum By {
     Password,
     /// An app password of theirs.
     AppPassword(Box<AppPassword>),
+    /// A token, which this provider vouches for.
+    Token(Arc<str>),
     /// A TLS certificate that the peer has verified.
     Certificate,
     /// Nothing: it is the account for those who say nothing of themselves.
@@ -142,6 +147,10 @@ pub enum Refusal {
     TargetRefused(Target),
     /// Nobody could tell. Says nothing about the user.
     TempFail(TempFail),
+    /// A token that is right, of somebody who is not the one that the client names, and may not log in as them.
+    TokenOfAnother,
+    /// A token that nobody vouches for.
+    TokenRejected(TokenFault),
     /// The name leads to more than one account.
     UserAmbiguous,
     /// The account is switched off.
@@ -191,6 +200,10 @@ pub enum TempFail {
     Stored(Unusable),
     /// The password could not be hashed.
     Hashing(Unverified),
+    /// A provider of tokens gave no answer.
+    Provider(oidc::Unavailable),
+    /// A token was shown, and there is no provider that could be asked about it.
+    NoProvider,
     /// A part of the daemon failed on this request.
     Panicked,
     /// The answer took longer than peers wait.
@@ -240,7 +253,7 @@ impl Verified {
     pub const fn master(&self) -> Option<&Username> {
         match &self.by {
             By::Master(master) => Some(master),
-            By::Password | By::AppPassword(_) | By::Certificate | By::Anonymous => None,
+            By::Password | By::AppPassword(_) | By::Token(_) | By::Certificate | By::Anonymous => None,
         }
     }
 
@@ -259,8 +272,18 @@ impl By {
     /// The app password, if it was one.
     pub fn app_password(&self) -> Option<&AppPassword> {
         match self {
-            Self::Password | Self::Certificate | Self::Anonymous | Self::Master(_) => None,
+            Self::Password | Self::Token(_) | Self::Certificate | Self::Anonymous | Self::Master(_) => None,
             Self::AppPassword(which) => Some(which),
+        }
+    }
+
+    /// The provider that vouches for the token, if it was one.
+    pub fn provider(&self) -> Option<&str> {
+        match self {
+            Self::Password | Self::AppPassword(_) | Self::Certificate | Self::Anonymous | Self::Master(_) => {
+                None
+            }
+            Self::Token(provider) => Some(provider),
         }
     }
 }
@@ -280,6 +303,8 @@ impl Refusal {
             | Self::PasswordMismatch
             | Self::PrimaryPasswordDenied { .. }
             | Self::ServiceDenied
+            | Self::TokenOfAnother
+            | Self::TokenRejected(_)
             | Self::UserAmbiguous
             | Self::UserLocked
             | Self::UserUnknown => None,
@@ -308,6 +333,8 @@ impl Refusal {
             Self::ServiceDenied => "service_denied",
             Self::TargetRefused(_) => "target_refused",
             Self::TempFail(_) => "unavailable",
+            Self::TokenOfAnother => "token_of_another",
+            Self::TokenRejected(_) => "token_rejected",
             Self::UserAmbiguous => "ambiguous",
             Self::UserDisabled => "disabled",
             Self::UserLocked => "locked",
@@ -354,6 +381,10 @@ impl fmt::Display for Refusal {
             Self::ServiceDenied => f.write_str("the account may not use this service"),
             Self::TargetRefused(why) => write!(f, "the master user may not act as this user: {why}"),
             Self::TempFail(why) => write!(f, "temporary failure: {why}"),
+            Self::TokenOfAnother => {
+                f.write_str("the token is of somebody else than the one that the client names")
+            }
+            Self::TokenRejected(why) => write!(f, "the token is no good: {why}"),
             Self::UserAmbiguous => f.write_str("the name leads to several accounts of one directory"),
             Self::UserDisabled => f.write_str("the account is disabled"),
             Self::UserLocked => f.write_str("the directory has locked the account for a time"),
@@ -392,6 +423,8 @@ impl fmt::Display for TempFail {
             Self::Directory(unavailable) => unavailable.fmt(f),
             Self::Stored(unusable) => write!(f, "the stored password: {unusable}"),
             Self::Hashing(unverified) => unverified.fmt(f),
+            Self::Provider(unavailable) => unavailable.fmt(f),
+            Self::NoProvider => f.write_str("there is no provider that could be asked about tokens"),
             Self::Panicked => f.write_str("a part of the daemon failed on this request"),
             Self::Deadline => f.write_str("no answer within the deadline"),
             Self::TooManyRequests => f.write_str("too many requests in flight"),
@@ -404,7 +437,7 @@ impl fmt::Display for TempFail {
 mod tests {
     use super::{AppMismatch, AppPassword, Barred, Refusal, Target, TempFail};
     use crate::app_password::Scope;
-    use crate::{mechanism::Breach, username::InvalidName};
+    use crate::{mechanism::Breach, oidc::TokenFault, username::InvalidName};
 
     fn phone() -> AppPassword {
         AppPassword {
@@ -443,6 +476,8 @@ mod tests {
             Refusal::NoCredentials("CRAM-MD5"),
             Refusal::NetworkDenied,
             Refusal::ServiceDenied,
+            Refusal::TokenOfAnother,
+            Refusal::TokenRejected(TokenFault::Expired),
             Refusal::UserAmbiguous,
             Refusal::UserLocked,
         ];
@@ -455,6 +490,7 @@ mod tests {
     #[test]
     fn only_an_outage_is_temporary() {
         assert!(Refusal::TempFail(TempFail::Deadline).is_temporary());
+        assert!(Refusal::TempFail(TempFail::NoProvider).is_temporary());
         assert!(!Refusal::UserDisabled.is_temporary());
         assert!(!Refusal::TargetRefused(Target::Unknown).is_temporary());
     }

@@ -35,8 +35,9 @@ use crate::{
 };
 
 mod answer;
-mod breaker;
+pub(crate) mod breaker;
 mod chain;
+mod claims;
 mod domains;
 mod found;
 mod ids;
@@ -54,6 +55,7 @@ pub(crate) use self::row::moment::parse as parse_moment;
 pub use self::{
     answer::{Bound, Inquiry, Known, Unavailable},
     chain::Chain,
+    claims::{account_of_claims, check_claim_fields},
     found::{Check, Found, Uncheckable},
     misfit::Misfit,
     record::Record,
@@ -245,6 +247,31 @@ impl Directory {
             Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
                 Err(self.unavailable("it replaces no passwords".to_owned()))
             }
+        }
+    }
+
+    /// Makes a user whom a provider vouches for: its `provision_query`. `claims`: what is said of each of
+    /// [`Self::provision_claims`].
+    ///
+    /// # Errors
+    ///
+    /// When nobody can say whether the user was made; they may be there all the same, because somebody else was faster.
+    pub async fn provision(&self, user: &Username, claims: &[Option<String>]) -> Result<(), Unavailable> {
+        match &self.0.kind {
+            Kind::Sql(sql) => {
+                Box::pin(sql.provision(user, claims)).await.map_err(|why| self.unavailable(why))
+            }
+            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
+                Err(self.unavailable("it makes no users".to_owned()))
+            }
+        }
+    }
+
+    /// The claims that its `provision_query` names; `None` where it has no such query.
+    pub fn provision_claims(&self) -> Option<&[String]> {
+        match &self.0.kind {
+            Kind::Sql(sql) => sql.provision_claims(),
+            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => None,
         }
     }
 

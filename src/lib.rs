@@ -19,8 +19,9 @@
 //! | [`mechanism`] | SASL responses → next challenge, or a claim | directories, sockets, time |
 //! | [`decision`] | an attempt → a decision with its reason | which protocol asked |
 //! | [`directory`] | a user → an account, nobody, or no answer | mechanisms, wire |
+//! | [`oidc`] | a token → whose it is, a verdict against it, or no answer | mechanisms, wire, mailboxes |
 //! | [`password`] | a stored password and a given one → whether they match, at a bounded price | users |
-//! | [`cache`] | a name and the digest of a password → what was said of them, for a while | directories, mechanisms, wire |
+//! | [`cache`] | a name and the digest of a password, or that of a token → what was said of them, for a while | directories, mechanisms, wire |
 //! | [`app_password`] | a password for one program → its row, with what it is good for | directories, who is let in |
 //!
 //! [`daemon`] puts them together, [`config`] tells it how, [`command`] is the command line, [`control`] lets commands
@@ -40,6 +41,7 @@ pub mod directory;
 pub mod listener;
 pub mod mechanism;
 pub mod observe;
+pub mod oidc;
 pub mod password;
 pub mod session;
 pub mod tls;

@@ -9,8 +9,10 @@ mod anonymous;
 mod cram_md5;
 mod external;
 mod login;
+mod oauthbearer;
 mod plain;
 mod scram;
+mod xoauth2;
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
@@ -23,8 +25,10 @@ pub use self::{
     cram_md5::CramMd5,
     external::External,
     login::Login,
+    oauthbearer::OAuthBearer,
     plain::Plain,
     scram::{Scram, Seeking, Sought, WantFinal, farewell},
+    xoauth2::XOAuth2,
 };
 
 use crate::password::{Evidence, ScramHash};
@@ -50,6 +54,10 @@ pub enum Mechanism {
     External,
     /// RFC 4505: nobody in particular.
     Anonymous,
+    /// RFC 7628: a bearer token.
+    OAuthBearer,
+    /// Google's: a bearer token, in another form.
+    XOAuth2,
 }
 
 /// What is known of a remote's connection, as far as a mechanism asks.
@@ -80,6 +88,10 @@ pub enum Exchange {
     External(External),
     /// ANONYMOUS, before its only response.
     Anonymous(Anonymous),
+    /// OAUTHBEARER, before its only response.
+    OAuthBearer(OAuthBearer),
+    /// XOAUTH2, before its only response.
+    XOAuth2(XOAuth2),
 }
 
 /// What a response leads to.
@@ -118,6 +130,8 @@ pub enum Credential {
         /// What they say of themselves, for the log.
         trace: Option<Box<str>>,
     },
+    /// A bearer token of some provider, without the word before it. The name beside it may be empty.
+    Token(Secret),
 }
 
 impl Credential {
@@ -125,7 +139,15 @@ impl Credential {
     pub fn password(&self) -> Option<&Secret> {
         match self {
             Self::Password(password) => Some(password),
-            Self::Evidence(_) | Self::Certificate | Self::Anonymous { .. } => None,
+            Self::Evidence(_) | Self::Token(_) | Self::Certificate | Self::Anonymous { .. } => None,
+        }
+    }
+
+    /// The bearer token, for mechanisms that send one.
+    pub fn token(&self) -> Option<&Secret> {
+        match self {
+            Self::Token(token) => Some(token),
+            Self::Password(_) | Self::Evidence(_) | Self::Certificate | Self::Anonymous { .. } => None,
         }
     }
 
@@ -133,7 +155,7 @@ impl Credential {
     pub fn trace(&self) -> Option<&str> {
         match self {
             Self::Anonymous { trace } => trace.as_deref(),
-            Self::Password(_) | Self::Evidence(_) | Self::Certificate => None,
+            Self::Password(_) | Self::Evidence(_) | Self::Token(_) | Self::Certificate => None,
         }
     }
 }
@@ -156,7 +178,7 @@ pub enum Breach {
 
 impl Mechanism {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Plain,
         Self::Login,
         Self::CramMd5,
@@ -166,6 +188,8 @@ impl Mechanism {
         Self::ScramSha256Plus,
         Self::External,
         Self::Anonymous,
+        Self::OAuthBearer,
+        Self::XOAuth2,
     ];
 
     /// Those that are offered where the operator does not say: every kind of directory can serve them.
@@ -183,6 +207,8 @@ impl Mechanism {
             Self::ScramSha256Plus => "SCRAM-SHA-256-PLUS",
             Self::External => "EXTERNAL",
             Self::Anonymous => "ANONYMOUS",
+            Self::OAuthBearer => "OAUTHBEARER",
+            Self::XOAuth2 => "XOAUTH2",
         }
     }
 
@@ -194,7 +220,8 @@ impl Mechanism {
     /// The flags announced with it; Dovecot and Postfix decide by them where the mechanism may be offered.
     pub const fn flags(self) -> &'static [MechFlag] {
         match self {
-            Self::Plain | Self::Login => &[MechFlag::Plaintext],
+            // Who reads a token has it, as with a password.
+            Self::Plain | Self::Login | Self::OAuthBearer | Self::XOAuth2 => &[MechFlag::Plaintext],
             Self::CramMd5 => &[MechFlag::Dictionary, MechFlag::Active],
             Self::ScramSha1 | Self::ScramSha256 => &[MechFlag::MutualAuth],
             Self::ScramSha1Plus | Self::ScramSha256Plus => &[MechFlag::MutualAuth, MechFlag::ChannelBinding],
@@ -214,7 +241,9 @@ impl Mechanism {
             | Self::ScramSha1Plus
             | Self::ScramSha256Plus
             | Self::External
-            | Self::Anonymous => None,
+            | Self::Anonymous
+            | Self::OAuthBearer
+            | Self::XOAuth2 => None,
         }
     }
 
@@ -239,6 +268,8 @@ impl Mechanism {
             }
             Self::External => (b"", Exchange::External(External::new(around.certificate))),
             Self::Anonymous => (b"", Exchange::Anonymous(Anonymous::new(around.anonymous))),
+            Self::OAuthBearer => (b"", Exchange::OAuthBearer(OAuthBearer)),
+            Self::XOAuth2 => (b"", Exchange::XOAuth2(XOAuth2)),
         };
         match initial {
             Some(response) => exchange.step(response, None),
@@ -276,6 +307,8 @@ impl Exchange {
             Self::ScramFinal(scram) => scram.step(&response, channel.as_ref()),
             Self::External(external) => external.step(&response).map(Step::Claim),
             Self::Anonymous(anonymous) => anonymous.step(&response).map(Step::Claim),
+            Self::OAuthBearer(bearer) => bearer.step(&response).map(Step::Claim),
+            Self::XOAuth2(xoauth2) => xoauth2.step(&response).map(Step::Claim),
         }
     }
 
@@ -288,7 +321,9 @@ impl Exchange {
             | Self::CramMd5(_)
             | Self::Scram(_)
             | Self::External(_)
-            | Self::Anonymous(_) => None,
+            | Self::Anonymous(_)
+            | Self::OAuthBearer(_)
+            | Self::XOAuth2(_) => None,
         }
     }
 
@@ -302,6 +337,8 @@ impl Exchange {
             Self::ScramFinal(scram) => scram.mechanism(),
             Self::External(_) => Mechanism::External,
             Self::Anonymous(_) => Mechanism::Anonymous,
+            Self::OAuthBearer(_) => Mechanism::OAuthBearer,
+            Self::XOAuth2(_) => Mechanism::XOAuth2,
         }
     }
 }

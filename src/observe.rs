@@ -16,7 +16,7 @@ use tracing::{Level, debug, error, field::display, info, level_filters::LevelFil
 pub use self::{decided::Decided, prepared::flush};
 use crate::{
     account::Account,
-    decision::{AppPassword, Attempt, Decision, Refusal, TempFail, Verified},
+    decision::{AppPassword, Attempt, Decision, Refusal, TempFail},
     directory::Unavailable,
     mechanism::Mechanism,
     username::Username,
@@ -40,6 +40,7 @@ pub fn decided(attempt: &Attempt, decision: &Decision, cache: Option<&'static st
         user: &attempt.claim.authcid,
         master: None,
         directory: None,
+        provider: None,
         reason: None,
         app_password: None,
         service: attempt.service.as_bytes(),
@@ -56,6 +57,7 @@ pub fn decided(attempt: &Attempt, decision: &Decision, cache: Option<&'static st
             user: verified.user().as_str().as_bytes(),
             master: verified.master().map(Username::as_str),
             directory: Some(&verified.account().directory),
+            provider: verified.by().provider(),
             app_password: verified.by().app_password(),
             ..event
         }
@@ -78,8 +80,13 @@ pub fn stalled(stalled: &Stalled<'_>, why: &TempFail, took: Duration) {
             %outcome, user, directory = %unavailable.directory, reason = %unavailable,
             service, %remote, session, mechanism, took_us, "auth decided",
         ),
+        TempFail::Provider(unavailable) => error!(
+            %outcome, user, provider = %unavailable.provider, reason = %unavailable,
+            service, %remote, session, mechanism, took_us, "auth decided",
+        ),
         TempFail::Stored(_)
         | TempFail::Hashing(_)
+        | TempFail::NoProvider
         | TempFail::Panicked
         | TempFail::Deadline
         | TempFail::TooManyRequests
@@ -119,16 +126,11 @@ pub struct Stalled<'a> {
 
 /// The event of somebody who wanted to be somebody else, whatever came of it: who is known to be a master user, and who
 /// tried to pass for one, is to be found in one place. The event of the login itself follows.
-pub fn master_login(
-    master: &Username,
-    user: &Username,
-    attempt: &Attempt,
-    verdict: &Result<Verified, Refusal>,
-) {
+pub fn master_login(master: &Username, user: &Username, attempt: &Attempt, verdict: Result<(), &Refusal>) {
     let (master, user, mechanism) = (master.as_str(), user.as_str(), attempt.mechanism.name());
     let (service, remote, session) = (&*attempt.service, Remote(attempt.remote), attempt.session.as_deref());
     let (outcome, reason) = match verdict {
-        Ok(_) => ("verified", None),
+        Ok(()) => ("verified", None),
         Err(refusal) => (refusal.outcome(), Some(refusal)),
     };
     let reason = reason.map(display);

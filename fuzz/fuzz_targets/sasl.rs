@@ -1,8 +1,9 @@
-//! The payloads of the SASL mechanisms: what is read is written the same.
+//! The payloads of the SASL mechanisms: what is read is written the same, or, where there are several ways to write it, so
+//! that it is read the same.
 #![no_main]
 
 use gatepost_protocol::sasl::{
-    CramMd5, Plain, anonymous, external, login,
+    CramMd5, OAuthBearer, Plain, XOAuth2, anonymous, bearer, external, login,
     scram::{ClientFinal, ClientFirst, ServerFinal, ServerFirst},
 };
 use libfuzzer_sys::fuzz_target;
@@ -27,6 +28,17 @@ fuzz_target!(|data: &[u8]| {
     }
     if let Ok(message) = ServerFinal::parse(data) {
         assert_eq!(message.encode(), data);
+    }
+    if let Ok(message) = OAuthBearer::parse(data) {
+        assert!(bearer::is_token(message.token) && data.len() <= bearer::RESPONSE);
+        let written = message.encode().expect("a message");
+        assert_eq!(OAuthBearer::parse(written.expose()), Ok(message));
+        assert!(XOAuth2::parse(data).is_err(), "the name in it would go unread");
+    }
+    if let Ok(message) = XOAuth2::parse(data) {
+        assert!(bearer::is_token(message.token) && data.len() <= bearer::RESPONSE);
+        let written = message.encode().expect("a message");
+        assert_eq!(XOAuth2::parse(written.expose()), Ok(message));
     }
     let _ = (login::check(data).is_ok(), external::authzid(data).is_ok(), anonymous::trace(data).is_ok());
 });

@@ -63,13 +63,15 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     daemon::engine(&config).expect("directories")
 });
 
-/// All that a password is needed for, and that are announced to everybody.
-const OFFERED: [Mechanism; 5] = [
+/// All that a password is needed for, and those with tokens, of which none is taken. All are announced to everybody.
+const OFFERED: [Mechanism; 7] = [
     Mechanism::Plain,
     Mechanism::Login,
     Mechanism::CramMd5,
     Mechanism::ScramSha1,
     Mechanism::ScramSha256,
+    Mechanism::OAuthBearer,
+    Mechanism::XOAuth2,
 ];
 
 static SHARED: LazyLock<Arc<Shared>> = LazyLock::new(|| {

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use bytes::BytesMut;
 use gatepost_protocol::dovecot::{Cookie, FieldsBuf, auth, master, reply};
-use gatepost_protocol::sasl::Plain;
+use gatepost_protocol::sasl::{OAuthBearer, Plain, XOAuth2};
 use gatepost_protocol::secret::{Scratch, Secret};
 use gatepost_protocol::text::{Encoded, base64_into};
 
@@ -55,6 +55,14 @@ fn debug_shows_no_password_in_any_spelling() {
     show(&mut shown, &fields.as_fields().find(b"pass"));
     show(&mut shown, &Plain::parse(response.as_bytes()).unwrap());
     show(&mut shown, &Plain::parse(response.as_bytes()).unwrap().encode());
+    for (pairs, bearer) in [("user=alice", false), ("n,a=alice,", true)] {
+        let response = format!("{pairs}\x01auth=Bearer {PASSWORD}\x01\x01");
+        if bearer {
+            show(&mut shown, &OAuthBearer::parse(response.as_bytes()).unwrap());
+        } else {
+            show(&mut shown, &XOAuth2::parse(response.as_bytes()).unwrap());
+        }
+    }
     show(&mut shown, &Secret::new(PASSWORD.into()));
     show(&mut shown, &Encoded::new(encoded.as_bytes()).unwrap());
     show(&mut shown, &Encoded::new(encoded.as_bytes()).unwrap().decode());

@@ -55,6 +55,18 @@ impl Digester {
         self.digest(&[b"\0", &first, service.as_bytes(), &second, remote, user.as_bytes(), b"\0", password])
     }
 
+    /// Of a token, whoever it is of.
+    pub fn token(&self, token: &[u8]) -> Digest {
+        // No login begins like this: so long a name no service has.
+        self.digest(&[b"\0token\0\xff\xff", token])
+    }
+
+    /// Of a token that was shown for somebody of a domain, on which it may depend who is asked about it.
+    pub fn routed(&self, token: &Digest, domain: Option<&str>) -> Digest {
+        let said: &[u8] = if domain.is_some() { b"\x01" } else { b"\x00" };
+        self.digest(&[b"\0route\0\xff\xff", &token.0, said, domain.unwrap_or_default().as_bytes()])
+    }
+
     /// Of a stored password; `feed` hands out the bytes that make it what it is.
     pub fn stored(&self, feed: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Fingerprint {
         Fingerprint(NonZeroU64::MIN | self.bits(b"\0stored\0", feed))
@@ -118,6 +130,11 @@ impl Digest {
     pub fn is(&self, other: &Self) -> bool {
         // As one number: byte by byte takes ten times as long.
         u128::from_ne_bytes(self.0).ct_eq(&u128::from_ne_bytes(other.0)).into()
+    }
+
+    /// A number between 0 and 255 that is the same every time, and says nothing.
+    pub const fn salt(&self) -> u8 {
+        self.0[15]
     }
 
     /// The bytes, to find it among others in memory.
@@ -203,6 +220,24 @@ mod tests {
             ("alicf", b"x", "imap", b"1.2.3.4"),
         ] {
             assert!(!one.is(&digester.login(user, password, service, remote)));
+        }
+    }
+
+    #[test]
+    fn a_token_is_no_password_and_goes_by_its_domain() {
+        let digester = Digester::new().unwrap();
+        let token = digester.token(b"t");
+        assert!(token.is(&digester.token(b"t")) && !token.is(&digester.token(b"u")));
+        assert!(!token.is(&digester.password("", b"t")) && !token.is(&digester.login("", b"t", "", b"")));
+        let routes = [None, Some(""), Some("a.test"), Some("b.test")];
+        for (one, domain) in routes.iter().enumerate() {
+            for (another, other) in routes.iter().enumerate() {
+                assert_eq!(
+                    digester.routed(&token, *domain).is(&digester.routed(&token, *other)),
+                    one == another
+                );
+            }
+            assert!(!digester.routed(&token, *domain).is(&token));
         }
     }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{Answer, Common, Exit, ask};
 use crate::{
-    cache::Status,
+    cache::{Counts, Status},
     config::Config,
     control::{Request, Response},
 };
@@ -49,9 +49,9 @@ fn say(response: &Response) -> Answer {
 }
 
 fn status_text(status: &Status) -> String {
-    let Status { entries, bytes, max_memory, counts } = status;
+    let Status { entries, bytes, max_memory, counts, tokens } = status;
     let mib = |bytes: &usize| format!("{}.{} MiB", bytes >> 20, ((bytes >> 10) & 1023) * 10 / 1024);
-    let lines = [
+    let mut lines = vec![
         format!("entries        {entries}"),
         format!("memory         {} of {}", mib(bytes), mib(max_memory)),
         format!("hits           {}", counts.hits),
@@ -62,5 +62,19 @@ fn status_text(status: &Status) -> String {
         format!("refreshes      {}", counts.refreshes),
         format!("evicted        {}", counts.evicted),
     ];
+    if tokens.entries > 0 || tokens.counts != Counts::default() {
+        let counts = &tokens.counts;
+        lines.extend([
+            "tokens".to_owned(),
+            format!("  entries        {}", tokens.entries),
+            format!("  memory         {}", mib(&tokens.bytes)),
+            format!("  hits           {}", counts.hits),
+            format!("  negative hits  {}", counts.negative_hits),
+            format!("  misses         {}", counts.misses),
+            format!("  stale          {}", counts.stale),
+            format!("  refreshes      {}", counts.refreshes),
+            format!("  evicted        {}", counts.evicted),
+        ]);
+    }
     lines.join("\n")
 }

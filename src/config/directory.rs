@@ -324,7 +324,7 @@ fn service(text: &str) -> Result<String, Wrong> {
 }
 
 /// On the wire a field is `name=value` between TABs.
-fn field_name(name: &str) -> Result<(), Wrong> {
+pub(super) fn field_name(name: &str) -> Result<(), Wrong> {
     let fits = |letter: char| !letter.is_control() && !letter.is_whitespace() && letter != '=';
     if (1..=64).contains(&name.len()) && name.chars().all(fits) {
         return Ok(());

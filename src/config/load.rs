@@ -14,6 +14,7 @@ use super::{
     hashing::hashing,
     listener::listeners,
     log::log,
+    oidc::oidc,
     problem::{Found, Wrong},
     reader::Reader,
     sasl::sasl,
@@ -28,7 +29,7 @@ const SYSTEM: &str = "/etc/gatepost";
 const LIMIT: u64 = 1 << 20;
 
 /// Tables that have a name, and no code in this version.
-const LATER: &[&str] = &["oidc", "policy", "cluster"];
+const LATER: &[&str] = &["policy", "cluster"];
 
 /// What is wrong with a path.
 type Amiss = (PathBuf, Wrong);
@@ -101,6 +102,7 @@ fn check(root: &Table, around: &Surroundings, found: Found, extent: Extent) -> R
     } else if reader.is_empty_list("directory") {
         reader.wrong("directory", nobody());
     }
+    let oidc = oidc(reader.tables("oidc"), around);
     let cache = cache(reader.table("cache"));
     if cache.ttl.is_zero() {
         // Nothing is kept that could be outdated.
@@ -112,7 +114,7 @@ fn check(root: &Table, around: &Surroundings, found: Found, extent: Extent) -> R
     reader.finish();
     match found.into_problems() {
         Some(problems) => Err(problems),
-        None => Ok(Config { server, listeners, sasl, directories, cache, hashing, log }),
+        None => Ok(Config { server, listeners, sasl, directories, oidc, cache, hashing, log }),
     }
 }
 

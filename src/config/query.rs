@@ -40,6 +40,8 @@ pub enum Parameter {
     OldPassword,
     /// `:since`: when something has changed last, as the database has said it.
     Since,
+    /// `:claim_NAME`: what a token says, the claim of this place in [`Query::claims`]; NULL where it does not.
+    Claim(u8),
 }
 
 /// A query with a placeholder for each name.
@@ -47,6 +49,7 @@ pub enum Parameter {
 pub struct Query {
     sql: String,
     parameters: Vec<Parameter>,
+    claims: Vec<String>,
 }
 
 const NAMES: [(&str, Parameter); 10] = [
@@ -65,7 +68,8 @@ const NAMES: [(&str, Parameter); 10] = [
 impl Query {
     /// Reads a query that may hold the names in `allowed`.
     pub(super) fn parse(text: &str, dialect: Dialect, allowed: &[Parameter]) -> Result<Self, Wrong> {
-        let mut query = Self { sql: String::with_capacity(text.len()), parameters: Vec::new() };
+        let mut query =
+            Self { sql: String::with_capacity(text.len()), parameters: Vec::new(), claims: Vec::new() };
         let mut rest = text;
         let mut before = None;
         let mut ended = false;
@@ -106,19 +110,44 @@ impl Query {
         &self.parameters
     }
 
+    /// The claims that it names, without `claim_`.
+    pub fn claims(&self) -> &[String] {
+        &self.claims
+    }
+
     /// Whether this name is in it.
     pub fn names(&self, parameter: Parameter) -> bool {
         self.parameters.contains(&parameter)
     }
 
     fn put(&mut self, name: &str, dialect: Dialect, allowed: &[Parameter]) -> Result<(), Wrong> {
-        let known = NAMES.iter().find(|(known, _)| *known == name).map(|(_, parameter)| *parameter);
-        let Some(parameter) = known.filter(|parameter| allowed.contains(parameter)) else {
+        let claim = name.strip_prefix("claim_").filter(|_| allowed.contains(&Parameter::Claim(0)));
+        let known = match claim {
+            Some(claim) => self.claim(claim),
+            None => NAMES.iter().find(|(known, _)| *known == name).map(|(_, parameter)| *parameter),
+        };
+        let allowed_here = |parameter: &Parameter| claim.is_some() || allowed.contains(parameter);
+        let Some(parameter) = known.filter(allowed_here) else {
             let names = NAMES.iter().filter(|(_, parameter)| allowed.contains(parameter));
             let names: Vec<String> = names.map(|(name, _)| format!(":{name}")).collect();
             let remedy = format!("known here: {}", names.join(" "));
             return Err(Wrong::new(format!("names {}, which nobody has a value for", quoted(name)), remedy));
         };
+        self.put_parameter(parameter, dialect);
+        Ok(())
+    }
+
+    /// The parameter of a claim. `None`: there are more than anybody needs.
+    fn claim(&mut self, name: &str) -> Option<Parameter> {
+        let known = self.claims.iter().position(|known| known == name);
+        let at = known.unwrap_or(self.claims.len());
+        if known.is_none() {
+            self.claims.push(name.to_owned());
+        }
+        u8::try_from(at).ok().map(Parameter::Claim)
+    }
+
+    fn put_parameter(&mut self, parameter: Parameter, dialect: Dialect) {
         let known = self.parameters.iter().position(|known| *known == parameter);
         let number = match (dialect, known) {
             (Dialect::Postgres | Dialect::Sqlite, Some(at)) => at + 1,
@@ -132,7 +161,6 @@ impl Query {
             Dialect::Postgres => self.sql.push_str(&format!("${number}")),
             Dialect::Sqlite => self.sql.push_str(&format!("?{number}")),
         }
-        Ok(())
     }
 }
 
@@ -283,6 +311,25 @@ mod tests {
     fn parse(text: &str, dialect: Dialect) -> Result<(String, Vec<Parameter>), String> {
         let parsed = Query::parse(text, dialect, ALLOWED);
         parsed.map(|query| (query.sql, query.parameters)).map_err(|wrong| wrong.what)
+    }
+
+    #[test]
+    fn claims_are_bound_by_the_names_that_they_have_where_there_are_any() {
+        let text = "SELECT :claim_name, :user, :claim_a_b, :claim_name";
+        let allowed = [User, Parameter::Claim(0)];
+        let claim = Parameter::Claim;
+        for (dialect, sql, parameters) in [
+            (MySql, "SELECT ?, ?, ?, ?", vec![claim(0), User, claim(1), claim(0)]),
+            (Postgres, "SELECT $1, $2, $3, $1", vec![claim(0), User, claim(1)]),
+            (Sqlite, "SELECT ?1, ?2, ?3, ?1", vec![claim(0), User, claim(1)]),
+        ] {
+            let query = Query::parse(text, dialect, &allowed).unwrap();
+            assert_eq!((query.sql(), query.parameters()), (sql, &*parameters));
+            assert_eq!(query.claims(), ["name", "a_b"]);
+        }
+        assert!(parse(text, Sqlite).is_err(), "where there is no token");
+        let many: Vec<String> = (0..300).map(|number| format!(":claim_{number}")).collect();
+        assert!(Query::parse(&many.join(","), Sqlite, &allowed).is_err());
     }
 
     #[test]

@@ -33,11 +33,12 @@ const MECHANISMS: &[(&str, Mechanism)] = &[
     (Mechanism::ScramSha256Plus.name(), Mechanism::ScramSha256Plus),
     (Mechanism::External.name(), Mechanism::External),
     (Mechanism::Anonymous.name(), Mechanism::Anonymous),
+    (Mechanism::OAuthBearer.name(), Mechanism::OAuthBearer),
+    (Mechanism::XOAuth2.name(), Mechanism::XOAuth2),
 ];
 
 /// Mechanisms that have a name, and no code in this version.
-const LATER: &[&str] =
-    &["OAUTHBEARER", "XOAUTH2", "SCRAM-SHA-512", "SCRAM-SHA-512-PLUS", "DIGEST-MD5", "GSSAPI", "GSS-SPNEGO"];
+const LATER: &[&str] = &["SCRAM-SHA-512", "SCRAM-SHA-512-PLUS", "DIGEST-MD5", "GSSAPI", "GSS-SPNEGO"];
 
 /// Postfix waits 10 s for a reply (`AUTH_TIMEOUT` of its Dovecot plug-in) and then calls it a temporary
 /// failure, so a refusal must be out well before that.

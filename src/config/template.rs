@@ -53,6 +53,12 @@ impl Template {
         Ok(Self(parts))
     }
 
+    /// A template of this text, which is one.
+    #[cfg(test)]
+    pub(crate) fn of(text: &str) -> Self {
+        Self::parse(text).unwrap_or_else(|_| panic!("no template: {text}"))
+    }
+
     /// Its parts in order. No two literals follow each other, and none is empty.
     pub fn parts(&self) -> &[Part] {
         &self.0

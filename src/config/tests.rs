@@ -12,6 +12,7 @@ use crate::mechanism::Mechanism;
 
 mod bad;
 mod changes;
+mod oidc;
 mod secrets;
 mod shipped;
 mod sql;
@@ -220,6 +221,7 @@ fn the_files_that_are_installed_are_accepted() {
         fs::write(credentials.path().join("robots"), "{PLAIN}x\n").unwrap();
         fs::write(credentials.path().join("mail"), "x\n").unwrap();
         fs::write(credentials.path().join("ldap"), "x\n").unwrap();
+        fs::write(credentials.path().join("oidc"), "x\n").unwrap();
         let around = Surroundings { credentials_dir: Some(credentials.path().to_owned()), ..around() };
         Config::from_texts(&texts, &around).unwrap_or_else(|problems| panic!("{problems}"))
     };
@@ -242,7 +244,7 @@ fn the_files_that_are_installed_are_accepted() {
         })
         .collect();
     let config = named(&uncommented);
-    assert_eq!((config.listeners.len(), config.directories.len()), (5, 8));
+    assert_eq!((config.listeners.len(), config.directories.len(), config.oidc.len()), (5, 8, 1));
 }
 
 fn write(path: PathBuf, text: impl AsRef<[u8]>) {
@@ -337,4 +339,13 @@ fn the_main_password_may_be_used_everywhere_unless_a_list_says_where() {
         of("primary_password_services = ['IMAP', 'my-dav']"),
         Some(vec!["imap".into(), "my-dav".into()])
     );
+}
+
+#[test]
+fn mechanisms_are_offered_by_their_names_in_any_case() {
+    for names in ["'OAUTHBEARER', 'XOAUTH2'", "'oauthbearer', 'XOAuth2'"] {
+        let text = format!("{SOME_DIRECTORY}[sasl]\nmechanisms = ['PLAIN', {names}]\n");
+        let config = checked(&text).unwrap();
+        assert_eq!(config.sasl.mechanisms, [Mechanism::Plain, Mechanism::OAuthBearer, Mechanism::XOAuth2]);
+    }
 }

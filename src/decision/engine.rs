@@ -17,6 +17,7 @@ use super::{
     rehash::{Job, Renewal},
     route::Router,
     rules,
+    token::Revocations,
 };
 use crate::{
     account::{Account, State, is_delivery},
@@ -25,6 +26,7 @@ use crate::{
     directory::{Chain, Check, Found, Inquiry, Unavailable},
     mechanism::{Credential, Sought},
     observe,
+    oidc::{Challenge, Providers},
     password::{Pool, Terms, Unverified},
     username::{InvalidName, Username},
 };
@@ -36,6 +38,8 @@ pub struct Engine {
     pool: Arc<Pool>,
     app_passwords: AppPasswords,
     pub(super) memory: Option<Memory>,
+    pub(super) providers: Arc<Providers>,
+    pub(super) revocations: Arc<Revocations>,
     limits: Limits,
     default_domain: Option<Box<str>>,
     salts: Option<SaltKey>,
@@ -65,6 +69,8 @@ impl Engine {
             pool,
             app_passwords: AppPasswords::none(),
             memory: None,
+            providers: Arc::new(Providers::none()),
+            revocations: Arc::default(),
             limits,
             default_domain: default_domain.map(Into::into),
             salts: SaltKey::ephemeral().ok(),
@@ -86,7 +92,22 @@ impl Engine {
     ///
     /// Without random numbers.
     pub fn with_memory(self, limits: cache::Limits, now: Instant) -> Result<Self, getrandom::Error> {
-        Ok(Self { memory: Memory::new(limits, &self.chain, now)?, ..self })
+        let memory = Memory::new(limits, &self.chain, now)?;
+        let memory = memory.map(|memory| memory.shared_with_tokens(!self.providers.is_empty()));
+        Ok(Self { memory, ..self })
+    }
+
+    /// The same with providers that vouch for tokens.
+    #[must_use]
+    pub fn with_providers(self, providers: Arc<Providers>) -> Self {
+        let memory = self.memory.map(|memory| memory.shared_with_tokens(!providers.is_empty()));
+        Self { providers, memory, ..self }
+    }
+
+    /// The same with what was revoked before it was made.
+    #[must_use]
+    pub fn with_revocations(self, revocations: Arc<Revocations>) -> Self {
+        Self { revocations, ..self }
     }
 
     /// The same, with a key for made-up salts that outlives the process.
@@ -191,17 +212,31 @@ impl Engine {
         }
     }
 
+    /// What a remote is told whose token was not taken, by the domain of the name that they say.
+    pub fn challenge(&self, domain: Option<&str>) -> Option<Challenge> {
+        self.providers.challenge(domain)
+    }
+
+    /// The same by the name itself, as typed.
+    pub fn challenge_of(&self, name: &[u8]) -> Option<Challenge> {
+        let user = self.normalise(name).ok();
+        self.challenge(user.as_ref().and_then(Username::domain))
+    }
+
     pub(super) async fn verify(
         &self,
         attempt: &Attempt,
         now: Now,
     ) -> Result<(Verified, Option<Recollection>), (Refusal, Option<Recollection>)> {
+        if let Some(token) = attempt.claim.credential.token() {
+            return Box::pin(self.verify_token(token, attempt, now)).await;
+        }
         let who = identity::identify(&attempt.claim, self.separator, |name| self.normalise(name));
         match who.map_err(|refusal| (refusal, None))? {
             Identity::Own(user) => self.verify_own(&user, attempt, now).await,
             Identity::Master { master, target } => {
                 let verdict = Box::pin(self.verify_master(&master, &target, attempt, now.wall)).await;
-                observe::master_login(&master, &target, attempt, &verdict);
+                observe::master_login(&master, &target, attempt, verdict.as_ref().map(|_| ()));
                 verdict.map(|verified| (verified, None)).map_err(|refusal| (refusal, None))
             }
         }
@@ -325,7 +360,9 @@ impl Engine {
         let Proven { by, answer } = proven;
         let account = self.router.route(account, &attempt.hop).await.map_err(TempFail::Directory)?;
         let typed = identity::typed(&attempt.claim, self.separator);
-        let original = (typed != account.user.as_str().as_bytes()).then(|| typed.into());
+        // With a token somebody may say no name.
+        let original = !typed.is_empty() && typed != account.user.as_str().as_bytes();
+        let original = original.then(|| typed.into());
         Ok(Verified { account, by, answer, original })
     }
 

@@ -4,6 +4,8 @@
 //! are looked at each time. Where they do not, the directory is asked, for they may have changed: nobody is refused from
 //! memory but who has no account, or gives a password that was wrong a moment ago.
 //!
+//! Tokens are remembered beside ([`Tokens`]): what is kept of them is not about a name.
+//!
 //! Not from memory: master users, whose right depends on whom they want to be; mechanisms that do not send the password;
 //! app passwords of gatepost's own, which are in a table beside (what is remembered is the account they are of).
 
@@ -14,17 +16,19 @@ use std::{
     collections::HashSet,
     net::IpAddr,
     sync::Arc,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use gatepost_protocol::secret::Secret;
 use tokio::sync::Semaphore;
 
+pub(super) use self::ask::in_time;
 use self::look_up::Looked;
 use super::{
     AppPassword, Attempt, By, Decision, Engine, Refusal, Verified,
     identity::{self, Identity},
     rules,
+    token::{Owner, Tokens},
 };
 use crate::{
     account::{Account, Password, State},
@@ -32,7 +36,7 @@ use crate::{
     cache::{
         self, Asking, Cache, Digest, Entry, Fingerprint, Flights, Key, Limits, Recall, Status, Tick, Typed,
     },
-    directory::{Chain, Changed, Found, Unavailable},
+    directory::{Chain, Changed, Directory, Found, Unavailable},
     mechanism::{Claim, Credential},
     username::{NameRoom, Username},
 };
@@ -42,6 +46,9 @@ const ASKED: usize = 8192;
 
 /// How many are asked about ahead of time at once. Others are let in from memory a little longer.
 const AHEAD: usize = 64;
+
+/// One part in so many of the memory is for tokens, where there are providers that vouch for any.
+const TOKENS: usize = 8;
 
 /// The time of a judgement, by both clocks: what runs out on a certain day, and what lasts for a certain time.
 #[derive(Debug, Clone, Copy)]
@@ -110,9 +117,11 @@ pub enum Recollection {
 /// What one engine remembers, and what it is asking about.
 #[derive(Debug)]
 pub(super) struct Memory {
-    cache: Cache,
+    pub(super) cache: Cache,
+    pub(super) tokens: Tokens,
     logins: Flights<Arc<Judged>>,
     lookups: Flights<(Asking, Result<Looked, Unavailable>)>,
+    pub(super) owners: Flights<(Asking, Result<Owner, Refusal>)>,
     ahead: Semaphore,
     reads_service: bool,
 }
@@ -145,6 +154,16 @@ impl Now {
     /// What the clocks say.
     pub fn read() -> Self {
         SystemTime::now().into()
+    }
+
+    /// So much later.
+    #[must_use]
+    pub fn after(self, while_: Duration) -> Self {
+        let Self { wall, instant } = self;
+        Self {
+            wall: wall.checked_add(while_).unwrap_or(wall),
+            instant: instant.checked_add(while_).unwrap_or(instant),
+        }
     }
 }
 
@@ -183,12 +202,14 @@ impl Known<'_> {
 impl Attempt {
     /// The same attempt once more, for somebody who asks about it later.
     pub fn again(&self) -> Option<Self> {
-        let password = self.claim.credential.password()?;
-        let claim = Claim {
-            authzid: self.claim.authzid.clone(),
-            authcid: self.claim.authcid.clone(),
-            credential: Credential::Password(Secret::new(password.expose().to_vec())),
+        let same = |secret: &Secret| Secret::new(secret.expose().to_vec());
+        let credential = match &self.claim.credential {
+            Credential::Password(password) => Credential::Password(same(password)),
+            Credential::Token(token) => Credential::Token(same(token)),
+            Credential::Evidence(_) | Credential::Certificate | Credential::Anonymous { .. } => return None,
         };
+        let claim =
+            Claim { authzid: self.claim.authzid.clone(), authcid: self.claim.authcid.clone(), credential };
         let (service, hop) = (self.service.clone(), self.hop.clone());
         Some(Self { claim, service, hop, session: self.session.clone(), ..*self })
     }
@@ -208,24 +229,33 @@ impl Judged {
 impl Memory {
     pub(super) fn new(limits: Limits, chain: &Chain, now: Instant) -> Result<Option<Self>, getrandom::Error> {
         let reads_service = chain.directories().iter().any(|directory| directory.reads_service());
+        let share = Limits { max_memory: limits.max_memory / TOKENS, ..limits };
         Ok(Cache::new(limits, now)?.map(|cache| Self {
             cache,
+            tokens: Tokens::new(&share),
             logins: Flights::new(ASKED),
             lookups: Flights::new(ASKED),
+            owners: Flights::new(ASKED),
             ahead: Semaphore::new(AHEAD),
             reads_service,
         }))
     }
 
-    fn key<'a>(&self, user: &'a str, service: &'a str) -> Key<'a> {
+    /// The same, of which tokens have a share, if there can be any.
+    pub(super) fn shared_with_tokens(self, tokens: bool) -> Self {
+        let cache = if tokens { self.cache.without_one_in(TOKENS) } else { self.cache };
+        Self { cache, ..self }
+    }
+
+    pub(super) fn key<'a>(&self, user: &'a str, service: &'a str) -> Key<'a> {
         Key { user, service: if self.reads_service { service } else { "" } }
     }
 
-    fn ask(&self, now: Instant) -> Asking {
+    pub(super) fn ask(&self, now: Instant) -> Asking {
         self.cache.ask(self.cache.at(now))
     }
 
-    fn tick(&self) -> Tick {
+    pub(super) fn tick(&self) -> Tick {
         self.cache.at(Instant::now())
     }
 
@@ -242,7 +272,7 @@ impl Memory {
     }
 
     /// How the password of what was found is checked.
-    fn checked(&self, found: &Found<'_>) -> Option<Fingerprint> {
+    pub(super) fn checked(&self, found: &Found<'_>) -> Option<Fingerprint> {
         found.holder().and_then(|holder| self.check_of(holder))
     }
 
@@ -329,6 +359,12 @@ impl Engine {
         };
         match memory.cache.recall(Typed { user, service }, &digest, now, take) {
             Recall::Nothing => None,
+            // A provider has yet to say something.
+            Recall::Nobody | Recall::Wrong
+                if self.providers.grants(str::from_utf8(user).ok().and_then(domain_of)) =>
+            {
+                None
+            }
             Recall::Nobody => Some(Err(Refusal::UserUnknown)),
             Recall::Wrong => Some(Err(Refusal::PasswordMismatch)),
             Recall::Right { taken: (directory, app_password, entry), refresh } => {
@@ -348,6 +384,9 @@ impl Engine {
     /// Asks about a login that was let in from memory, before its time is over.
     pub async fn refresh(&self, attempt: &Attempt) {
         let Some(memory) = &self.memory else { return };
+        if let Some(token) = attempt.claim.credential.token() {
+            return self.refresh_token(token, &attempt.claim, Now::read()).await;
+        }
         let Ok(_place) = memory.ahead.try_acquire() else { return };
         let who = identity::identify(&attempt.claim, self.separator, |name| self.normalise(name));
         let (Ok(Identity::Own(user)), Some(password)) = (who, attempt.claim.credential.password()) else {
@@ -358,8 +397,8 @@ impl Engine {
         let _ = self.ask_once(memory, question, attempt, password, true).await;
     }
 
-    /// Judges the login of somebody as themselves.
-    pub(super) async fn verify_own(
+    /// Judges the login of somebody as themselves by what the directories say.
+    pub(super) async fn verify_by_directories(
         &self,
         user: &Username,
         attempt: &Attempt,
@@ -406,7 +445,7 @@ impl Engine {
 
     /// Forgets those of whom `whom` says so by one of their names; how many that were.
     pub fn flush(&self, whom: impl Fn(&str) -> bool) -> usize {
-        self.memory.as_ref().map_or(0, |memory| memory.cache.flush(whom))
+        self.flush_tokens(&whom) + self.memory.as_ref().map_or(0, |memory| memory.cache.flush(whom))
     }
 
     /// Takes note of what has changed in the directories: whoever that is, is forgotten; where nobody knows who it is,
@@ -428,7 +467,8 @@ impl Engine {
 
     /// How memory stands; `None` where nothing is kept.
     pub fn memory_status(&self) -> Option<Status> {
-        self.memory.as_ref().map(|memory| memory.cache.status())
+        let status = |memory: &Memory| Status { tokens: memory.tokens.status(), ..memory.cache.status() };
+        self.memory.as_ref().map(status)
     }
 
     /// What memory says of a password; `None` where the directories are to be asked.
@@ -500,7 +540,7 @@ impl Engine {
 
     /// Whether a directory that gave no answer comes after the one of an account. That one was asked then, and does not
     /// know it any more.
-    fn is_past(&self, entry: &Entry, unavailable: &Unavailable) -> bool {
+    pub(super) fn is_past(&self, entry: &Entry, unavailable: &Unavailable) -> bool {
         let mut names = self.chain.directories().iter().map(|directory| directory.name());
         names
             .position(|name| *name == unavailable.directory)
@@ -508,11 +548,20 @@ impl Engine {
     }
 
     /// Whether nobody is asked about an account after its directory.
-    fn is_of_the_last(&self, entry: &Entry) -> bool {
+    pub(super) fn is_of_the_last(&self, entry: &Entry) -> bool {
         usize::from(entry.directory()) + 1 == self.chain.directories().len()
     }
 
-    fn unpack(&self, entry: &Entry) -> Looked {
+    /// What memory knows of how the password of somebody is checked: by which directory, and whether they have none there.
+    pub(super) fn known_check(&self, user: &Username, service: &str) -> Option<(Option<Directory>, bool)> {
+        let memory = self.memory.as_ref()?;
+        let entry = memory.cache.account(memory.key(user.as_str(), service), memory.tick())?;
+        let directory = self.chain.directories().get(usize::from(entry.directory()));
+        let none = memory.cache.digester().check(b"");
+        Some((directory.cloned(), entry.is_somebody() && entry.is_whole() && entry.is_checked_by(none)))
+    }
+
+    pub(super) fn unpack(&self, entry: &Entry) -> Looked {
         let directory = self.directory_name(entry.directory())?;
         entry.account(Arc::clone(directory)).map(Arc::new)
     }
@@ -520,6 +569,11 @@ impl Engine {
     fn directory_name(&self, number: u16) -> Option<&Arc<str>> {
         self.chain.directories().get(usize::from(number)).map(|directory| directory.name())
     }
+}
+
+/// The domain of a name in normal form.
+fn domain_of(user: &str) -> Option<&str> {
+    user.split_once('@').map(|(_, domain)| domain)
 }
 
 /// What was not from memory.

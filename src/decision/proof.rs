@@ -198,6 +198,8 @@ impl Prover<'_> {
             Credential::Certificate | Credential::Anonymous { .. } if self.here.on_behalf => {
                 return Err(Refusal::AuthzDenied);
             }
+            // Whose it is, it says itself: it never comes here, where a name comes first.
+            Credential::Token(_) => Err(TempFail::NoProvider.into()),
             // The peer has done the proving, or nobody wants any.
             Credential::Certificate => Ok(By::Certificate.into()),
             Credential::Anonymous { .. } => Ok(By::Anonymous.into()),

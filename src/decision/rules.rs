@@ -44,6 +44,8 @@ pub(super) fn admit_master(account: &Account, attempt: &Attempt, now: SystemTime
         | Refusal::PrimaryPasswordDenied { .. }
         | Refusal::TargetRefused(_)
         | Refusal::TempFail(_)
+        | Refusal::TokenOfAnother
+        | Refusal::TokenRejected(_)
         | Refusal::UserAmbiguous
         | Refusal::UserLocked
         | Refusal::UserUnknown => refusal,

@@ -13,7 +13,7 @@ const REST: Duration = Duration::from_secs(1);
 
 /// The fuse of one server.
 #[derive(Debug)]
-pub(super) struct Breaker {
+pub(crate) struct Breaker {
     state: Mutex<State>,
 }
 
@@ -29,13 +29,13 @@ enum State {
 
 impl Breaker {
     /// One that has seen nothing yet.
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { state: Mutex::new(State::Closed) }
     }
 
     /// Whether the server may be asked now. After a failure it lets one through at a time; whoever is let through
     /// has to say how it went, and who does not within `patience` gives way to the next.
-    pub(super) fn admits(&self, now: Instant, patience: Duration) -> bool {
+    pub(crate) fn admits(&self, now: Instant, patience: Duration) -> bool {
         let mut state = self.lock();
         match *state {
             State::Closed => true,
@@ -49,20 +49,20 @@ impl Breaker {
     }
 
     /// It has answered. Whether this is news.
-    pub(super) fn answered(&self) -> bool {
+    pub(crate) fn answered(&self) -> bool {
         let before = std::mem::replace(&mut *self.lock(), State::Closed);
         !matches!(before, State::Closed)
     }
 
     /// It has not. Whether this is news.
-    pub(super) fn failed(&self, now: Instant) -> bool {
+    pub(crate) fn failed(&self, now: Instant) -> bool {
         let before = std::mem::replace(&mut *self.lock(), State::Open { until: now + REST });
         matches!(before, State::Closed)
     }
 
     /// Whether it answers, as far as is known.
     #[allow(dead_code, reason = "for a choice between several servers of one directory")]
-    pub(super) fn is_closed(&self) -> bool {
+    pub(crate) fn is_closed(&self) -> bool {
         matches!(*self.lock(), State::Closed)
     }
 

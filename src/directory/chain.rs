@@ -73,6 +73,14 @@ impl Chain {
         &self.directories
     }
 
+    /// The one that makes users of this domain, if any does.
+    pub fn provisioner(&self, user: &Username) -> Option<&Directory> {
+        let makes = |directory: &&Directory| {
+            !directory.is_master() && directory.serves(user) && directory.provision_claims().is_some()
+        };
+        self.directories.iter().find(makes)
+    }
+
     /// The place of one of them in their order.
     pub fn number(&self, directory: &Directory) -> u16 {
         let at = self.directories.iter().position(|other| other.name() == directory.name());

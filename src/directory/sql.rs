@@ -53,6 +53,7 @@ pub(super) struct Sql {
     list_query: Option<Query>,
     app_password_query: Option<Query>,
     update_password_query: Option<Query>,
+    provision_query: Option<Query>,
     changes: Option<Changes>,
     change_poll: Option<Duration>,
 }
@@ -84,7 +85,8 @@ impl Sql {
         let times = Times { whole: config.timeout, connect: config.connect_timeout };
         let asked = match &config.source {
             Source::File(path) => {
-                let database = Sqlite::new(path, config.update_password_query.is_some(), most);
+                let writes = config.update_password_query.is_some() || config.provision_query.is_some();
+                let database = Sqlite::new(path, writes, most);
                 Asked::Sqlite(Pool::new(database, name, times, most))
             }
             Source::Server(server) => match config.dialect {
@@ -106,6 +108,7 @@ impl Sql {
             list_query: config.list_query.clone(),
             app_password_query: config.app_password_query.clone(),
             update_password_query: config.update_password_query.clone(),
+            provision_query: config.provision_query.clone(),
             changes: config.changes.clone(),
             change_poll,
         })
@@ -163,13 +166,30 @@ impl Sql {
         let (old, new) = (zeroize::Zeroizing::new(old), zeroize::Zeroizing::new(new));
         let inquiry = Inquiry { user, service: "" };
         let values = Values { password: Some(&new), old_password: Some(&old), ..values(&inquiry) };
-        let ask = Ask { query, values };
-        let changed = match &self.asked {
-            Asked::MySql(pool) => pool.change(&ask).await,
-            Asked::Postgres(pool) => pool.change(&ask).await,
-            Asked::Sqlite(pool) => pool.change(&ask).await,
-        };
+        let changed = self.change(&Ask { query, values }).await;
         changed.map(|rows| rows > 0).map_err(|fault| format!("update_password_query: {fault}"))
+    }
+
+    /// Makes a user, of whom a token says this for each of [`Self::provision_claims`].
+    pub(super) async fn provision(&self, user: &Username, claims: &[Option<String>]) -> Result<(), String> {
+        let Some(query) = &self.provision_query else { return Err("it has no provision_query".to_owned()) };
+        let inquiry = Inquiry { user, service: "" };
+        let ask = Ask { query, values: Values { claims, ..values(&inquiry) } };
+        let made = self.change(&ask).await;
+        made.map(drop).map_err(|fault| format!("provision_query: {fault}"))
+    }
+
+    /// The claims that its `provision_query` names, if there is one.
+    pub(super) fn provision_claims(&self) -> Option<&[String]> {
+        self.provision_query.as_ref().map(Query::claims)
+    }
+
+    async fn change(&self, ask: &Ask<'_>) -> Result<u64, Fault> {
+        match &self.asked {
+            Asked::MySql(pool) => pool.change(ask).await,
+            Asked::Postgres(pool) => pool.change(ask).await,
+            Asked::Sqlite(pool) => pool.change(ask).await,
+        }
     }
 
     /// Whether there is an `update_password_query`.
@@ -189,6 +209,7 @@ impl Sql {
             ("list_query", self.list_query.as_ref(), true),
             ("app_password_query", self.app_password_query.as_ref(), false),
             ("update_password_query", self.update_password_query.as_ref(), false),
+            ("provision_query", self.provision_query.as_ref(), false),
             (CHANGED, self.changes.as_ref().map(|changes| &changes.written), true),
             ("changed_query, sorted by changed", self.changes.as_ref().map(|changes| &changes.query), true),
         ];

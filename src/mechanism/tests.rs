@@ -1,6 +1,6 @@
 //! From the first response to the claim.
 
-use gatepost_protocol::secret::Secret;
+use gatepost_protocol::{dovecot::MechFlag, secret::Secret};
 
 use super::{Breach, Circumstances, Claim, Credential, Mechanism, Step};
 use crate::password::{Evidence, Scheme, Stored, Verdict};
@@ -166,6 +166,73 @@ fn anonymous_leads_to_its_account_if_there_is_one() {
     assert!(matches!(start(Some("guest"), b"\xff"), Err(Breach::Grammar)));
 }
 
+/// The name in it, which may be none, and the token.
+fn token_claim(mechanism: Mechanism, response: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let claim = claim(mechanism.start(Some(secret(response)), Circumstances::default()).unwrap());
+    assert_eq!(claim.authzid, None);
+    (claim.authcid, claim.credential.token().unwrap().expose().to_vec())
+}
+
+#[test]
+fn a_token_comes_with_a_name_or_without_one() {
+    let (bearer, xoauth2) = (Mechanism::OAuthBearer, Mechanism::XOAuth2);
+    let table: [(Mechanism, &[u8], &[u8]); 6] = [
+        (
+            bearer,
+            b"n,a=alice@example.org,\x01host=h\x01port=993\x01auth=Bearer tok\x01\x01",
+            b"alice@example.org",
+        ),
+        (bearer, b"y,a=a=2Cb,\x01auth=Bearer tok\x01\x01", b"a,b"),
+        (bearer, b"n,,\x01auth=Bearer tok\x01\x01", b""),
+        (xoauth2, b"user=alice@example.org\x01auth=Bearer tok\x01\x01", b"alice@example.org"),
+        (xoauth2, b"user=\x01auth=Bearer tok\x01\x01", b""),
+        (xoauth2, b"auth=Bearer tok\x01\x01", b""),
+    ];
+    for (mechanism, response, name) in table {
+        assert_eq!(token_claim(mechanism, response), (name.to_vec(), b"tok".to_vec()), "{mechanism}");
+    }
+}
+
+#[test]
+fn a_token_is_asked_for_with_an_empty_challenge_and_no_other_response_is_one() {
+    let one: &[u8] = b"n,a=alice,\x01auth=Bearer tok\x01\x01";
+    let other: &[u8] = b"user=alice\x01auth=Bearer tok\x01\x01";
+    for (mechanism, own, others) in [(Mechanism::OAuthBearer, one, other), (Mechanism::XOAuth2, other, one)] {
+        let begin = || match mechanism.start(None, Circumstances::default()) {
+            Ok(Step::Challenge(prompt, exchange)) if prompt.is_empty() => exchange,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(begin().mechanism(), mechanism);
+        assert!(matches!(begin().step(secret(own), None), Ok(Step::Claim(_))));
+        // What follows a refusal begins nothing, and neither does a password.
+        for response in [others, b"", b"\x01", b"\0alice\0secret", b"alice"] {
+            assert_eq!(begin().step(secret(response), None).unwrap_err(), Breach::Grammar, "{mechanism}");
+        }
+    }
+}
+
+#[test]
+fn a_token_of_9_kib_is_taken_and_no_longer_one() {
+    for (mechanism, before) in [(Mechanism::OAuthBearer, "n,,\x01"), (Mechanism::XOAuth2, "")] {
+        for (size, good) in [(9216, true), (9217, false)] {
+            let mut response = format!("{before}auth=Bearer ").into_bytes();
+            response.resize(size - 2, b'x');
+            response.extend_from_slice(b"\x01\x01");
+            let step = mechanism.start(Some(secret(&response)), Circumstances::default());
+            assert_eq!(step.is_ok(), good, "{mechanism} {size}");
+        }
+    }
+}
+
+#[test]
+fn nobody_is_offered_to_log_in_with_tokens_unasked() {
+    for mechanism in [Mechanism::OAuthBearer, Mechanism::XOAuth2] {
+        assert!(!Mechanism::DEFAULT.contains(&mechanism) && Mechanism::ALL.contains(&mechanism));
+        assert_eq!(mechanism.flags(), [MechFlag::Plaintext]);
+        assert_eq!(Mechanism::named(mechanism.name().to_lowercase().as_bytes()), Some(mechanism));
+    }
+}
+
 #[test]
 fn only_what_sends_the_password_has_one_to_hand_on() {
     let password = Credential::Password(secret(b"secret"));
@@ -174,4 +241,7 @@ fn only_what_sends_the_password_has_one_to_hand_on() {
     assert!(Credential::Anonymous { trace: None }.password().is_none());
     let evidence = Evidence::CramMd5 { challenge: Box::default(), digest: [0; 16] };
     assert!(Credential::Evidence(evidence.into()).password().is_none());
+    let token = Credential::Token(secret(b"tok"));
+    assert!(token.password().is_none() && token.token().is_some() && password.token().is_none());
+    assert!(!format!("{token:?}").contains("tok"));
 }

@@ -29,6 +29,8 @@ pub struct Decided<'a> {
     pub master: Option<&'a str>,
     /// The directory that knows who was let in.
     pub directory: Option<&'a str>,
+    /// The provider that vouches for their token.
+    pub provider: Option<&'a str>,
     /// Why they were refused.
     pub reason: Option<&'a Refusal>,
     /// The app password that was given.
@@ -68,10 +70,11 @@ impl Decided<'_> {
         let (user, service, session) = self.texts();
         let (user, service, session) = (&*user, &*service, session.as_deref());
         let (directory, reason) = (self.directory.map(display), self.reason.map(display));
+        let provider = self.provider.map(display);
         let (app_password, label) = app_password(self.app_password);
         let (remote, mechanism, took_us) = (Remote(self.remote), self.mechanism.name(), micros(self.took));
         info!(
-            %outcome, user, master, directory, reason, app_password, label,
+            %outcome, user, master, directory, provider, reason, app_password, label,
             service, %remote, session, mechanism, trace, cache, took_us, "auth decided",
         );
     }
@@ -93,8 +96,13 @@ impl Decided<'_> {
                 %outcome, user, directory = %unavailable.directory, reason = %unavailable,
                 service, %remote, session, mechanism, took_us, "auth decided",
             ),
+            TempFail::Provider(unavailable) => error!(
+                %outcome, user, provider = %unavailable.provider, reason = %unavailable,
+                service, %remote, session, mechanism, took_us, "auth decided",
+            ),
             TempFail::Stored(_)
             | TempFail::Hashing(_)
+            | TempFail::NoProvider
             | TempFail::Panicked
             | TempFail::Deadline
             | TempFail::TooManyRequests
@@ -118,6 +126,10 @@ impl Decided<'_> {
         if let Some(directory) = self.directory {
             line.put(b" directory=")?;
             line.word(directory)?;
+        }
+        if let Some(provider) = self.provider {
+            line.put(b" provider=")?;
+            line.word(provider)?;
         }
         if let Some(reason) = self.reason {
             line.put(b" reason=")?;
@@ -168,6 +180,7 @@ mod tests {
         user: b"alice@example.org",
         master: None,
         directory: Some("people"),
+        provider: None,
         reason: None,
         app_password: None,
         service: b"imap",
@@ -198,7 +211,10 @@ mod tests {
         let expected = expected.replace(" took", " cache=\"hit\" took");
         let hit = Decided { cache: Some("hit"), ..LOGIN };
         assert_eq!(ways(&hit), [[&*expected]; 3]);
-        assert!(is_prepared(&LOGIN) && is_prepared(&hit));
+        let token = Decided { provider: Some("idp"), ..hit };
+        let expected = expected.replace(" service", " provider=idp service");
+        assert_eq!(ways(&token), [[&*expected]; 3]);
+        assert!(is_prepared(&LOGIN) && is_prepared(&hit) && is_prepared(&token));
     }
 
     #[test]
@@ -276,7 +292,7 @@ mod tests {
             (user, service) in (any_text(), any_text()),
             (master, session, trace) in (option::of(any_text()), option::of(any_text()), option::of("[a-z]{0,3}")),
             (remote, mechanism) in (any_remote(), select(&Mechanism::ALL)),
-            refused in any::<bool>(),
+            (refused, token) in any::<(bool, bool)>(),
             app_password in option::of(any_text()),
             cache in option::of(select(&["hit", "stale"])),
             (took, looked) in (0..1u64 << 40, any::<bool>()),
@@ -286,6 +302,7 @@ mod tests {
                 user: user.as_bytes(),
                 master: master.as_deref(),
                 directory: (!refused).then_some("people"),
+                provider: token.then_some("idp"),
                 reason: refused.then_some(&Refusal::UserUnknown),
                 app_password: which.as_ref(),
                 service: service.as_bytes(),

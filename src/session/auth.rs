@@ -25,7 +25,10 @@ use gatepost_protocol::{
 };
 
 pub use self::requests::Handle;
-use self::requests::{Accepted, Context, NotWaiting, Requests, Response};
+use self::{
+    outcome::dismissed,
+    requests::{Accepted, Context, NotWaiting, Requests, Response},
+};
 use super::{
     Close,
     shared::{Offer, Shared},
@@ -271,12 +274,16 @@ impl Session {
             Ok(Response::Last(handle, accepted)) => {
                 return self.heard(cont, handle, &accepted, minor, now, out);
             }
+            Ok(Response::Dummy(line)) => {
+                dismissed(cont, &line, out);
+                return Ok(None);
+            }
             Err(why) => {
                 let reason: &[u8] = match why {
                     NotWaiting::Unknown => b"Authentication request timed out",
                     NotWaiting::Unexpected => b"Unexpected continuation",
                 };
-                reply::fail(out, cont.id, None, None, Some(reason), false);
+                reply::fail(out, cont.id, None, None, Some(reason), false, None);
                 return Ok(None);
             }
         };

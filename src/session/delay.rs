@@ -16,13 +16,28 @@ use super::auth::Handle;
 /// Length of a slot.
 const SLOT: Duration = Duration::from_millis(250);
 
+/// How a refusal is told.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// A challenge that goes ahead of it, to which there is nothing to say.
+    pub(super) challenge: Option<BytesMut>,
+    /// What ends the request.
+    pub(super) line: BytesMut,
+}
+
+impl From<BytesMut> for Failure {
+    fn from(line: BytesMut) -> Self {
+        Self { challenge: None, line }
+    }
+}
+
 /// The failures of one connection. Those of cancelled requests stay too: the session counts all of them as requests in
 /// flight, which bounds them.
 #[derive(Debug)]
 pub(super) struct Delayed {
     /// Slots of all connections are counted from here, so that they coincide.
     epoch: Instant,
-    slots: BTreeMap<Instant, Vec<(Handle, BytesMut)>>,
+    slots: BTreeMap<Instant, Vec<(Handle, Failure)>>,
     len: usize,
 }
 
@@ -31,12 +46,12 @@ impl Delayed {
         Self { epoch, slots: BTreeMap::new(), len: 0 }
     }
 
-    /// Keeps `line` until the end of the slot that `due` lies in, or of the present one if that is later.
-    pub(super) fn add(&mut self, due: Instant, now: Instant, handle: Handle, line: BytesMut) {
+    /// Keeps `failure` until the end of the slot that `due` lies in, or of the present one if that is later.
+    pub(super) fn add(&mut self, due: Instant, now: Instant, handle: Handle, failure: Failure) {
         let since = due.max(now).saturating_duration_since(self.epoch);
         let slots = since.as_nanos().div_ceil(SLOT.as_nanos());
         let end = self.epoch + SLOT * u32::try_from(slots).unwrap_or(u32::MAX);
-        self.slots.entry(end).or_default().push((handle, line));
+        self.slots.entry(end).or_default().push((handle, failure));
         self.len += 1;
     }
 
@@ -51,7 +66,7 @@ impl Delayed {
     }
 
     /// Everything whose slot has ended, in random order.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<(Handle, BytesMut)> {
+    pub(super) fn due(&mut self, now: Instant) -> Vec<(Handle, Failure)> {
         let mut due = Vec::new();
         while let Some(slot) = self.slots.first_entry() {
             if *slot.key() > now {
@@ -65,7 +80,7 @@ impl Delayed {
     }
 
     /// Everything, in random order.
-    pub(super) fn all(&mut self) -> Vec<(Handle, BytesMut)> {
+    pub(super) fn all(&mut self) -> Vec<(Handle, Failure)> {
         let mut all: Vec<_> = std::mem::take(&mut self.slots).into_values().flatten().collect();
         self.len = 0;
         shuffle(&mut all);

@@ -112,7 +112,7 @@ pub async fn auth(
             }
         }
         for answer in answers.take() {
-            closed = closed.or(answer.tell(&mut session, now, &mut wire).err());
+            closed = closed.or(answer.tell(&mut session, &engine, now, &mut wire).err());
         }
         session.tick(now, &mut wire.out);
         if stopping {
@@ -135,10 +135,17 @@ enum Answer {
 }
 
 impl Answer {
-    fn tell(self, session: &mut auth::Session, now: Instant, wire: &mut Wire) -> Result<(), Close> {
+    fn tell(
+        self,
+        session: &mut auth::Session,
+        engine: &Engine,
+        now: Instant,
+        wire: &mut Wire,
+    ) -> Result<(), Close> {
         match self {
             Self::Decided { handle, attempt, decision } => {
-                session.decided(handle, attempt, decision, now, &mut wire.out)
+                let challenge = |name: &[u8]| engine.challenge_of(name);
+                session.decided(handle, attempt, decision, challenge, now, &mut wire.out)
             }
             Self::Told { handle, terms, took } => session.told(handle, terms, took, now, &mut wire.out),
         }

@@ -103,7 +103,8 @@ impl<'e> Rehearsal<'e> {
             auth::Question::Judge { handle, attempt } => {
                 let decided = self.engine.decide(&attempt, SystemTime::now()).now_or_never();
                 let decision = decided.unwrap_or(Decision::Refuse(Refusal::TempFail(TempFail::Deadline)));
-                self.session.decided(handle, attempt, decision, now, out)
+                let challenge = |name: &[u8]| self.engine.challenge_of(name);
+                self.session.decided(handle, attempt, decision, challenge, now, out)
             }
             // Here nothing lasts so long.
             auth::Question::Refresh { .. } => Ok(()),

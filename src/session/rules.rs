@@ -32,6 +32,11 @@
 //! - **R12** The last data of a mechanism go out as one more challenge, which is answered by an empty response, unless
 //!   the request says `final-resp-ok`: then they may be `resp=` of `OK`.
 //! - **R13** An idle connection is left open: a process of Postfix keeps one for its life.
+//! - **R14** Who is refused with a token is told in JSON where there is another (RFC 7628 section 3.2), as Dovecot does:
+//!   as `resp=` of `FAIL` where the request says `final-resp-ok`, and as one more challenge to all others. That is told
+//!   when `FAIL` would have been; the response to it says nothing (0x01, or nothing at all from most that speak XOAUTH2),
+//!   whatever it is, and `FAIL` follows at once. A temporary failure is told as always (R5), without the JSON: the token
+//!   may be good.
 //!
 //! # Dovecot's login processes
 //!

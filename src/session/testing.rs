@@ -24,6 +24,7 @@ use crate::{
     decision::{Decision, Engine, Limits, Refusal, TempFail},
     directory::{Chain, Unavailable},
     mechanism::Mechanism,
+    oidc::Challenge,
     password::Pool,
 };
 
@@ -51,6 +52,7 @@ pub(super) fn engine() -> Engine {
         &format!("wordy:5002:5002::/srv/wordy::nologin reason={wordy}"),
         "prox:5003:5003::/srv/prox::proxy host=192.0.2.7 port=143",
         "pinned:5003:5003::/srv/pinned::proxy host=192.0.2.7 pass=other",
+        "through:5003:5003::/srv/through::proxy host=192.0.2.7 proxy_mech=OAUTHBEARER",
         "maybe:5003:5003::/srv/maybe::proxy_maybe host=192.0.2.7 port=143",
         "ahead:5003:5003::/srv/ahead::forward_mine=own",
         "disabled:5004:5004::/srv/disabled::active=no",
@@ -132,6 +134,13 @@ pub(super) fn outage() -> Decision {
     Decision::Refuse(Refusal::TempFail(TempFail::Directory(Unavailable::new("people", "away"))))
 }
 
+/// Where there are tokens, by the domain of a name.
+fn challenge(name: &[u8]) -> Option<Challenge> {
+    let domain = text(name).split_once('@')?.1.to_owned();
+    let configuration = format!("https://id.{domain}/.well-known/openid-configuration").into();
+    Some(Challenge { configuration, scope: "openid email".into() })
+}
+
 /// A connection of the auth-client protocol, and the time on it.
 pub(super) struct Desk<'e> {
     rehearsal: Rehearsal<'e>,
@@ -155,6 +164,11 @@ impl<'e> Desk<'e> {
     ) -> Self {
         let anonymous_user = Some("bob@example.org".into());
         let offer = Offer { mechanisms: mechanisms.into(), failure_delay: DELAY, anonymous_user };
+        Self::under(offer, role, shared, engine)
+    }
+
+    /// One that was just accepted, where this is offered.
+    pub(super) fn under(offer: Offer, role: Role, shared: &Arc<Shared>, engine: &'e Engine) -> Self {
         let cookie = Cookie::parse(COOKIE.as_bytes()).unwrap();
         let session = auth::Session::new(role, Arc::clone(shared), Arc::new(offer), cookie);
         let mut out = BytesMut::new();
@@ -217,13 +231,23 @@ impl<'e> Desk<'e> {
         text(&out)
     }
 
+    /// Answers a question with this refusal. Of tokens that are not taken one is told of [`challenge`].
+    pub(super) fn refuse(&mut self, question: auth::Question, refusal: Refusal) -> String {
+        let auth::Question::Judge { handle, attempt } = question else { panic!("{question:?}") };
+        let (mut out, now) = (BytesMut::new(), self.now);
+        let decision = Decision::Refuse(refusal);
+        let ended = self.session().decided(handle, attempt, decision, challenge, now, &mut out);
+        assert_eq!(ended, Ok(()));
+        text(&out)
+    }
+
     /// Answers a question as nobody can.
     pub(super) fn fail(&mut self, question: auth::Question) -> (String, Result<(), Close>) {
         let mut out = BytesMut::new();
         let now = self.now;
         let ended = match question {
             auth::Question::Judge { handle, attempt } => {
-                self.session().decided(handle, attempt, outage(), now, &mut out)
+                self.session().decided(handle, attempt, outage(), |_| None, now, &mut out)
             }
             auth::Question::Seek { handle, .. } => {
                 let away = TempFail::Directory(Unavailable::new("people", "away"));

@@ -1,4 +1,4 @@
-//! Where a decision becomes the words of the auth-client protocol. The only place. R5 to R9 and D4 to D7 of
+//! Where a decision becomes the words of the auth-client protocol. The only place. R5 to R9, R14 and D4 to D7 of
 //! [`super::rules`].
 
 use std::borrow::Cow;
@@ -6,13 +6,16 @@ use std::borrow::Cow;
 use bytes::BytesMut;
 use gatepost_protocol::{
     dovecot::{FailCode, Fields, FieldsBuf, RequestId, params::Params, reply},
+    sasl::bearer::Rejection,
     text::base64_into,
 };
 
+use super::delay::Failure;
 use crate::{
     account::Account,
     decision::{Attempt, Hop, Refusal, Verified},
     mechanism::{Claim, Credential},
+    oidc::Challenge,
 };
 
 /// Longest name of a service that is kept, in bytes. The usual ones have less than a dozen.
@@ -33,22 +36,46 @@ const SHOWN_REASON: usize = 200;
 ///
 /// The name is repeated for the log of Postfix and what reads it (`sasl_username=`), also for unknown users.
 pub(super) fn refusal(id: RequestId, claim: &Claim, refusal: &Refusal) -> BytesMut {
-    refusal_of(id, &claim.authcid, refusal)
+    fail(id, named(claim).as_deref(), refusal, None)
 }
 
 /// The same for a request of which no more than the name is known.
 pub(super) fn refusal_of(id: RequestId, name: &[u8], refusal: &Refusal) -> BytesMut {
-    fail(id, Some(&shown(name)), refusal)
+    fail(id, Some(&shown(name)), refusal, None)
 }
 
 /// The same for a request that never came to a claim.
 pub(super) fn unclaimed(id: RequestId, refusal: &Refusal) -> BytesMut {
-    fail(id, None, refusal)
+    fail(id, None, refusal, None)
 }
 
-fn fail(id: RequestId, user: Option<&str>, refusal: &Refusal) -> BytesMut {
+/// R14: the same for a token, with what the remote may do about it. `at_once`: that may come along with `FAIL`.
+pub(super) fn token_refusal(
+    id: RequestId,
+    claim: &Claim,
+    refusal: &Refusal,
+    challenge: Option<Challenge>,
+    at_once: bool,
+) -> Failure {
+    let (scope, configuration) = match &challenge {
+        Some(Challenge { scope, configuration }) => (Some(&**scope), Some(&**configuration)),
+        None => (None, None),
+    };
+    let rejection = Rejection { scope, configuration }.encode();
+    let rejection = rejection.as_bytes();
+    let name = named(claim);
+    let fail = |last| fail(id, name.as_deref(), refusal, last);
+    if at_once {
+        return fail(Some(rejection)).into();
+    }
+    let mut challenge = BytesMut::new();
+    reply::cont(&mut challenge, id, rejection);
+    Failure { challenge: Some(challenge), line: fail(None) }
+}
+
+fn fail(id: RequestId, user: Option<&str>, refusal: &Refusal, last: Option<&[u8]>) -> BytesMut {
     // Room for everything that is said here and may be escaped.
-    let mut line = BytesMut::with_capacity(96 + 2 * user.map_or(0, str::len));
+    let mut line = BytesMut::with_capacity(96 + 2 * (user.map_or(0, str::len) + last.map_or(0, <[u8]>::len)));
     let code = refusal.fail_code();
     let reason = match code {
         Some(FailCode::PassExpired) => Some("Password expired"),
@@ -57,7 +84,7 @@ fn fail(id: RequestId, user: Option<&str>, refusal: &Refusal) -> BytesMut {
     };
     // Both spellings of "temporary": Dovecot before 2.3 and its imitators know the bare word only.
     let reason = reason.map(str::as_bytes);
-    reply::fail(&mut line, id, user.map(str::as_bytes), code, reason, refusal.is_temporary());
+    reply::fail(&mut line, id, user.map(str::as_bytes), code, reason, refusal.is_temporary(), last);
     line
 }
 
@@ -70,13 +97,13 @@ pub(super) fn nologin_refusal(id: RequestId, account: &Account) -> BytesMut {
     let reason: Option<String> = reason
         .map(|text| text.chars().take(SHOWN_REASON).map(|c| if c.is_control() { '?' } else { c }).collect());
     let reason = reason.as_deref().map(str::as_bytes);
-    reply::fail(&mut line, id, Some(account.user.as_ref()), None, reason, false);
+    reply::fail(&mut line, id, Some(account.user.as_ref()), None, reason, false, None);
     line
 }
 
 /// `FAIL <id> code=invalid_base64 reason=...`, at once: it is no guess at a password.
 pub(super) fn invalid_base64(id: RequestId, reason: &str, out: &mut BytesMut) {
-    reply::fail(out, id, None, Some(FailCode::InvalidBase64), Some(reason.as_bytes()), false);
+    reply::fail(out, id, None, Some(FailCode::InvalidBase64), Some(reason.as_bytes()), false, None);
 }
 
 /// `OK <id> user=<canonical> [forward_*=]* [nologin [reason=]] [proxy ...] [field ...] [original_user=] [auth_user=]
@@ -120,10 +147,15 @@ pub(super) fn accept(
     if proxied {
         // The login process logs in to the next host with what we tell it; it has not kept the password. Of a mechanism
         // that does not send it there is none to tell.
+        let credential = &attempt.claim.credential;
         if !fields.has(b"pass")
-            && let Some(password) = attempt.claim.credential.password()
+            && let Some(secret) = credential.password().or(credential.token())
         {
-            extended.push("pass", password.expose());
+            // A token is one to the mechanism that it came by, and to no other.
+            if credential.token().is_some() && !fields.has(b"proxy_mech") {
+                extended.push("proxy_mech", attempt.mechanism.name());
+            }
+            extended.push("pass", secret.expose());
         }
         if let Some(master) = verified.master().filter(|_| !fields.has(b"master")) {
             extended.push("master", master);
@@ -161,6 +193,14 @@ pub(super) fn hop(params: &Params<'_>) -> Hop {
     let forward = params.forward_fields().filter(|fields| (1..=FORWARD).contains(&fields.len()));
     let local = params.real_lip().or_else(|| params.lip());
     Hop { local, port: params.lport(), forward: forward.map(Box::from) }
+}
+
+/// The name that somebody says; who has a token need not say any.
+fn named(claim: &Claim) -> Option<Cow<'_, str>> {
+    match (claim.credential.token(), claim.authcid.as_slice()) {
+        (Some(_), b"") => None,
+        (Some(_) | None, name) => Some(shown(name)),
+    }
 }
 
 /// What a person typed as their name, fit for a peer that decodes no escapes (R7): no control character, no blank.

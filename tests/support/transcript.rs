@@ -12,6 +12,8 @@ pub struct Transcript {
     /// The version of Dovecot, `2.3` or `2.4`, whose own service says the same. None says what gatepost means to say
     /// if the file has a `gatepost only:`, with the reason.
     pub dovecot: Option<String>,
+    /// It has tokens in it, which somebody has to judge: see [`Rehearsed`](super::Rehearsed).
+    pub tokens: bool,
     pub steps: Vec<Step>,
 }
 
@@ -75,6 +77,7 @@ impl Transcript {
         let name = file.strip_prefix(root).unwrap().display().to_string();
         let text = fs::read_to_string(file).unwrap();
         let (mut dovecot, mut gatepost_only, mut steps) = (None, false, Vec::new());
+        let mut tokens = false;
         for (index, line) in text.lines().enumerate() {
             let number = index + 1;
             if line.is_empty() || line.starts_with('#') {
@@ -83,6 +86,8 @@ impl Transcript {
                 dovecot = Some(version.to_owned());
             } else if line.starts_with("gatepost only: ") {
                 gatepost_only = true;
+            } else if line == "tokens: none is taken" {
+                tokens = true;
             } else {
                 let step = Step::parse(number, line);
                 steps.push(step.unwrap_or_else(|why| panic!("tests/transcripts/{name}:{number}: {why}")));
@@ -90,7 +95,7 @@ impl Transcript {
         }
         let heads = text.starts_with("# ") && dovecot.is_none() == gatepost_only;
         assert!(heads, "tests/transcripts/{name} does not say who has said it, or whether Dovecot does");
-        Self { name, dovecot, steps }
+        Self { name, dovecot, tokens, steps }
     }
 }
 

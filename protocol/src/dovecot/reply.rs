@@ -198,10 +198,11 @@ pub fn cont(out: &mut BytesMut, id: RequestId, challenge: &[u8]) {
     out.put_u8(b'\n');
 }
 
-/// Appends `FAIL id [user=] [code=] [temp] [reason=]`.
+/// Appends `FAIL id [user=] [code=] [temp] [reason=] [resp=]`.
 ///
 /// With neither code nor `bare_temp` it means wrong credentials. `bare_temp` adds the word by which Dovecot before
-/// 2.3, Prosody and others say [`FailCode::TempFail`]. `reason` is shown to the remote.
+/// 2.3, Prosody and others say [`FailCode::TempFail`]. `reason` is shown to the remote. `last` is what the mechanism has
+/// to say at the end, for peers that say `final-resp-ok`.
 pub fn fail(
     out: &mut BytesMut,
     id: RequestId,
@@ -209,6 +210,7 @@ pub fn fail(
     code: Option<FailCode>,
     reason: Option<&[u8]>,
     bare_temp: bool,
+    last: Option<&[u8]>,
 ) {
     put_head(out, b"FAIL\t", id);
     if let Some(user) = user {
@@ -222,6 +224,10 @@ pub fn fail(
     }
     if let Some(reason) = reason {
         put_field(out, "reason", reason);
+    }
+    if let Some(last) = last {
+        out.put_slice(b"\tresp=");
+        base64_into(last, out);
     }
     out.put_u8(b'\n');
 }

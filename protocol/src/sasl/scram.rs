@@ -16,7 +16,10 @@ use std::fmt;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use zeroize::Zeroizing;
 
-use super::RESPONSE;
+use super::{
+    RESPONSE,
+    saslname::{escape, unescape},
+};
 use crate::{error::Malformed, text::Shown};
 
 /// `gs2-header client-first-message-bare`: `("n" / "y" / "p=" type) "," ["a=" name] "," "n=" name ",r=" nonce`.
@@ -91,10 +94,13 @@ impl<'a> ClientFirst<'a> {
         let binding = Binding::parse(flag).ok_or(malformed)?;
         let authzid = match authzid {
             b"" => None,
-            authzid => Some(authzid.strip_prefix(b"a=").and_then(unescape).ok_or(malformed)?),
+            authzid => {
+                let authzid = authzid.strip_prefix(b"a=").and_then(unescape).ok_or(malformed)?;
+                Some(authzid.into_owned())
+            }
         };
         let mut attributes = Attributes::of(bare);
-        let authcid = attributes.next(b'n').and_then(unescape).ok_or(malformed)?;
+        let authcid = attributes.next(b'n').and_then(unescape).ok_or(malformed)?.into_owned();
         let nonce = attributes.next(b'r').filter(|nonce| is_nonce(nonce)).ok_or(malformed)?;
         if attributes.more() {
             return Err(malformed);
@@ -238,41 +244,6 @@ fn is_nonce(text: &[u8]) -> bool {
 fn number(text: &[u8]) -> Option<u32> {
     let plain = matches!(text, [b'1'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit));
     std::str::from_utf8(text).ok().filter(|_| plain)?.parse().ok()
-}
-
-/// `saslname`, in which `=2C` is a comma and `=3D` an equals sign. `None` for an empty one, for any other `=`, for a comma
-/// and for NUL.
-fn unescape(name: &[u8]) -> Option<Vec<u8>> {
-    let mut plain = Vec::with_capacity(name.len());
-    let mut rest = name;
-    while let Some((&first, after)) = rest.split_first() {
-        rest = match (first, after) {
-            (b'=', [b'2', b'C', after @ ..]) => {
-                plain.push(b',');
-                after
-            }
-            (b'=', [b'3', b'D', after @ ..]) => {
-                plain.push(b'=');
-                after
-            }
-            (b'=' | b',' | 0, _) => return None,
-            (byte, after) => {
-                plain.push(byte);
-                after
-            }
-        };
-    }
-    (!plain.is_empty()).then_some(plain)
-}
-
-fn escape(name: &[u8], out: &mut Vec<u8>) {
-    for &byte in name {
-        match byte {
-            b',' => out.extend_from_slice(b"=2C"),
-            b'=' => out.extend_from_slice(b"=3D"),
-            byte => out.push(byte),
-        }
-    }
 }
 
 impl fmt::Debug for Binding<'_> {

@@ -33,6 +33,8 @@ pub struct Sql {
     pub app_password_query: Option<Query>,
     /// `update_password_query`: replaces `:old_password` by `:password`.
     pub update_password_query: Option<Query>,
+    /// `provision_query`: makes a user whom a provider vouches for and no directory knows.
+    pub provision_query: Option<Query>,
     /// `changed_query` and `changed_since`.
     pub changes: Option<Changes>,
     /// `default_scheme`: for a stored password without `{SCHEME}`, in capitals.
@@ -113,6 +115,9 @@ const UPDATE: &[Parameter] = &[
     Parameter::OldPassword,
 ];
 
+const PROVISION: &[Parameter] =
+    &[Parameter::User, Parameter::Local, Parameter::Domain, Parameter::Key, Parameter::Claim(0)];
+
 const CHANGES: &[Parameter] = &[Parameter::Since];
 
 const LIST: &[Parameter] = &[Parameter::After, Parameter::Limit];
@@ -170,6 +175,8 @@ fn queries(reader: &mut Reader<'_>, dialect: Dialect) -> Option<Sql> {
         reader.text("app_password_query", |text| asks_for_a_user(Query::parse(text, dialect, USER)?));
     let update_password_query =
         reader.text("update_password_query", |text| replaces(Query::parse(text, dialect, UPDATE)?));
+    let provision_query =
+        reader.text("provision_query", |text| asks_for_a_user(Query::parse(text, dialect, PROVISION)?));
     let changes = changes(reader, dialect);
     let default_scheme = reader.text("default_scheme", scheme);
     // A server far away answers each connection's questions one after the other; Dovecot has 30 workers. A file does
@@ -187,6 +194,7 @@ fn queries(reader: &mut Reader<'_>, dialect: Dialect) -> Option<Sql> {
         list_query,
         app_password_query,
         update_password_query,
+        provision_query,
         changes,
         default_scheme,
         max_connections,

@@ -20,8 +20,8 @@ const BAD: &[(&str, &str, &[&str])] = &[
     ("", "[sevrer]\n", &["1:2: sevrer: is no key of gatepost"]),
     (
         "",
-        "[cluster]\n[[oidc]]\n",
-        &["1:2: cluster: is not in this version yet", "2:3: oidc: is not in this version yet"],
+        "[cluster]\n[policy]\n",
+        &["1:2: cluster: is not in this version yet", "2:2: policy: is not in this version yet"],
     ),
     ("", "server = 1\n", &["1:10: server: a table is wanted here, not a whole number"]),
     ("", "[[log]]\n", &["1:1: log: a table is wanted here, not a list of tables"]),

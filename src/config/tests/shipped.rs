@@ -2,11 +2,12 @@
 
 use super::*;
 
-const SHIPPED: [(&str, &str); 4] = [
+const SHIPPED: [(&str, &str); 5] = [
     ("00-gatepost.toml", include_str!("../../../conf.d/00-gatepost.toml")),
     ("10-listeners.toml", include_str!("../../../conf.d/10-listeners.toml")),
     ("20-directories.toml", include_str!("../../../conf.d/20-directories.toml")),
     ("30-cache.toml", include_str!("../../../conf.d/30-cache.toml")),
+    ("40-oidc.toml", include_str!("../../../conf.d/40-oidc.toml")),
 ];
 
 /// A shipped file with all that is commented out in force.
@@ -29,11 +30,12 @@ fn the_shipped_files_are_fine_as_they_are_and_with_everything_in_force() {
     fs::write(credentials.path().join("robots"), "{PLAIN}secret").unwrap();
     fs::write(credentials.path().join("mail"), "secret").unwrap();
     fs::write(credentials.path().join("ldap"), "secret").unwrap();
+    fs::write(credentials.path().join("oidc"), "secret").unwrap();
     let around = Surroundings { credentials_dir: Some(credentials.path().to_owned()), ..around() };
     let texts = SHIPPED.map(|(name, text)| (name, in_force(text)));
     let texts: Vec<_> = texts.iter().map(|(name, text)| (Path::new(*name), text.as_str())).collect();
     let config = Config::from_texts(&texts, &around).unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!((config.listeners.len(), config.directories.len()), (5, 8));
+    assert_eq!((config.listeners.len(), config.directories.len(), config.oidc.len()), (5, 8, 1));
 }
 
 /// Every key that a table is asked for stands in the shipped files, where operators look for it.
@@ -50,6 +52,8 @@ fn every_key_is_explained_in_the_shipped_files() {
         include_str!("../directory/sql.rs"),
         include_str!("../directory/ldap.rs"),
         include_str!("../master.rs"),
+        include_str!("../oidc.rs"),
+        include_str!("../oidc/client.rs"),
     ];
     let shipped: String = SHIPPED.iter().map(|(_, text)| *text).collect();
     let words: Vec<&str> =
@@ -73,6 +77,7 @@ fn every_key_is_explained_in_the_shipped_files() {
             "&mut reader, ",
             "mut reader, ",
             "secret(reader, ",
+            "words(&mut reader, ",
         ] {
             for (at, _) in code.match_indices(asked) {
                 let rest = code.get(at + asked.len()..).unwrap().trim_start_matches('(');

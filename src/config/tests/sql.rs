@@ -89,6 +89,14 @@ fn what_is_wrong_with_a_server_is_told_with_its_place() {
             &["6:25: directory.update_password_query: does not name both :password and :old_password"],
         ),
         (
+            "url = 'mysql://gp@h/m'\nuser_query = 'SELECT :user, :claim_name'\n",
+            &["5:14: directory.user_query: names \"claim_name\", which nobody has a value for"],
+        ),
+        (
+            "url = 'mysql://gp@h/m'\nuser_query = 'SELECT :user'\nprovision_query = 'INSERT INTO a VALUES (:claim_name)'\n",
+            &["6:19: directory.provision_query: asks for nobody in particular"],
+        ),
+        (
             "url = 'mysql://gp:x@h/m'\nuser_query = 'SELECT :user'\n",
             &["4:7: directory.url: holds a password"],
         ),

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Waits for something until then. Only what is not ready at once gets a timer, and most things are.
-pub(super) async fn in_time<F: Future>(until: Instant, work: F) -> Result<F::Output, Elapsed> {
+pub(in crate::decision) async fn in_time<F: Future>(until: Instant, work: F) -> Result<F::Output, Elapsed> {
     let mut work = pin!(work);
     match work.as_mut().now_or_never() {
         Some(done) => Ok(done),
@@ -128,7 +128,7 @@ impl Engine {
     }
 
     /// Until when directories are waited for. Less than peers wait, so that there is time for what memory says instead.
-    pub(super) fn patience(&self) -> Instant {
+    pub(in crate::decision) fn patience(&self) -> Instant {
         Instant::now() + self.deadline() / 8 * 7
     }
 
@@ -154,6 +154,8 @@ impl Engine {
                     TempFail::Deadline => !self.is_of_the_last(&right.entry),
                     TempFail::Stored(_)
                     | TempFail::Hashing(_)
+                    | TempFail::Provider(_)
+                    | TempFail::NoProvider
                     | TempFail::Panicked
                     | TempFail::TooManyRequests
                     | TempFail::Stopping => false,
@@ -232,7 +234,7 @@ impl Engine {
     }
 
     /// What the directory says that an account leaves its password to.
-    fn elsewhere(&self, account: &Account, found: &Found<'_>) -> Option<Elsewhere> {
+    pub(in crate::decision) fn elsewhere(&self, account: &Account, found: &Found<'_>) -> Option<Elsewhere> {
         let (directory, holder) = found.elsewhere()?;
         let named = match &account.password {
             Password::Elsewhere(elsewhere) => elsewhere.user.clone(),

@@ -197,7 +197,8 @@ impl Link {
             | Parameter::After
             | Parameter::Password
             | Parameter::OldPassword
-            | Parameter::Since => Type::TEXT,
+            | Parameter::Since
+            | Parameter::Claim(_) => Type::TEXT,
         };
         let types: Vec<Type> = query.parameters().iter().map(type_of).collect();
         let statement = self.client.prepare_typed(query.sql(), &types).await.map_err(fault)?;

@@ -92,6 +92,7 @@ pub(in crate::directory) struct Values<'a> {
     pub(in crate::directory) password: Option<&'a str>,
     pub(in crate::directory) old_password: Option<&'a str>,
     pub(in crate::directory) since: Option<&'a str>,
+    pub(in crate::directory) claims: &'a [Option<String>],
 }
 
 /// One value to bind.
@@ -115,6 +116,9 @@ impl<'a> Ask<'a> {
             Parameter::Password => Bound::Text(values.password),
             Parameter::OldPassword => Bound::Text(values.old_password),
             Parameter::Since => Bound::Text(values.since),
+            Parameter::Claim(at) => {
+                Bound::Text(values.claims.get(usize::from(*at)).and_then(|claim| claim.as_deref()))
+            }
         })
     }
 }

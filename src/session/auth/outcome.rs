@@ -1,4 +1,4 @@
-//! What came of a request, and how it is told: R5, R12 and D5 to D7 of [`crate::session::rules`].
+//! What came of a request, and how it is told: R5, R12, R14 and D5 to D7 of [`crate::session::rules`].
 
 use std::{
     sync::Arc,
@@ -13,17 +13,21 @@ use crate::{
     decision::{Attempt, Decision, Refusal, TempFail},
     mechanism::{Breach, farewell},
     observe::{self, Stalled},
+    oidc::Challenge,
     password::Terms,
-    session::{Close, table::Login, words},
+    session::{Close, delay::Failure, table::Login, words},
 };
 
 impl Session {
     /// Takes the answer to a question, each once. What was cancelled in the meantime is not answered.
+    ///
+    /// `challenge` finds what to tell somebody of this name, as typed, whose token was not taken.
     pub fn decided(
         &mut self,
         handle: Handle,
         attempt: Attempt,
         decision: Decision,
+        challenge: impl FnOnce(&[u8]) -> Option<Challenge>,
         now: Instant,
         out: &mut BytesMut,
     ) -> Result<(), Close> {
@@ -54,8 +58,12 @@ impl Session {
                 self.unanswered(minor, &words::refusal(handle.id, &attempt.claim, &refusal), out)
             }
             Decision::Refuse(refusal) => {
-                let line = words::refusal(handle.id, &attempt.claim, &refusal);
-                self.delay(handle, arrived, line, now, out);
+                let (id, claim, at_once) = (handle.id, &attempt.claim, answered.final_response);
+                let failure = match claim.credential.token() {
+                    Some(_) => words::token_refusal(id, claim, &refusal, challenge(&claim.authcid), at_once),
+                    None => words::refusal(id, claim, &refusal).into(),
+                };
+                self.delay(handle, arrived, failure, now, out);
                 Ok(())
             }
         }
@@ -170,15 +178,24 @@ impl Session {
         &mut self,
         handle: Handle,
         arrived: Instant,
-        line: BytesMut,
+        failure: impl Into<Failure>,
         now: Instant,
         out: &mut BytesMut,
     ) {
         if self.offer.failure_delay.is_zero() {
-            self.requests.cancel(handle.id);
-            out.extend_from_slice(&line);
+            self.requests.refuse(handle, Some(now), failure.into(), out);
         } else {
-            self.requests.delay(handle, arrived + self.offer.failure_delay, now, line);
+            self.requests.delay(handle, arrived + self.offer.failure_delay, now, failure.into());
         }
+    }
+}
+
+/// The remote has heard why its token was not taken. Whatever it says to that, it is refused, and at once: the challenge
+/// was late already.
+pub(super) fn dismissed(cont: &Cont<'_>, line: &[u8], out: &mut BytesMut) {
+    if cont.response.decode().is_ok() && cont.fields.is_empty() {
+        out.extend_from_slice(line);
+    } else {
+        words::invalid_base64(cont.id, "Invalid base64 data in continued response", out);
     }
 }

@@ -46,6 +46,7 @@ impl<'a> Ordinary<'a> {
             user: self.knock.authcid,
             master: None,
             directory: None,
+            provider: None,
             reason: None,
             app_password: None,
             service: self.line.service,

@@ -12,7 +12,7 @@ use super::RESPONSE_TIMEOUT;
 use crate::{
     decision::{Attempt, Hop, Verified},
     mechanism::{Exchange, Seeking},
-    session::delay::Delayed,
+    session::delay::{Delayed, Failure},
 };
 
 /// Names one request for the life of a connection, although a peer may use an id again once it is free.
@@ -57,6 +57,8 @@ enum State {
     },
     /// The remote has to say that it has heard the last of the mechanism.
     WantNothing(Box<Accepted>),
+    /// The remote has to say that it has heard why it is refused, which this line then does.
+    WantDummy(BytesMut),
     Delayed,
 }
 
@@ -85,6 +87,8 @@ pub(super) enum Response {
     Next(Resumed),
     /// It was not to say anything.
     Last(Handle, Box<Accepted>),
+    /// Nor this, and the request is over with this line.
+    Dummy(BytesMut),
 }
 
 /// What was looked up for an exchange is known.
@@ -170,6 +174,26 @@ impl Requests {
         self.put(handle, now, State::WantNothing(Box::new(accepted)));
     }
 
+    /// Tells how it has failed. With a challenge it waits for the remote to have heard that, until [`RESPONSE_TIMEOUT`]
+    /// from `now`; without a time it does not.
+    pub(super) fn refuse(
+        &mut self,
+        handle: Handle,
+        now: Option<Instant>,
+        failure: Failure,
+        out: &mut BytesMut,
+    ) {
+        self.forget(handle.id);
+        match (failure.challenge, now) {
+            (Some(challenge), Some(now)) => {
+                out.extend_from_slice(&challenge);
+                self.waiting.insert(handle.number, (now + RESPONSE_TIMEOUT, handle.id));
+                self.put(handle, now, State::WantDummy(failure.line));
+            }
+            (None, _) | (Some(_), None) => out.extend_from_slice(&failure.line),
+        }
+    }
+
     /// It waits for its question to be answered.
     pub(super) fn ask(&mut self, handle: Handle, arrived: Instant, final_response: bool) {
         self.undecided += 1;
@@ -201,16 +225,18 @@ impl Requests {
             State::Seeking { seeking, context } => {
                 Some(Sought { arrived: request.arrived, seeking, context })
             }
-            State::WantResponse { .. } | State::Deciding { .. } | State::WantNothing(_) | State::Delayed => {
-                None
-            }
+            State::WantResponse { .. }
+            | State::Deciding { .. }
+            | State::WantNothing(_)
+            | State::WantDummy(_)
+            | State::Delayed => None,
         }
     }
 
-    /// It has failed, which `line` says; to be told at `due`, or when the present slot ends.
-    pub(super) fn delay(&mut self, handle: Handle, due: Instant, now: Instant, line: BytesMut) {
+    /// It has failed; to be told at `due`, or when the present slot ends.
+    pub(super) fn delay(&mut self, handle: Handle, due: Instant, now: Instant, failure: Failure) {
         self.put(handle, now, State::Delayed);
-        self.delayed.add(due, now, handle, line);
+        self.delayed.add(due, now, handle, failure);
     }
 
     /// A response has come for the request of this id.
@@ -222,6 +248,7 @@ impl Requests {
                 Ok(Response::Next(Resumed { handle, arrived: request.arrived, exchange, context }))
             }
             State::WantNothing(accepted) => Ok(Response::Last(handle, accepted)),
+            State::WantDummy(line) => Ok(Response::Dummy(line)),
             State::Seeking { .. } | State::Deciding { .. } | State::Delayed => Err(NotWaiting::Unexpected),
         }
     }
@@ -256,16 +283,15 @@ impl Requests {
         }
     }
 
-    /// Tells the failures whose time has come; all of them, without a time.
+    /// Tells the failures whose time has come; all of them, without a time, and then nobody is waited for any more.
     pub(super) fn tell(&mut self, now: Option<Instant>, out: &mut BytesMut) {
         let due = match now {
             Some(now) => self.delayed.due(now),
             None => self.delayed.all(),
         };
-        for (handle, line) in due {
+        for (handle, failure) in due {
             if self.live.get(&handle.id).is_some_and(|request| request.number == handle.number) {
-                self.live.remove(&handle.id);
-                out.extend_from_slice(&line);
+                self.refuse(handle, now, failure, out);
             }
         }
     }

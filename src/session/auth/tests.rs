@@ -2,6 +2,7 @@
 
 mod exchange;
 mod failure;
+mod oauth;
 mod sasl;
 
 use std::sync::Arc;

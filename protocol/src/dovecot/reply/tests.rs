@@ -123,10 +123,10 @@ fn the_short_ways_say_what_the_long_ones_do() {
     assert_eq!(written(|out| cont(out, id(2), b"Username:")), b"CONT\t2\tVXNlcm5hbWU6\n");
     assert_eq!(written(|out| cont(out, id(2), b"")), b"CONT\t2\t\n");
 
-    assert_eq!(written(|out| fail(out, id(3), None, None, None, false)), b"FAIL\t3\n");
+    assert_eq!(written(|out| fail(out, id(3), None, None, None, false, None)), b"FAIL\t3\n");
     let temp = Some(FailCode::TempFail);
     assert_eq!(
-        written(|out| fail(out, id(3), Some(b"alice"), temp, None, true)),
+        written(|out| fail(out, id(3), Some(b"alice"), temp, None, true, None)),
         b"FAIL\t3\tuser=alice\tcode=temp_fail\ttemp\n",
     );
     assert_eq!(
@@ -136,9 +136,14 @@ fn the_short_ways_say_what_the_long_ones_do() {
             Some(b"a\nb"),
             Some(FailCode::PassExpired),
             Some(b"x\tcode=y"),
-            false
+            false,
+            None
         )),
         b"FAIL\t3\tuser=a\x01nb\tcode=pass_expired\treason=x\x01tcode=y\n",
+    );
+    assert_eq!(
+        written(|out| fail(out, id(3), Some(b"alice"), None, None, false, Some(b"{}"))),
+        b"FAIL\t3\tuser=alice\tresp=e30=\n",
     );
 }
 
@@ -185,7 +190,7 @@ proptest! {
         let found = fields.find(b"user").unwrap();
         prop_assert_eq!(found.value.as_deref(), Some(&user[..]));
 
-        let line = written(|out| fail(out, id, Some(&user), None, Some(&reason), false));
+        let line = written(|out| fail(out, id, Some(&user), None, Some(&reason), false, None));
         let Reply::Fail { fields, .. } = Reply::parse(unframed(&line)).unwrap() else { panic!() };
         prop_assert_eq!(fields.iter().count(), 2);
         let found = fields.find(b"reason").unwrap();

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-const ALL: [Mechanism; 9] = Mechanism::ALL;
+const ALL: [Mechanism; 11] = Mechanism::ALL;
 const OK: &str = "OK\t1\tuser=keys@example.org";
 
 /// The challenge in a `CONT` for request 1, and what follows it.
