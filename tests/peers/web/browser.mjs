@@ -69,10 +69,11 @@ const can = {
     return page.innerText('body');
   },
 
-  // Sees the text of the message in this row.
-  async read({ row }) {
+  // Opens the message in this row, and sees its text once it is the one that has `text` in it: the one before stands
+  // there until then.
+  async read({ row, text }) {
     await page.locator('#messagelist tr.message td.subject').nth(row).click();
-    const body = page.frameLocator('#messagecontframe').locator('#messagebody');
+    const body = page.frameLocator('#messagecontframe').locator('#messagebody', { hasText: text });
     await body.waitFor();
     await quiet();
     return body.innerText();

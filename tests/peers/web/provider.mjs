@@ -84,7 +84,7 @@ function open() {
       devInteractions: { enabled: false },
       backchannelLogout: { enabled: true },
       introspection: { enabled: true, allowedPolicy: (_ctx, client) => client.clientId.startsWith('gatepost') },
-      revocation: { enabled: true },
+      revocation: { enabled: true, allowedPolicy: (_ctx, client, token) => token.clientId === client.clientId },
       resourceIndicators: {
         enabled: true,
         defaultResource: () => undefined,
