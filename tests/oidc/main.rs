@@ -12,9 +12,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod clients;
 mod doors;
 mod memory;
 mod outages;
+mod passwords;
 mod provider;
 mod sso;
 mod standin;
@@ -45,7 +47,8 @@ impl<'a> Front<'a> {
         let listeners: Vec<_> =
             Listener::dovecot(place).into_iter().chain(Postfix::listeners(place)).collect();
         let people = place.outside("people");
-        let directory = format!("[[directory]]\nname = \"people\"\ntype = \"passwd-file\"\nfile = {people:?}\n");
+        let directory =
+            format!("[[directory]]\nname = \"people\"\ntype = \"passwd-file\"\nfile = {people:?}\n");
         let gatepost = Gatepost::start_offering(place, &listeners, SASL, &format!("{directory}{oidc}"));
         let dovecot = Dovecot::start(place);
         let postfix = Postfix::start(place, Some(dovecot.lmtp_address()));

@@ -9,6 +9,7 @@ use crate::{
     support::{
         Provider,
         provider::{Signer, Wanted},
+        wait_until,
     },
     with_each_debian,
 };
@@ -62,19 +63,17 @@ fn a_revoked_token_is_refused_once_it_is_forgotten() {
 #[test]
 fn a_token_is_not_remembered_for_longer_than_it_lives() {
     with_each_debian(|place, provider| {
-        let front = Front::open(place, &provider.table(""));
-        let short = |format| {
-            provider.issue(Wanted { format, lifetime: Duration::from_secs(3), ..Wanted::default() })
-        };
+        let front = Front::open(place, &provider.table("clock_skew = \"0s\""));
+        let short =
+            |format| provider.issue(Wanted { format, lifetime: Duration::from_secs(3), ..Wanted::default() });
         let (opaque, jwt) = (short("opaque"), short("RS256"));
         for token in [&opaque, &jwt] {
             assert_eq!(front.imap(token), Outcome::Enters, "{}", front.log());
         }
-        // A JWT may be taken for as long as clocks may differ.
         let begun = Instant::now();
-        for (token, within) in [(&opaque, 5), (&jwt, 20)] {
+        for token in [&opaque, &jwt] {
             while front.imap(token) == Outcome::Enters {
-                assert!(begun.elapsed() < Duration::from_secs(within), "{:?}\n{}", begun.elapsed(), front.log());
+                assert!(begun.elapsed() < Duration::from_secs(5), "{:?}\n{}", begun.elapsed(), front.log());
             }
             assert_eq!(front.imap(token), Outcome::invalid(provider), "{}", front.log());
         }
@@ -82,14 +81,16 @@ fn a_token_is_not_remembered_for_longer_than_it_lives() {
 }
 
 #[test]
-fn a_new_key_counts_at_once_and_a_withdrawn_one_no_more() {
+fn a_new_key_counts_as_soon_as_it_signs_and_a_withdrawn_one_no_more() {
     with_each_debian(|place, provider| {
         let front = Front::open(place, &provider.table(""));
         let (before, unseen) = (provider.jwt(), provider.jwt());
         assert_eq!(front.imap(&before), Outcome::Enters, "{}", front.log());
         provider.rotate(false);
+        let after = provider.jwt();
+        wait_until("the new key is known", || front.imap(&after) == Outcome::Enters);
         front.expect("of the new key", &Door::USUAL, ALICE, &provider.jwt(), &Outcome::Enters);
-        assert_eq!(front.imap(&unseen), Outcome::invalid(provider), "{}", front.log());
+        wait_until("the old key is forgotten", || front.imap(&unseen) == Outcome::invalid(provider));
     });
 }
 
@@ -100,7 +101,8 @@ fn the_old_key_counts_for_as_long_as_it_is_published() {
         let old = [(); 2].map(|()| provider.jwt());
         assert_eq!(front.imap(&old[0]), Outcome::Enters, "{}", front.log());
         provider.rotate(true);
-        assert_eq!(front.imap(&provider.jwt()), Outcome::Enters, "{}", front.log());
+        let after = provider.jwt();
+        wait_until("the new key is known", || front.imap(&after) == Outcome::Enters);
         assert_eq!(front.imap(&old[1]), Outcome::Enters, "{}", front.log());
     });
 }
@@ -114,7 +116,8 @@ fn tokens_of_keys_that_nobody_has_make_the_provider_no_work() {
             let seen = front.enter(Door::Imap, Bearer::XOAuth2, ALICE, &token);
             assert_ne!(seen, Outcome::Enters, "{}", front.log());
         }
-        assert!(provider.asked("jwks") <= 2, "{}", provider.asked("jwks"));
+        let asked = provider.asked("jwks");
+        assert!(asked <= 3, "the keys were fetched {asked} times");
     });
 }
 

@@ -8,8 +8,10 @@ use crate::{
     with_each_debian,
 };
 
-/// Ways of not answering: how each begins, and how all is well again.
-const OUTAGES: [(&str, fn(&Provider<'_>)); 7] = [
+type Begins = fn(&Provider<'_>);
+
+/// Ways of not answering, and how each begins.
+const OUTAGES: [(&str, Begins); 7] = [
     ("nobody listens", |provider| provider.wire().set(Wire::Refused)),
     ("nobody answers", |provider| provider.wire().set(Wire::Silent)),
     ("what answers has no TLS", |provider| provider.wire().set(Wire::Garbage)),
@@ -19,6 +21,7 @@ const OUTAGES: [(&str, fn(&Provider<'_>)); 7] = [
     ("a page is answered that says otherwise", |provider| provider.feel(Mood::Html(404))),
 ];
 
+/// All is well again.
 fn well(provider: &Provider<'_>) {
     provider.feel(Mood::Well);
     provider.wire().set(Wire::Open);
@@ -40,7 +43,9 @@ fn an_outage_of_the_provider_is_never_a_wrong_token() {
             front.expect(what, &Door::USUAL, ALICE, &jwt, &Outcome::Enters);
             front.expect(what, &Door::USUAL, ALICE, &known, &Outcome::Enters);
             well(provider);
-            wait_until("the token that could not be judged enters", || front.imap(&opaque) == Outcome::Enters);
+            wait_until("the token that could not be judged enters", || {
+                front.imap(&opaque) == Outcome::Enters
+            });
         }
     });
 }

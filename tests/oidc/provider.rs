@@ -48,8 +48,12 @@ fn keys_are_published_and_rotated_and_survive_a_restart() {
     let mut provider = Provider::start(&place);
     let names = |provider: &Provider<'_>| {
         let keys = provider.get("/jwks").json();
-        let mut names: Vec<_> =
-            keys["keys"].as_array().unwrap().iter().map(|key| key["kid"].as_str().unwrap().to_owned()).collect();
+        let mut names: Vec<_> = keys["keys"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|key| key["kid"].as_str().unwrap().to_owned())
+            .collect();
         names.sort();
         names
     };
@@ -74,7 +78,8 @@ fn keys_are_published_and_rotated_and_survive_a_restart() {
 fn it_forges_what_it_would_not_give_and_feels_as_it_is_told() {
     let place = Place::new(&Tree::web());
     let provider = Provider::start(&place);
-    let token = provider.forge(json!({ "alg": "none" }), json!({ "exp": "soon", "sub": null }), Signer::Nobody);
+    let token =
+        provider.forge(json!({ "alg": "none" }), json!({ "exp": "soon", "sub": null }), Signer::Nobody);
     let (header, claims) = parts(&token);
     assert_eq!((&header["alg"], &claims["exp"]), (&json!("none"), &json!("soon")));
     assert!(claims.get("sub").is_none() && token.ends_with('.'));

@@ -37,7 +37,9 @@ fn a_session_in_webmail_with_a_jwt_costs_the_provider_nothing() {
 
 #[test]
 fn a_session_in_webmail_costs_an_introspection_a_login_where_dovecot_asks_itself() {
-    let cost = session(&Tree::bookworm(), "opaque", "sso-dovecot", |place, provider| Front::judging(place, provider));
+    let cost = session(&Tree::bookworm(), "opaque", "sso-dovecot", |place, provider| {
+        Front::judging(place, provider)
+    });
     assert_eq!(cost.introspections, cost.logins as u64, "{cost:?}");
 }
 

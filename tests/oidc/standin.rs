@@ -2,7 +2,7 @@
 
 use crate::{
     ALICE, Door, Front, Outcome,
-    support::{Bearer, Dovecot, Place, Postfix, Provider, Tree, provider::Wanted},
+    support::{Bearer, Dovecot, Place, Postfix, Provider, Tree, Wire, provider::Wanted},
 };
 
 impl<'a> Front<'a> {
@@ -17,10 +17,7 @@ impl<'a> Front<'a> {
 
 #[test]
 fn dovecot_itself_asks_about_each_login_and_takes_a_token_for_any_audience() {
-    for tree in Tree::all() {
-        let (web, place) = (Place::new(&Tree::web()), Place::new(&tree));
-        let provider = Provider::start(&web);
-        let front = Front::judging(&place, &provider);
+    judging_with_each_debian(|front, provider, _| {
         let token = provider.opaque();
         front.expect("opaque", &Door::ALL, ALICE, &token, &Outcome::Enters);
         assert_eq!(provider.asked("introspection"), 2 * Door::ALL.len() as u64);
@@ -31,11 +28,39 @@ fn dovecot_itself_asks_about_each_login_and_takes_a_token_for_any_audience() {
         for door in Door::ALL {
             for bearer in Bearer::ALL {
                 let seen = front.enter(door, bearer, ALICE, &token);
-                let Outcome::Refused(Some(said)) = &seen else { panic!("{door:?} {seen:?}\n{}", front.log()) };
+                let Outcome::Refused(Some(said)) = &seen else {
+                    panic!("{door:?} {seen:?}\n{}", front.log())
+                };
                 assert!(said["status"].is_string(), "{said}");
-                eprintln!("{} {door:?} {said}", tree.name());
             }
         }
+    });
+}
+
+/// 2.4 says whose fault it is to who reads JSON, and to everybody else that the token is wrong; from 2.3, Postfix hears
+/// no more than that.
+#[test]
+fn an_outage_of_the_provider_is_a_wrong_token_to_some_where_dovecot_asks_itself() {
+    judging_with_each_debian(|front, provider, tree| {
+        let token = provider.opaque();
+        provider.wire().set(Wire::Refused);
+        for door in Door::ALL {
+            let seen = front.enter(door, Bearer::XOAuth2, ALICE, &token);
+            let is_expected = match (tree.name(), door) {
+                ("bookworm", Door::Smtp) => seen == Outcome::Refused(None),
+                ("bookworm", _) => seen == Outcome::Temporary,
+                _ => matches!(&seen, Outcome::Refused(Some(said)) if said["status"] == "500"),
+            };
+            assert!(is_expected, "{door:?} {seen:?}\n{}", front.log());
+        }
+    });
+}
+
+fn judging_with_each_debian(test: impl Fn(&Front<'_>, &Provider<'_>, &Tree)) {
+    for tree in Tree::all() {
+        let (web, place) = (Place::new(&Tree::web()), Place::new(&tree));
+        let provider = Provider::start(&web);
+        test(&Front::judging(&place, &provider), &provider, &tree);
     }
 }
 
@@ -60,8 +85,12 @@ tls_ca_cert_file = {authority}
             place.write("dovecot/oauth2.conf.ext", &asked);
             let arguments = place.inside("dovecot/oauth2.conf.ext");
             (
-                format!("passdb {{\n  driver = oauth2\n  mechanisms = oauthbearer xoauth2\n  args = {arguments}\n}}"),
-                format!("userdb {{\n  driver = static\n  args = uid=5000 gid=5000 home={home}/%n allow_all_users=yes\n}}"),
+                format!(
+                    "passdb {{\n  driver = oauth2\n  mechanisms = oauthbearer xoauth2\n  args = {arguments}\n}}"
+                ),
+                format!(
+                    "userdb {{\n  driver = static\n  args = uid=5000 gid=5000 home={home}/%n allow_all_users=yes\n}}"
+                ),
             )
         }
         _ => (

@@ -75,7 +75,10 @@ fn right(provider: &Provider<'_>) -> Vec<(&'static str, String)> {
         ("a JWT by RSA", issue("RS256")),
         ("a JWT by ECDSA", issue("ES256")),
         ("a JWT by Ed25519", issue("EdDSA")),
-        ("more scopes than are asked for", provider.issue(Wanted { scope: "mail email", ..Wanted::default() })),
+        (
+            "more scopes than are asked for",
+            provider.issue(Wanted { scope: "mail email", ..Wanted::default() }),
+        ),
         ("one of several audiences", forge(json!({ "aud": ["elsewhere", "gatepost"] }))),
     ]
 }

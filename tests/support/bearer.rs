@@ -62,7 +62,8 @@ impl Bearer {
     pub fn pop3(self, pop3: &mut Lines, user: &str, token: &str) -> Told {
         pop3.ask(&format!("AUTH {}", self.name()), "+");
         pop3.say(&self.response(user, token));
-        let last = |line: &str| (line.starts_with("+OK") || line.starts_with("-ERR")).then(|| line.to_owned());
+        let last =
+            |line: &str| (line.starts_with("+OK") || line.starts_with("-ERR")).then(|| line.to_owned());
         self.rest(pop3, |line| line.strip_prefix("+ "), last)
     }
 
@@ -118,5 +119,6 @@ impl Bearer {
 
 fn decode(base64: &str) -> Value {
     let bytes = BASE64.decode(base64).unwrap_or_else(|error| panic!("{error}: {base64:?}"));
-    serde_json::from_slice(&bytes).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&bytes)))
+    serde_json::from_slice(&bytes)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&bytes)))
 }

@@ -71,7 +71,8 @@ impl Https {
 
     fn post(&self, path: &str, kind: &str, header: &str, body: &str) -> Answer {
         let length = body.len();
-        let head = format!("POST {path} HTTP/1.0\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n{header}");
+        let head =
+            format!("POST {path} HTTP/1.0\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n{header}");
         self.request(&format!("{head}\r\n{body}"))
     }
 
@@ -80,7 +81,8 @@ impl Https {
         let host = ServerName::try_from("localhost").unwrap();
         let stream = TcpStream::connect_timeout(&self.address, DEADLINE).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        let mut stream = StreamOwned::new(ClientConnection::new(Arc::clone(&self.tls), host).unwrap(), stream);
+        let mut stream =
+            StreamOwned::new(ClientConnection::new(Arc::clone(&self.tls), host).unwrap(), stream);
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = Vec::new();
         match stream.read_to_end(&mut answer) {

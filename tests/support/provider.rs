@@ -9,7 +9,13 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Authority, Place, https::{Answer, Https}, process::Process, proxy::Proxy, wait_until};
+use super::{
+    Authority, Place,
+    https::{Answer, Https},
+    process::Process,
+    proxy::Proxy,
+    wait_until,
+};
 
 const PORT: u16 = 10443;
 
@@ -87,6 +93,7 @@ impl<'a> Provider<'a> {
     pub fn start(place: &'a Place) -> Self {
         let authority = Authority::found(place, "authority");
         authority.certify("provider");
+        authority.certify_person("client");
         for script in fs::read_dir(SCRIPTS).unwrap().map(|entry| entry.unwrap().path()) {
             if script.extension().is_some_and(|extension| extension == "mjs") {
                 fs::copy(&script, place.outside(script.file_name().unwrap().to_str().unwrap())).unwrap();
@@ -102,6 +109,7 @@ impl<'a> Provider<'a> {
             "port": PORT,
             "certificate": place.inside("provider.pem"),
             "key": place.inside("provider.key"),
+            "client_key": place.inside("client.key"),
             "keys": place.inside("signing-keys"),
             "redirects": [format!("http://{}/index.php/login/oauth", place.port(WEBMAIL_PORT))],
         });
@@ -143,7 +151,13 @@ impl<'a> Provider<'a> {
         self.place.outside("authority.pem")
     }
 
-    /// Its table in gatepost's configuration, with these lines in place of the usual ones of the same keys.
+    /// The key of the client `gatepost-signed`.
+    pub fn client_key(&self) -> PathBuf {
+        self.place.outside("client.key")
+    }
+
+    /// Its table in gatepost's configuration, with these lines in place of the usual ones of the same keys. A line that
+    /// is but a key leaves that out.
     pub fn table(&self, lines: &str) -> String {
         let secret = self.place.outside("client-secret");
         fs::write(&secret, "gatepost-secret\n").unwrap();
@@ -161,7 +175,10 @@ impl<'a> Provider<'a> {
             ("timeout", "\"2s\"".to_owned()),
         ];
         let given = |key: &str| lines.lines().any(|line| line.split(" =").next() == Some(key));
-        let kept = usual.iter().filter(|(key, _)| !given(key)).map(|(key, value)| format!("{key} = {value}\n"));
+        let kept =
+            usual.iter().filter(|(key, _)| !given(key)).map(|(key, value)| format!("{key} = {value}\n"));
+        let lines = lines.lines().filter(|line| usual.iter().all(|(key, _)| line != key));
+        let lines = lines.map(|line| format!("{line}\n")).collect::<String>();
         format!("[[oidc]]\n{}{lines}\n", kept.collect::<String>())
     }
 

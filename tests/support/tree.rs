@@ -72,7 +72,17 @@ impl Tree {
     /// which none is left once the command is killed. It has to be, as it heeds no other signal.
     pub fn secluded(&self, program: &str) -> Command {
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c"]);
+        command.args([
+            "--pdeathsig",
+            "KILL",
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "sh",
+            "-c",
+        ]);
         command.arg(r#"mount -t proc proc "$0/proc" && exec chroot "$0" "$@""#).arg(&self.root).arg(program);
         command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         command

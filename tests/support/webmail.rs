@@ -19,7 +19,13 @@ pub struct Webmail<'a> {
 
 impl<'a> Webmail<'a> {
     /// Before an IMAP and an SMTP server. `format` is what its access tokens are to be, see [`super::provider::Wanted`].
-    pub fn start(place: &'a Place, provider: &Provider<'_>, imap: SocketAddr, smtp: SocketAddr, format: &str) -> Self {
+    pub fn start(
+        place: &'a Place,
+        provider: &Provider<'_>,
+        imap: SocketAddr,
+        smtp: SocketAddr,
+        format: &str,
+    ) -> Self {
         for dir in ["roundcube", "roundcube/logs", "roundcube/temp"] {
             fs::create_dir_all(place.outside(dir)).unwrap();
         }
@@ -120,7 +126,9 @@ impl<'a> Browser<'a> {
         let database = format!("sql:{}", place.inside("home/.pki/nssdb"));
         fs::create_dir_all(place.outside("home/.pki/nssdb")).unwrap();
         let authority = place.inside("authority.pem");
-        for arguments in [&["-N", "--empty-password"][..], &["-A", "-t", "C,,", "-n", "house", "-i", &authority]] {
+        for arguments in
+            [&["-N", "--empty-password"][..], &["-A", "-t", "C,,", "-n", "house", "-i", &authority]]
+        {
             let mut command = place.tree().command("certutil");
             let done = command.args(["-d", &database]).args(arguments).output().unwrap();
             assert!(done.status.success(), "{done:?}");

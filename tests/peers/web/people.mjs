@@ -1,5 +1,7 @@
 // Who logs in at the provider, and which programs ask it.
 
+import crypto from 'node:crypto';
+
 // By `sub`, which is no name that a mail server knows.
 export const people = {
   'id-1': { sub: 'id-1', login: 'alice', password: 'wonder', verified: true },
@@ -26,7 +28,8 @@ const without = { redirect_uris: [], response_types: [], grant_types: [] };
 const basic = { token_endpoint_auth_method: 'client_secret_basic' };
 const post = { token_endpoint_auth_method: 'client_secret_post' };
 
-export const clients = (redirects) => [
+// `key` is the one that gatepost may sign its statements with, in PEM.
+export const clients = (redirects, key) => [
   {
     client_id: 'webmail',
     client_secret: 'webmail-secret',
@@ -41,5 +44,12 @@ export const clients = (redirects) => [
   { ...without, client_id: 'gatepost', client_secret: 'gatepost-secret', grant_types: ['password'], ...basic },
   { ...without, client_id: 'gatepost-post', client_secret: 'gatepost-secret', ...post },
   // RFC 6749 2.3.1: both are form-encoded before they are put into the header.
-  { ...without, client_id: 'gatepost odd', client_secret: 'a:b/c+d%e f', ...basic },
+  { ...without, client_id: 'gatepost+odd', client_secret: 'a:b/c+d%e&f', ...basic },
+  {
+    ...without,
+    client_id: 'gatepost-signed',
+    token_endpoint_auth_method: 'private_key_jwt',
+    token_endpoint_auth_signing_alg: 'ES256',
+    jwks: { keys: [crypto.createPublicKey(key).export({ format: 'jwk' })] },
+  },
 ];

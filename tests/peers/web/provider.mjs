@@ -3,8 +3,9 @@
 //
 //   node provider.mjs SETTINGS.json
 //
-// The settings: `issuer`; `address` and `port` to listen on, which may stand behind a proxy; `certificate`, `key`
-// and `keys` (signing keys, made where there are none) are paths; `redirects` are the URLs where webmail is.
+// The settings: `issuer`; `address` and `port` to listen on, which may stand behind a proxy; `certificate`, `key`,
+// `client_key` (gatepost's) and `keys` (what it signs with, made where there are none) are paths; `redirects` are the
+// URLs where webmail is.
 //
 // What a test may do to it besides is below /lab/, see lab.mjs. What it knows is kept in memory and ends with it,
 // but for its keys.
@@ -70,7 +71,7 @@ async function password(ctx) {
 function open() {
   const provider = new Provider(settings.issuer, {
     adapter: Shelf,
-    clients: clients(settings.redirects),
+    clients: clients(settings.redirects, fs.readFileSync(settings.client_key)),
     jwks: keys.signing(),
     cookies: { keys: ['nobody is to be kept out'] },
     scopes: ['openid', 'offline_access', 'email'],
