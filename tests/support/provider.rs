@@ -223,6 +223,11 @@ impl<'a> Provider<'a> {
         assert_eq!(answer.status, 200, "{answer:?}");
     }
 
+    /// The same of all access tokens of somebody, such as those that only webmail knows.
+    pub fn revoke_all(&self, user: &str) {
+        self.lab("revoke", json!({ "user": user }));
+    }
+
     /// A JWT of Alice with another header and other claims, of which null ones are left out.
     pub fn forge(&self, header: Value, claims: Value, signer: Signer) -> String {
         let signer = format!("{signer:?}").to_lowercase();

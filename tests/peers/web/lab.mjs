@@ -4,10 +4,14 @@
 //   POST /lab/mood    {delay, status, html}      until the next mood, everything waits so many ms, and is answered
 //                                                with this status and page instead of by the provider; {} is well
 //   POST /lab/rotate  {keep}                     sign with new keys; publish the old ones, or not
+//   POST /lab/revoke  {user}                     end all access tokens of somebody, whoever has them
 //   POST /lab/forge   {header, claims, signer}   a JWT that the provider would not give; a claim that is null is left out
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { text } from 'node:stream/consumers';
+
+import { find } from './people.mjs';
+import { revoke } from './shelf.mjs';
 
 const endpoints = {
   '/.well-known/openid-configuration': 'discovery',
@@ -57,6 +61,10 @@ export class Lab {
   rotate({ keep }) {
     this.#keys.rotate(keep);
     this.#reopen();
+  }
+
+  revoke({ user }) {
+    revoke(find(user).sub);
   }
 
   forge({ header, claims, signer }) {

@@ -4,6 +4,13 @@
 const things = new Map();
 const grants = new Map();
 
+// All access tokens of somebody end.
+export function revoke(accountId) {
+  for (const [key, thing] of things) {
+    if (key.startsWith('AccessToken:') && thing.accountId === accountId) things.delete(key);
+  }
+}
+
 export class Shelf {
   #model;
 
