@@ -2,10 +2,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::{Value, json};
 
 use crate::{
-    ALICE, Door, Front, Outcome,
+    ALICE, Bearer, Door, Front, Outcome,
     support::{
         Place, Provider, Tree,
         provider::{Signer, Wanted},
@@ -57,12 +58,51 @@ fn a_token_makes_nobody_of_whom_the_directories_do_not_let_in() {
             let token = provider.issue(Wanted { user, password: user, ..Wanted::default() });
             let address = format!("{user}@example.test");
             for door in Door::USUAL {
-                for bearer in crate::Bearer::ALL {
+                for bearer in Bearer::ALL {
                     let seen = front.enter(door, bearer, &address, &token);
                     let is_refused = matches!(seen, Outcome::Refused(_));
                     assert!(is_refused, "{user} by {bearer:?} through {door:?}: {seen:?}\n{}", front.log());
                 }
             }
+        }
+    });
+}
+
+/// As one is that the same person gave to any other program of the house.
+#[test]
+fn a_token_that_was_given_to_another_program_is_refused_where_only_some_may_have_them() {
+    with_each_debian(|place, provider| {
+        let front = Front::open(place, &provider.table("clients = [\"webmail\"]"));
+        let invalid = Outcome::invalid(provider);
+        front.expect("opaque", &Door::USUAL, ALICE, &provider.opaque(), &invalid);
+        front.expect("a JWT", &Door::USUAL, ALICE, &provider.jwt(), &invalid);
+        let webmails = provider.forge(json!({}), json!({ "client_id": "webmail" }), Signer::Provider);
+        front.expect("webmail's JWT", &Door::USUAL, ALICE, &webmails, &Outcome::Enters);
+    });
+}
+
+#[test]
+fn no_token_is_in_the_log_at_its_finest() {
+    with_each_debian(|place, provider| {
+        let front = Front::open(place, &format!("{}[log]\nfilter = \"trace\"\n", provider.table("")));
+        let usual = Wanted::default();
+        let other = Wanted { audience: Some("elsewhere"), ..usual };
+        let mut secrets = vec!["gatepost-secret".to_owned(), BASE64.encode("gatepost:gatepost-secret")];
+        for wanted in [usual, other, Wanted { format: "RS256", ..usual }, Wanted { format: "RS256", ..other }]
+        {
+            let token = provider.issue(wanted);
+            for door in Door::USUAL {
+                for bearer in Bearer::ALL {
+                    front.enter(door, bearer, ALICE, &token);
+                    secrets.push(bearer.response(ALICE, &token));
+                }
+            }
+            secrets.push(token);
+        }
+        let log = front.log();
+        assert!(log.contains("auth decided"), "{log}");
+        for secret in secrets {
+            assert!(!log.contains(&secret), "{secret} is in the log");
         }
     });
 }
