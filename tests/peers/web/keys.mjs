@@ -9,6 +9,17 @@ const kinds = {
   ed: ['ed25519', {}],
 };
 
+// A new private key as JWK. By way of PEM, as Node.js 20 hangs for ever now and then when it exports a key as JWK that
+// it has just generated.
+function made(type, options) {
+  const { privateKey } = crypto.generateKeyPairSync(type, {
+    ...options,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
+  return crypto.createPrivateKey(privateKey).export({ format: 'jwk' });
+}
+
 export class Keys {
   #file;
   // The newest first: whoever signs takes the first that fits.
@@ -25,8 +36,7 @@ export class Keys {
   rotate(keep) {
     const number = (this.#generations[0]?.number ?? 0) + 1;
     const keys = Object.entries(kinds).map(([name, [type, options]]) => {
-      const { privateKey } = crypto.generateKeyPairSync(type, options);
-      return { ...privateKey.export({ format: 'jwk' }), kid: `${name}-${number}`, use: 'sig' };
+      return { ...made(type, options), kid: `${name}-${number}`, use: 'sig' };
     });
     this.#generations = [{ number, keys }, ...(keep ? this.#generations : [])];
     fs.writeFileSync(this.#file, JSON.stringify(this.#generations), { mode: 0o600 });
