@@ -44,6 +44,16 @@ impl<'a> Dovecot<'a> {
         dovecot
     }
 
+    /// Judges by itself, as these settings have it.
+    pub fn start_judging(place: &'a Place, settings: &str) -> Self {
+        install(place, settings);
+        // It would have the users of the machine besides.
+        place.write("dovecot/conf.d/10-auth.conf", "");
+        let mut dovecot = Self { place, process: None };
+        dovecot.start_again();
+        dovecot
+    }
+
     pub fn stop(&mut self) {
         let status = self.process.take().expect("Dovecot runs").stop();
         assert!(status.success(), "Dovecot ended with {status}");
@@ -83,6 +93,13 @@ impl<'a> Dovecot<'a> {
 
     pub fn imap(&self) -> Imap {
         Imap::connect(self.address(IMAP))
+    }
+
+    /// The same line by line, after the greeting.
+    pub fn imap_lines(&self) -> Lines {
+        let mut lines = Lines::connect(self.address(IMAP));
+        lines.expect("* OK");
+        lines
     }
 
     pub fn pop3(&self) -> Lines {

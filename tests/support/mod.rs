@@ -9,6 +9,7 @@
 
 mod alone;
 mod authority;
+mod bearer;
 mod chasquid;
 mod crowd;
 mod dovecot;
@@ -16,6 +17,7 @@ mod dovecot_auth;
 mod exim;
 mod gatepost;
 mod house;
+mod https;
 mod imap;
 mod lines;
 mod listener;
@@ -26,6 +28,7 @@ mod place;
 mod postfix;
 mod postgres;
 pub mod process;
+pub mod provider;
 mod proxy;
 mod rehearsed;
 mod replay;
@@ -35,6 +38,7 @@ mod smtp;
 mod transcript;
 mod tree;
 mod watching;
+mod webmail;
 
 use std::{
     thread,
@@ -43,6 +47,7 @@ use std::{
 
 pub use alone::{Alone, connect};
 pub use authority::Authority;
+pub use bearer::{Bearer, Told};
 pub use chasquid::Chasquid;
 pub use crowd::{all_at_once, cold_start, flood_of_strangers};
 pub use dovecot::Dovecot;
@@ -59,6 +64,7 @@ pub use people::People;
 pub use place::Place;
 pub use postfix::{Postfix, Smtpd};
 pub use postgres::Postgres;
+pub use provider::Provider;
 pub use proxy::{Proxy, Wire};
 pub use rehearsed::Rehearsed;
 pub use replay::{Replay, Subject, Writes};
@@ -68,6 +74,7 @@ pub use smtp::{Reply, Smtp};
 pub use transcript::{Bindings, Line, Step, Transcript, What, socket};
 pub use tree::Tree;
 pub use watching::Watching;
+pub use webmail::{Browser, Webmail};
 
 /// How long anything may take that should happen at once. Generous, as two cores may run many servers.
 pub const DEADLINE: Duration = Duration::from_secs(20);

@@ -75,11 +75,21 @@ impl<'a> Postfix<'a> {
         Lines::connect(self.address(smtpd))
     }
 
+    /// A connection line by line, after EHLO.
+    pub fn connect_heard(&self, smtpd: Smtpd) -> Lines {
+        let mut lines = self.connect_unheard(smtpd);
+        lines.expect("220");
+        lines.say("EHLO client.example.test");
+        lines.hear_until(|line| line.starts_with("250 "));
+        lines
+    }
+
     pub fn log(&self) -> String {
         self.place.read("postfix.log")
     }
 
-    fn address(&self, smtpd: Smtpd) -> SocketAddr {
+    /// Where it takes mail from who is logged in.
+    pub fn address(&self, smtpd: Smtpd) -> SocketAddr {
         self.place.port(smtpd as u16).into()
     }
 

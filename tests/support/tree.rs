@@ -23,7 +23,12 @@ impl Tree {
         Self::find("trixie")
     }
 
-    /// Every tree, for what has to hold with old servers and new ones.
+    /// Who logs in by single sign-on: the OpenID provider, Roundcube, Chromium. No mail server.
+    pub fn web() -> Self {
+        Self::find("web")
+    }
+
+    /// Every tree with mail servers, for what has to hold with old servers and new ones.
     pub fn all() -> [Self; 2] {
         [Self::bookworm(), Self::trixie()]
     }
@@ -59,6 +64,26 @@ impl Tree {
     pub fn command(&self, program: &str) -> Command {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM", "chroot"]).arg(&self.root).arg(program);
+        command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        command
+    }
+
+    /// The same for what starts processes that it does not wait for, and needs /proc: it has processes of its own, of
+    /// which none is left once the command is killed. It has to be, as it heeds no other signal.
+    pub fn secluded(&self, program: &str) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args([
+            "--pdeathsig",
+            "KILL",
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "sh",
+            "-c",
+        ]);
+        command.arg(r#"mount -t proc proc "$0/proc" && exec chroot "$0" "$@""#).arg(&self.root).arg(program);
         command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         command
     }
