@@ -14,7 +14,10 @@ type Begins = fn(&Provider<'_>);
 const OUTAGES: [(&str, Begins); 7] = [
     ("nobody listens", |provider| provider.wire().set(Wire::Refused)),
     ("nobody answers", |provider| provider.wire().set(Wire::Silent)),
-    ("what answers has no TLS", |provider| provider.wire().set(Wire::Garbage)),
+    ("what answers has no TLS", |provider| {
+        provider.wire().set(Wire::Garbage);
+        provider.wire().cut();
+    }),
     ("it is slower than may be waited for", |provider| provider.feel(Mood::Slow(Duration::from_secs(5)))),
     ("a page is answered", |provider| provider.feel(Mood::Html(200))),
     ("a page is answered that says so", |provider| provider.feel(Mood::Html(502))),

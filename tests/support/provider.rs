@@ -153,7 +153,9 @@ impl<'a> Provider<'a> {
 
     /// The key of the client `gatepost-signed`.
     pub fn client_key(&self) -> PathBuf {
-        self.place.outside("client.key")
+        let key = self.place.outside("client.key");
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        key
     }
 
     /// Its table in gatepost's configuration, with these lines in place of the usual ones of the same keys. A line that
