@@ -43,9 +43,11 @@ pub struct Account {
 /// The stored password of an account.
 #[derive(Debug, Clone, Default)]
 pub enum Password {
-    /// There is none, or it is locked: nobody can log in with one.
+    /// There is none, as far as the directory knows.
     #[default]
     Missing,
+    /// It is locked: nobody is to log in with one, whoever says that it is right.
+    Locked,
     /// This one.
     Stored(Stored),
     /// The directory itself checks it, for the entry of this name (of an LDAP directory: its DN).
@@ -134,7 +136,7 @@ impl Password {
     pub fn belonging_to(self, user: &str) -> Self {
         match self {
             Self::Stored(stored) => Self::Stored(stored.belonging_to(user)),
-            Self::Missing | Self::Bind(_) | Self::Elsewhere(_) | Self::Unusable(_) => self,
+            Self::Missing | Self::Locked | Self::Bind(_) | Self::Elsewhere(_) | Self::Unusable(_) => self,
         }
     }
 
@@ -142,7 +144,7 @@ impl Password {
     pub const fn stored(&self) -> Option<&Stored> {
         match self {
             Self::Stored(stored) => Some(stored),
-            Self::Missing | Self::Bind(_) | Self::Elsewhere(_) | Self::Unusable(_) => None,
+            Self::Missing | Self::Locked | Self::Bind(_) | Self::Elsewhere(_) | Self::Unusable(_) => None,
         }
     }
 }

@@ -283,6 +283,8 @@ impl Memory {
             Password::Stored(stored) => Some(digester.stored(|sink| stored.feed(sink))),
             Password::Bind(entry) => Some(digester.check(entry.as_bytes())),
             Password::Missing | Password::Unusable(_) => Some(digester.check(b"")),
+            // Not the same: of a missing one a provider may be asked.
+            Password::Locked => Some(digester.check(b"!")),
             Password::Elsewhere(_) => None,
         }
     }

@@ -156,7 +156,11 @@ impl Chain {
             }
             Some((
                 _,
-                Password::Missing | Password::Stored(_) | Password::Bind(_) | Password::Unusable(_),
+                Password::Missing
+                | Password::Locked
+                | Password::Stored(_)
+                | Password::Bind(_)
+                | Password::Unusable(_),
             ))
             | None => None,
         };

@@ -139,14 +139,16 @@ impl<'c> Found<'c> {
             (Some(Password::Stored(stored)), _) => Ok(Check::Stored(decoy.pick(Some(stored)))),
             (Some(Password::Unusable(unusable)), _) => Err(Uncheckable::Stored(*unusable)),
             (Some(Password::Bind(entry)), Some(directory)) => Ok(Check::Bind(directory, entry)),
-            (Some(Password::Missing | Password::Elsewhere(_)) | None, Some(directory))
+            (Some(Password::Missing | Password::Locked | Password::Elsewhere(_)) | None, Some(directory))
                 if directory.binds() =>
             {
                 Ok(Check::Nothing)
             }
-            (Some(Password::Bind(_) | Password::Missing | Password::Elsewhere(_)) | None, _) => {
-                Ok(Check::Stored(decoy.pick(None)))
-            }
+            (
+                Some(Password::Bind(_) | Password::Missing | Password::Locked | Password::Elsewhere(_))
+                | None,
+                _,
+            ) => Ok(Check::Stored(decoy.pick(None))),
         }
     }
 

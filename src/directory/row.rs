@@ -160,7 +160,7 @@ impl Recipe {
             return Password::Missing;
         }
         match Stored::parse(text, self.default_scheme) {
-            Ok(stored) if stored.is_locked() => Password::Missing,
+            Ok(stored) if stored.is_locked() => Password::Locked,
             Ok(stored) => Password::Stored(match self.rehash {
                 Some(new) => stored.renewed_by(new, text),
                 None => stored,

@@ -38,7 +38,8 @@ impl Static {
         match password.as_ref().map(|password| recipe.password(password)) {
             Some(Password::Stored(stored)) => decoy.note(&stored),
             Some(Password::Unusable(unusable)) => return Err(unusable),
-            Some(Password::Missing | Password::Bind(_) | Password::Elsewhere(_)) | None => {}
+            Some(Password::Missing | Password::Locked | Password::Bind(_) | Password::Elsewhere(_))
+            | None => {}
         }
         Ok(Self { recipe, password, users })
     }

@@ -27,6 +27,7 @@ pub(super) fn config(text: &str) -> config::Directory {
 pub(super) fn kind_of(password: &Password) -> String {
     match password {
         Password::Missing => "none".to_owned(),
+        Password::Locked => "locked".to_owned(),
         Password::Stored(stored) => stored.scheme().to_string(),
         Password::Bind(_) => "bind".to_owned(),
         Password::Elsewhere(_) => "elsewhere".to_owned(),

@@ -193,7 +193,11 @@ impl Engine {
                     && known.user == *user
                     && memory.checked(found).is_none_or(|checked| entry.is_checked_by(checked))
             }),
-            Password::Stored(_) | Password::Bind(_) | Password::Missing | Password::Unusable(_) => {
+            Password::Stored(_)
+            | Password::Bind(_)
+            | Password::Missing
+            | Password::Locked
+            | Password::Unusable(_) => {
                 memory.checked(found).is_some_and(|checked| entry.is_checked_by(checked))
             }
         }
@@ -238,7 +242,11 @@ impl Engine {
         let (directory, holder) = found.elsewhere()?;
         let named = match &account.password {
             Password::Elsewhere(elsewhere) => elsewhere.user.clone(),
-            Password::Missing | Password::Stored(_) | Password::Bind(_) | Password::Unusable(_) => None,
+            Password::Missing
+            | Password::Locked
+            | Password::Stored(_)
+            | Password::Bind(_)
+            | Password::Unusable(_) => None,
         };
         Some(Elsewhere {
             directory: self.chain.number(directory),

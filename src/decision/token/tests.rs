@@ -171,6 +171,7 @@ alice:{PLAIN}alice::::::
 al:{PLAIN}x::::::user=alice@x.test
 bob:{PLAIN}bob::::::
 shared:::::::
+locked:!::::::
 late:::::::expires_at=1800000100
 off:{PLAIN}off::::::active=no
 out:::::::expired

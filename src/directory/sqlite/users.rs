@@ -137,9 +137,13 @@ impl Users {
             created_at,
             updated_at,
             unavailable: match account.map(|account| account.password) {
-                Ok(Password::Missing | Password::Stored(_) | Password::Bind(_) | Password::Elsewhere(_)) => {
-                    None
-                }
+                Ok(
+                    Password::Missing
+                    | Password::Locked
+                    | Password::Stored(_)
+                    | Password::Bind(_)
+                    | Password::Elsewhere(_),
+                ) => None,
                 Ok(Password::Unusable(unusable)) => Some(unusable.to_string()),
                 Err(bad) => Some(bad.to_string()),
             },

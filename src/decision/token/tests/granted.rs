@@ -49,6 +49,7 @@ async fn a_provider_is_shown_passwords_of_whom_no_directory_can_check() {
     let house = House::granting(PASSWORDS, PEOPLE);
     house.say(&key("shared", "idp"), Ok(granted("shared", 3600)));
     house.say(&key("alice", "idp"), Ok(granted("alice", 3600)));
+    house.say(&key("locked", "idp"), Ok(granted("locked", 3600)));
     house.say(&key("out", "idp"), Ok(granted("out", 3600)));
     house.say(&key("pop", "idp"), Ok(granted("bob", 3600)));
     house.say(&key("nobody", "idp"), Ok(granted("nobody", 3600)));
@@ -64,6 +65,8 @@ async fn a_provider_is_shown_passwords_of_whom_no_directory_can_check() {
         // Those of whom a directory has a password are the directory's.
         ("alice", "idp", "rejected", 0),
         ("alice", "alice", "verified", 0),
+        // Whoever locks a password means all of them.
+        ("locked", "idp", "rejected", 0),
         ("bob", "wrong", "rejected", 0),
         ("out", "idp", "expired", 1),
         // It is the password of somebody else, by another name of whom this is none.
