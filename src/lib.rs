@@ -46,8 +46,3 @@ pub mod password;
 pub mod session;
 pub mod tls;
 pub mod username;
-
-/// Connections come and go, each with a few allocations of some kilobytes, which the C library's allocator splits and joins
-/// anew each time; and what is kept of an account takes what it has and no word more.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
