@@ -10,6 +10,16 @@ const SHIPPED: [(&str, &str); 5] = [
     ("40-oidc.toml", include_str!("../../../conf.d/40-oidc.toml")),
 ];
 
+const PROVIDERS: [(&str, &str); 7] = [
+    ("authelia.toml", include_str!("../../../conf.d/examples/authelia.toml")),
+    ("authentik.toml", include_str!("../../../conf.d/examples/authentik.toml")),
+    ("entra-id.toml", include_str!("../../../conf.d/examples/entra-id.toml")),
+    ("google.toml", include_str!("../../../conf.d/examples/google.toml")),
+    ("kanidm.toml", include_str!("../../../conf.d/examples/kanidm.toml")),
+    ("keycloak.toml", include_str!("../../../conf.d/examples/keycloak.toml")),
+    ("zitadel.toml", include_str!("../../../conf.d/examples/zitadel.toml")),
+];
+
 /// A shipped file with all that is commented out in force.
 fn in_force(text: &str) -> String {
     let setting = |line: &str| {
@@ -36,6 +46,30 @@ fn the_shipped_files_are_fine_as_they_are_and_with_everything_in_force() {
     let texts: Vec<_> = texts.iter().map(|(name, text)| (Path::new(*name), text.as_str())).collect();
     let config = Config::from_texts(&texts, &around).unwrap_or_else(|problems| panic!("{problems}"));
     assert_eq!((config.listeners.len(), config.directories.len(), config.oidc.len()), (5, 8, 1));
+}
+
+/// Each beside the files that it is to be copied to, which leave it its mechanisms.
+#[test]
+fn the_examples_for_providers_are_fine_beside_the_shipped_files() {
+    let secrets = tempfile::tempdir().unwrap();
+    for name in ["authelia", "authentik", "kanidm", "keycloak", "mailcow", "zitadel"] {
+        let path = secrets.path().join(name);
+        fs::write(&path, "secret").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let here = |text: &str| text.replace("/etc/gatepost/secrets", secrets.path().to_str().unwrap());
+    for (name, text) in PROVIDERS {
+        let text = here(text);
+        let texts: Vec<_> = SHIPPED.into_iter().chain([(name, text.as_str())]).collect();
+        assert_eq!(heads(&texts), [""; 0], "{name}");
+        let config = checked(&format!("{SOME_DIRECTORY}{text}")).unwrap();
+        assert_eq!(config.oidc.len(), 1, "{name}");
+        let tokens = [Mechanism::OAuthBearer, Mechanism::XOAuth2];
+        assert!(tokens.iter().all(|token| config.sasl.mechanisms.contains(token)), "{name}");
+    }
+    let mailcow = include_str!("../../../conf.d/examples/mailcow.toml");
+    let config = checked(&in_force(&here(mailcow))).unwrap();
+    assert_eq!((config.directories.len(), config.oidc.len()), (1, 1));
 }
 
 /// Every key that a table is asked for stands in the shipped files, where operators look for it.
