@@ -93,16 +93,18 @@ fn check(root: &Table, around: &Surroundings, found: Found, extent: Extent) -> R
     let sasl = sasl(reader.table("sasl"));
     let tables = reader.tables("directory");
     let mut directories = directories(tables, &server, around);
+    let oidc = oidc(reader.tables("oidc"), around);
     if !reader.has("directory") {
         match extent {
             Extent::Nothing => directories.push(directory::embedded(&server)),
             Extent::Part => {}
+            // What a token says may be all there is.
+            Extent::Whole if oidc.iter().any(|oidc| oidc.account.is_of_claims()) => {}
             Extent::Whole => found.nowhere("directory", nobody()),
         }
     } else if reader.is_empty_list("directory") {
         reader.wrong("directory", nobody());
     }
-    let oidc = oidc(reader.tables("oidc"), around);
     let cache = cache(reader.table("cache"));
     if cache.ttl.is_zero() {
         // Nothing is kept that could be outdated.

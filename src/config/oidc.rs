@@ -96,6 +96,13 @@ pub enum AccountOf {
     },
 }
 
+impl AccountOf {
+    /// Whether no directory has to know it.
+    pub const fn is_of_claims(&self) -> bool {
+        matches!(self, Self::FromClaims { .. })
+    }
+}
+
 const VALIDATIONS: &[(&str, Validation)] =
     &[("auto", Validation::Auto), ("jwt", Validation::Jwt), ("introspection", Validation::Introspection)];
 

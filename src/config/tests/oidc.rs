@@ -34,6 +34,18 @@ fn a_provider_needs_little_and_asks_for_much() {
 }
 
 #[test]
+fn where_accounts_are_made_of_claims_no_directory_is_needed() {
+    let oidc = GOOD.split_once("[[oidc]]").unwrap().1;
+    assert_eq!(
+        heads(&[("a", &format!("[[oidc]]{oidc}"))]),
+        ["directory: is not configured, so that nobody could log in"]
+    );
+    let config = checked(&format!("[[oidc]]{oidc}account = 'from_claims'\n")).unwrap();
+    assert!(config.directories.is_empty());
+    assert!(crate::directory::Chain::open(&config.directories, None).is_ok());
+}
+
+#[test]
 fn every_key_of_a_provider_arrives_where_it_belongs() {
     let config = checked(&format!(
         r#"{GOOD}

@@ -42,7 +42,11 @@ impl Provider {
         if claims.string("iss") != Some(&*self.config.issuer) {
             return Err(TokenFault::Issuer.into());
         }
-        if !claims.strings("aud").contains(&&*self.config.client_id) {
+        // It is for the client that people log in with, which may be another program: webmail.
+        let ours = |client: &&str| {
+            *client == &*self.config.client_id || self.config.clients.iter().any(|one| one == client)
+        };
+        if !claims.strings("aud").iter().any(ours) {
             return Err(TokenFault::Audience.into());
         }
         // The name of the event has dots in it, which are no path.

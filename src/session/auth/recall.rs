@@ -110,9 +110,9 @@ impl Session {
         // R11: to old clients `resp=` with nothing after it is an absent response.
         let whole = minor >= 2 || !line.response.is_blank();
         // An exchange of Postfix's that it has abandoned is for the usual way to forget.
-        let free = !self.requests.has(line.id) && !(minor == 0 && self.requests.want_response());
-        let room = self.requests.in_flight() < MAX_REQUESTS;
-        if !(whole && free && room && self.offers(Mechanism::Plain, minor)) {
+        let abandoned = minor == 0 && self.requests.want_response();
+        let busy = self.requests.has(line.id) || self.requests.in_flight() >= MAX_REQUESTS;
+        if !whole || abandoned || busy || !self.offers(Mechanism::Plain, minor) {
             return None;
         }
         let mut scratch = mem::take(&mut self.scratch);
