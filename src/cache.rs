@@ -303,21 +303,26 @@ impl Cache {
 
     /// Who has a name: `None` where that is not known, and an entry that says that nobody has where it is.
     pub fn account(&self, key: Key<'_>, now: Tick) -> Option<Entry> {
+        self.account_with(key, now, Entry::clone)
+    }
+
+    /// The same, with what `take` takes of the entry in its place: see [`Self::recall`].
+    pub fn account_with<T>(&self, key: Key<'_>, now: Tick, take: impl FnOnce(&Entry) -> T) -> Option<T> {
         let sought = self.sought(key);
         let mut shard = self.shard(sought.hash);
-        let found = shard.find(sought).filter(|entry| {
+        let known = |entry: &&Entry| {
             let limit = if entry.is_nobody() { self.negative_ttl } else { self.ttl_of(sought.hash) };
             (entry.is_nobody() || entry.is_somebody()) && self.lasts(entry.fetched(), now, limit)
+        };
+        let taken = shard.find(sought).filter(known).map(|entry| {
+            entry.touch();
+            take(entry)
         });
-        let found = found.cloned();
-        match &found {
-            Some(entry) => {
-                entry.touch();
-                shard.counts.lookups += 1;
-            }
+        match taken {
+            Some(_) => shard.counts.lookups += 1,
             None => shard.counts.misses += 1,
         }
-        found
+        taken
     }
 
     /// The same where a directory gives no answer: who was there is so for longer. That nobody was is not.

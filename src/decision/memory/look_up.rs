@@ -25,8 +25,8 @@ impl Engine {
             return who(&self.chain.lookup(&Inquiry { user, service }).await?);
         };
         let key = memory.key(user.as_str(), service);
-        if let Some(entry) = memory.cache.account(key, memory.tick()) {
-            return Ok(self.unpack(&entry));
+        if let Some(looked) = memory.cache.account_with(key, memory.tick(), |entry| self.unpack(entry)) {
+            return Ok(looked);
         }
         let digest = memory.cache.digester().login(user.as_str(), b"", key.service, b"lookup");
         let come = memory.ask(Instant::now());
