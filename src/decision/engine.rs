@@ -133,6 +133,11 @@ impl Engine {
         &self.chain
     }
 
+    /// Who vouches for tokens.
+    pub const fn providers(&self) -> &Arc<Providers> {
+        &self.providers
+    }
+
     /// Gatepost's own app passwords.
     pub const fn app_passwords(&self) -> &AppPasswords {
         &self.app_passwords
