@@ -18,7 +18,7 @@ use crate::{
     cache,
     config::{self, Config, Loaded, Problems, Protocol},
     control,
-    decision::{Engine, Limits, Revocations, SaltKey},
+    decision::{Engine, Kick, Limits, Revocations, SaltKey},
     directory::{self, Chain, Misfit, Tell},
     listener::{self, Desks, Listener, Slots, Stream},
     mechanism::Mechanism,
@@ -26,7 +26,7 @@ use crate::{
     oidc::Providers,
     password::Pool,
     session::{
-        auth, driver,
+        auth, driver, http,
         master::{self, Peer},
         shared::{Offer, Shared},
         token::TokenKey,
@@ -193,6 +193,7 @@ fn engine_with(config: &Config, app_passwords: AppPasswords) -> Result<Engine, F
     let engine = engine
         .with_memory(limits, Instant::now())
         .map_err(|error| Failure::Io("random numbers", io::Error::other(error)))?;
+    let engine = engine.with_kick(config.server.kick_command.clone().map(Kick::new));
     Ok(engine.with_separator(separator).with_proxy_self(config.server.proxy_self.clone()))
 }
 
@@ -251,6 +252,7 @@ fn listen(
         async move {
             let engines = Arc::clone(&current.engines);
             let role = match protocol {
+                Protocol::Http => return Box::pin(http::serve(stream, engines, stop)).await,
                 Protocol::DovecotLogin => Ok(auth::Role::Login),
                 Protocol::DovecotClient => Ok(auth::Role::Client),
                 Protocol::DovecotMaster => Err(master::Role::Master),

@@ -12,6 +12,7 @@ use super::{
     Attempt, By, Decision, Hop, Now, Recollection, Refusal, SaltKey, Target, TempFail, Verified,
     app_password::{self, Here},
     identity::{self, Identity, Separator},
+    kick::Kick,
     memory::Memory,
     proof::{Proven, Prover},
     rehash::{Job, Renewal},
@@ -40,6 +41,7 @@ pub struct Engine {
     pub(super) memory: Option<Memory>,
     pub(super) providers: Arc<Providers>,
     pub(super) revocations: Arc<Revocations>,
+    pub(super) kick: Option<Kick>,
     limits: Limits,
     default_domain: Option<Box<str>>,
     salts: Option<SaltKey>,
@@ -71,6 +73,7 @@ impl Engine {
             memory: None,
             providers: Arc::new(Providers::none()),
             revocations: Arc::default(),
+            kick: None,
             limits,
             default_domain: default_domain.map(Into::into),
             salts: SaltKey::ephemeral().ok(),
@@ -108,6 +111,12 @@ impl Engine {
     #[must_use]
     pub fn with_revocations(self, revocations: Arc<Revocations>) -> Self {
         Self { revocations, ..self }
+    }
+
+    /// The same with somebody who ends the connections of those who were revoked.
+    #[must_use]
+    pub fn with_kick(self, kick: Option<Kick>) -> Self {
+        Self { kick, ..self }
     }
 
     /// The same, with a key for made-up salts that outlives the process.
