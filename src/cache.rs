@@ -20,11 +20,13 @@
 //! quick_cache from one thread, as much from two, and less than a third of what it costs with moka; neither of them
 //! knows of times, or of single flight, as they are needed here.
 
+mod bearers;
 mod bounded;
 mod clock;
 mod digest;
 mod entry;
 mod flight;
+mod heard;
 mod learn;
 mod revoked;
 mod shard;

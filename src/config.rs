@@ -24,6 +24,7 @@ mod cache;
 mod directory;
 mod domain;
 mod hashing;
+mod kick;
 mod listener;
 mod load;
 mod log;
@@ -50,6 +51,7 @@ pub use self::{
     },
     domain::DomainPattern,
     hashing::Hashing,
+    kick::KickCommand,
     listener::{Endpoint, Listener, Protocol},
     log::{Format, Log},
     master::{Master, Target},

@@ -35,6 +35,7 @@ use crate::{
     cache::Status,
     decision::{AppPassword, Attempt, Decision, Engine, Hop, Refusal, Revoked},
     mechanism::{Claim, Credential, Mechanism},
+    oidc::Counts,
 };
 
 /// Name of the socket under the runtime directory.
@@ -127,6 +128,31 @@ pub struct Response {
     /// How the memory stands.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache: Option<Status>,
+    /// How often each provider of tokens was asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub providers: Vec<Asked>,
+}
+
+/// How often a provider was asked since the configuration was read.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The `name` of the `[[oidc]]`.
+    pub provider: String,
+    /// For its discovery document.
+    pub discoveries: u64,
+    /// For its keys.
+    pub key_sets: u64,
+    /// About a token.
+    pub introspections: u64,
+    /// About a password.
+    pub passwords: u64,
+}
+
+impl From<Counts> for Asked {
+    fn from(counts: Counts) -> Self {
+        let Counts { provider, discoveries, key_sets, introspections, passwords } = counts;
+        Self { provider: provider.to_string(), discoveries, key_sets, introspections, passwords }
+    }
 }
 
 impl Response {
@@ -157,6 +183,7 @@ impl Response {
             flushed: None,
             revoked: Vec::new(),
             cache: None,
+            providers: Vec::new(),
         }
     }
 
@@ -224,10 +251,12 @@ pub async fn answer(engine: &Engine, request: Request, password: Option<Secret>)
             let flushed = engine.flush_all_of(&whom);
             Response { flushed: Some(flushed), ..Response::of(Response::DONE) }
         }
-        Request::CacheStatus => match engine.memory_status() {
-            Some(status) => Response { cache: Some(status), ..Response::of(Response::DONE) },
-            None => Response::of(Response::OFF),
-        },
+        Request::CacheStatus => {
+            let cache = engine.memory_status();
+            let outcome = if cache.is_some() { Response::DONE } else { Response::OFF };
+            let providers = engine.providers().counts().into_iter().map(Asked::from).collect();
+            Response { cache, providers, ..Response::of(outcome) }
+        }
         Request::Revoke { user } => match engine.revoke(user.as_bytes(), SystemTime::now()).await {
             Ok(Revoked { users, forgotten, unavailable }) => {
                 let outcome = if unavailable.is_some() { Response::UNAVAILABLE } else { Response::DONE };

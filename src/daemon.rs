@@ -18,7 +18,7 @@ use crate::{
     cache,
     config::{self, Config, Loaded, Problems, Protocol},
     control,
-    decision::{Engine, Limits, Revocations, SaltKey},
+    decision::{Engine, Kick, Limits, Revocations, SaltKey},
     directory::{self, Chain, Misfit, Tell},
     listener::{self, Desks, Listener, Slots, Stream},
     mechanism::Mechanism,
@@ -26,7 +26,7 @@ use crate::{
     oidc::Providers,
     password::Pool,
     session::{
-        auth, driver,
+        auth, driver, http,
         master::{self, Peer},
         shared::{Offer, Shared},
         token::TokenKey,
@@ -38,7 +38,7 @@ use crate::{
 pub enum Failure {
     /// The operator's: the configuration says something that cannot be.
     Config(Problems),
-    /// The operator's: a directory cannot be made of what the configuration says.
+    /// The operator's: a directory, or an account of claims, cannot be made of what the configuration says.
     Misfits(Vec<Misfit>),
     /// The machine's: sockets that could not be had.
     Bind(Vec<listener::BindError>),
@@ -173,7 +173,12 @@ pub fn engine(config: &Config) -> Result<Engine, Failure> {
 
 fn engine_with(config: &Config, app_passwords: AppPasswords) -> Result<Engine, Failure> {
     let domain = config.server.default_domain.as_deref();
-    let chain = Chain::open(&config.directories, domain).map_err(Failure::Misfits)?;
+    let misfits = directory::misfits_of_claims(&config.oidc);
+    let chain = match Chain::open(&config.directories, domain) {
+        Ok(chain) if misfits.is_empty() => chain,
+        Ok(_) => return Err(Failure::Misfits(misfits)),
+        Err(others) => return Err(Failure::Misfits([others, misfits].concat())),
+    };
     let hashing = &config.hashing;
     let pool = Pool::with_queue(hashing.threads, hashing.memory, hashing.queue);
     let engine = Engine::new(chain, Arc::new(pool), Limits::default(), domain);
@@ -188,6 +193,7 @@ fn engine_with(config: &Config, app_passwords: AppPasswords) -> Result<Engine, F
     let engine = engine
         .with_memory(limits, Instant::now())
         .map_err(|error| Failure::Io("random numbers", io::Error::other(error)))?;
+    let engine = engine.with_kick(config.server.kick_command.clone().map(Kick::new));
     Ok(engine.with_separator(separator).with_proxy_self(config.server.proxy_self.clone()))
 }
 
@@ -214,9 +220,12 @@ fn offer(config: &Config) -> Offer {
     Offer { mechanisms: mechanisms.into(), failure_delay: config.sasl.failure_delay, anonymous_user }
 }
 
-/// Has the engine hear what changes in its directories. It ends with the token, and does not keep the engine alive.
+/// Has the engine hear what changes in its directories, and its providers know their endpoints and keys before anybody
+/// waits for them. It ends with the token, and does not keep the engine alive.
 fn watch(engine: &Arc<Engine>) -> CancellationToken {
     let (stop, chain) = (CancellationToken::new(), engine.chain().clone());
+    let providers = Arc::clone(engine.providers());
+    tokio::spawn(stop.clone().run_until_cancelled_owned(async move { providers.keep_fresh().await }));
     let told = Arc::downgrade(engine);
     let tell: Tell = Arc::new(move |changed| {
         tracing::debug!(?changed, "the directories have changed");
@@ -243,6 +252,7 @@ fn listen(
         async move {
             let engines = Arc::clone(&current.engines);
             let role = match protocol {
+                Protocol::Http => return Box::pin(http::serve(stream, engines, stop)).await,
                 Protocol::DovecotLogin => Ok(auth::Role::Login),
                 Protocol::DovecotClient => Ok(auth::Role::Client),
                 Protocol::DovecotMaster => Err(master::Role::Master),

@@ -6,6 +6,7 @@
 mod app_password;
 mod engine;
 mod identity;
+mod kick;
 mod memory;
 mod proof;
 mod rehash;
@@ -24,9 +25,10 @@ use gatepost_protocol::dovecot::FailCode;
 pub use self::{
     engine::{Engine, Limits},
     identity::Separator,
+    kick::Kick,
     memory::{Knock, Known, Moment, Now, Recalled, Recollection},
     salts::SaltKey,
-    token::{Logout, Revocations, Revoked},
+    token::{Ended, Logout, Revocations, Revoked},
     whom::Whom,
 };
 use crate::{

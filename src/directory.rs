@@ -55,7 +55,7 @@ pub(crate) use self::row::moment::parse as parse_moment;
 pub use self::{
     answer::{Bound, Inquiry, Known, Unavailable},
     chain::Chain,
-    claims::{account_of_claims, check_claim_fields},
+    claims::{account_of_claims, misfits_of_claims},
     found::{Check, Found, Uncheckable},
     misfit::Misfit,
     record::Record,

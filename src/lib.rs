@@ -38,6 +38,7 @@ pub mod control;
 pub mod daemon;
 pub mod decision;
 pub mod directory;
+mod hyper_io;
 pub mod listener;
 pub mod mechanism;
 pub mod observe;

@@ -170,6 +170,10 @@ impl Providers {
     ///
     /// A verdict against the logout token, or that nobody could tell.
     pub async fn logout(&self, token: &Secret, now: SystemTime) -> Result<LoggedOut, NotVouched> {
+        #[cfg(test)]
+        if self.scripted.is_some() {
+            return scripted::logged_out(token);
+        }
         let front = jwt::front(token.expose()).map_err(|_| rejected(TokenFault::Malformed))?;
         self.issuer(&front).ok_or_else(|| rejected(TokenFault::Issuer))?.logout(front, now).await
     }

@@ -9,6 +9,7 @@ mod answers;
 pub mod auth;
 mod delay;
 pub mod driver;
+pub mod http;
 mod inbox;
 pub mod mask;
 pub mod master;

@@ -233,3 +233,15 @@ fn the_log_has_one_event_a_decision_and_no_password() {
         assert!(!log.contains(secret), "{log}");
     }
 }
+
+#[test]
+fn fields_that_make_no_account_of_claims_do_not_start() {
+    let oidc = "[[oidc]]\nname = 'idp'\nissuer = 'https://id.example.org'\nclient_id = 'gatepost'\nvalidation = 'jwt'\n\
+                audience = ['gatepost']\naccount = 'from_claims'\n[oidc.fields]\nallow_nets = 'nonsense'\n";
+    let gatepost = Alone::new(&format!("{LISTENERS}{DIRECTORY}{oidc}"), USERS);
+    let refused = gatepost.refused();
+    assert_eq!(refused.code, Some(78), "{}", refused.said);
+    assert!(refused.said.contains("provider idp: fields.allow_nets: "), "{}", refused.said);
+    let checked = gatepost.command(&["check"]).output().unwrap();
+    assert_eq!(checked.status.code(), Some(78), "{checked:?}");
+}

@@ -24,7 +24,12 @@ use std::{
 
 use hashbrown::{Equivalent, HashMap};
 
-use super::digest::{Digest, Digester};
+use super::{
+    bearers::{Bearers, By},
+    digest::{Digest, Digester},
+    heard::Heard,
+};
+use crate::username::Username;
 
 /// How many notes are kept, of some 200 bytes each.
 const MOST: usize = 65_536;
@@ -46,6 +51,10 @@ pub struct Revocations {
     longest: AtomicU64,
     /// What tells tokens apart. `None`: there are no random numbers, so that none is told apart or remembered.
     digester: Option<Digester>,
+    /// Which logouts were told.
+    heard: Mutex<Heard>,
+    /// Who is in.
+    bearers: Mutex<Bearers>,
 }
 
 #[derive(Debug, Default)]
@@ -121,6 +130,8 @@ impl Default for Revocations {
             any: AtomicBool::new(false),
             longest: AtomicU64::new(0),
             digester: Digester::new().ok(),
+            heard: Mutex::default(),
+            bearers: Mutex::default(),
         }
     }
 }
@@ -129,6 +140,36 @@ impl Revocations {
     /// What tells tokens apart.
     pub const fn digester(&self) -> Option<&Digester> {
         self.digester.as_ref()
+    }
+
+    /// Takes note that a user was let in by a token: with whose logout they are to go.
+    pub fn note_bearer(&self, issuer: &str, subject: Option<&str>, session: Option<&str>, user: &Username) {
+        let mut bearers = self.bearers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(session) = session {
+            bearers.note(issuer, By::Session(session), user);
+        }
+        if let Some(subject) = subject {
+            bearers.note(issuer, By::Subject(subject), user);
+            if session.is_none() {
+                bearers.note(issuer, By::Sessionless(subject), user);
+            }
+        }
+    }
+
+    /// Those of the users who were let in that go with a logout.
+    pub fn bearers(&self, logout: &Logout<'_>) -> Vec<Username> {
+        let Logout { issuer, subject, session } = *logout;
+        let bearers = self.bearers.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = |by: Option<By<'_>>| by.map_or(&[][..], |by| bearers.of(issuer, by));
+        match session {
+            Some(_) => [of(session.map(By::Session)), of(subject.map(By::Sessionless))].concat(),
+            None => of(subject.map(By::Subject)).to_vec(),
+        }
+    }
+
+    /// Whether a provider tells of a logout (`jti`) for the first time. Told again, it would void what was issued since.
+    pub fn is_news(&self, issuer: &str, id: &str) -> bool {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).is_new(issuer, id)
     }
 
     /// Voids the tokens of a user that were issued until then.

@@ -7,7 +7,7 @@ use super::{Answer, Common, Exit, ask};
 use crate::{
     cache::{Counts, Status},
     config::Config,
-    control::{Request, Response},
+    control::{Asked, Request, Response},
 };
 
 /// What can be done with the memory of the running daemon.
@@ -40,11 +40,21 @@ impl Cache {
 }
 
 fn say(response: &Response) -> Answer {
-    let text = match (&response.cache, response.flushed) {
+    let mut text = match (&response.cache, response.flushed) {
         (Some(status), _) => status_text(status),
         (None, Some(flushed)) => format!("forgotten: {flushed}"),
         (None, None) => "nothing is kept: cache.ttl is 0s".to_owned(),
     };
+    for Asked { provider, discoveries, key_sets, introspections, passwords } in &response.providers {
+        let lines = [
+            format!("\nprovider {provider}"),
+            format!("  introspections  {introspections}"),
+            format!("  passwords       {passwords}"),
+            format!("  discoveries     {discoveries}"),
+            format!("  key sets        {key_sets}"),
+        ];
+        text.push_str(&lines.join("\n"));
+    }
     Answer { exit: Exit::Yes, text, json: json!(response) }
 }
 

@@ -45,6 +45,8 @@ pub enum Protocol {
     DovecotMaster,
     /// `dovecot-userdb`: the auth-master protocol for whoever may only look users up.
     DovecotUserdb,
+    /// `http`: what OpenID providers tell gatepost.
+    Http,
 }
 
 impl Protocol {
@@ -55,6 +57,7 @@ impl Protocol {
             Self::DovecotClient => "dovecot-client",
             Self::DovecotMaster => "dovecot-master",
             Self::DovecotUserdb => "dovecot-userdb",
+            Self::Http => "http",
         }
     }
 
@@ -67,7 +70,8 @@ impl Protocol {
     /// machine too: over a Unix socket the kernel says who asks, and over TCP nobody does.
     pub const fn loopback_is_enough(self) -> bool {
         match self {
-            Self::DovecotClient => true,
+            // Whatever is said over HTTP is signed.
+            Self::DovecotClient | Self::Http => true,
             Self::DovecotLogin | Self::DovecotMaster | Self::DovecotUserdb => false,
         }
     }
@@ -76,15 +80,15 @@ impl Protocol {
     pub const fn asks_who(self) -> bool {
         match self {
             Self::DovecotMaster | Self::DovecotUserdb => true,
-            Self::DovecotLogin | Self::DovecotClient => false,
+            Self::DovecotLogin | Self::DovecotClient | Self::Http => false,
         }
     }
 
-    /// The bits of its socket where `mode` is not set: those that Dovecot gives to the same socket of its own.
+    /// The bits of its socket where `mode` is not set: those that Dovecot gives to the same socket of its own, if any.
     pub const fn default_mode(self) -> u32 {
         match self {
             Self::DovecotLogin | Self::DovecotUserdb => 0o666,
-            Self::DovecotClient | Self::DovecotMaster => 0o600,
+            Self::DovecotClient | Self::DovecotMaster | Self::Http => 0o600,
         }
     }
 }
@@ -135,11 +139,12 @@ const PROTOCOLS: &[(&str, Protocol)] = &[
     (Protocol::DovecotClient.name(), Protocol::DovecotClient),
     (Protocol::DovecotMaster.name(), Protocol::DovecotMaster),
     (Protocol::DovecotUserdb.name(), Protocol::DovecotUserdb),
+    (Protocol::Http.name(), Protocol::Http),
 ];
 
 /// Protocols that have a name, and no code in this version.
 const LATER: &[&str] =
-    &["dovecot-dict", "postfix-socketmap", "postfix-policy", "postfix-tcp-table", "saslauthd", "http"];
+    &["dovecot-dict", "postfix-socketmap", "postfix-policy", "postfix-tcp-table", "saslauthd"];
 
 /// Where a listener stands in a file, with what it must not share with another.
 type Taken<'a> = (Claim, &'a Spot);
@@ -253,13 +258,13 @@ fn tcp<'a>(
         let remedy = "write path = \"/PATH\", or name who may connect, as in allow_from = [\"127.0.0.1/32\"]";
         reader.wrong("address", Wrong::new(what, remedy));
     } else if !loopback && nobody_named {
-        reader.wrong(
-            "address",
-            Wrong::new(
-                "is no loopback address, so that anybody who can reach it could try passwords in the clear",
-                "write 127.0.0.1, or name who may connect, as in allow_from = [\"172.22.1.0/24\"]",
-            ),
-        );
+        let what = if protocol == Some(Protocol::Http) {
+            "is no loopback address, and there is no TLS here: that is for a web server before it"
+        } else {
+            "is no loopback address, so that anybody who can reach it could try passwords in the clear"
+        };
+        let remedy = "write 127.0.0.1, or name who may connect, as in allow_from = [\"172.22.1.0/24\"]";
+        reader.wrong("address", Wrong::new(what, remedy));
     }
     Some(Endpoint::Tcp { address, allow_from: allow_from.unwrap_or_default() })
 }

@@ -4,6 +4,7 @@ use std::{net::IpAddr, path::PathBuf};
 
 use super::{
     domain,
+    kick::KickCommand,
     listener::LONGEST_PATH,
     problem::{Wrong, quoted},
     reader::Reader,
@@ -25,6 +26,9 @@ pub struct Server {
     /// `proxy_self`: addresses of the mail servers that ask here, each once. A `proxy_maybe` that leads to one of them
     /// is no proxying. Default: none, so that only the address counts at which the remote came in.
     pub proxy_self: Vec<IpAddr>,
+    /// `kick_command`: what ends the connections of a user whose tokens are revoked, or who has logged out at a provider.
+    /// Default: nothing, so that they go on until they end.
+    pub kick_command: Option<KickCommand>,
 }
 
 /// Bytes that leave room for the longest name of a default socket, `/control`.
@@ -49,8 +53,9 @@ pub(super) fn server(mut reader: Reader<'_>, around: &Surroundings) -> Server {
             proxy_self.push(address);
         }
     }
+    let kick_command = kick_command(&mut reader);
     reader.finish();
-    Server { state_dir, runtime_dir, default_domain, proxy_self }
+    Server { state_dir, runtime_dir, default_domain, proxy_self, kick_command }
 }
 
 fn directory(reader: &mut Reader<'_>, key: &str, default: Option<&PathBuf>) -> PathBuf {
@@ -61,6 +66,20 @@ fn directory(reader: &mut Reader<'_>, key: &str, default: Option<&PathBuf>) -> P
     }
     // The empty path is never used: where there is no default, a problem has been noted.
     given.or_else(|| default.cloned()).unwrap_or_default()
+}
+
+fn kick_command(reader: &mut Reader<'_>) -> Option<KickCommand> {
+    let words = reader.list("kick_command", |word| {
+        let without = "take the NUL away";
+        if word.contains('\0') { Err(Wrong::new("holds a NUL", without)) } else { Ok(word.to_owned()) }
+    })?;
+    match KickCommand::of(words.into_iter().map(|(word, _)| word).collect()) {
+        Ok(command) => Some(command),
+        Err(wrong) => {
+            reader.wrong("kick_command", wrong);
+            None
+        }
+    }
 }
 
 fn address(text: &str) -> Result<IpAddr, Wrong> {

@@ -12,6 +12,7 @@ use super::{
     Attempt, By, Decision, Hop, Now, Recollection, Refusal, SaltKey, Target, TempFail, Verified,
     app_password::{self, Here},
     identity::{self, Identity, Separator},
+    kick::Kick,
     memory::Memory,
     proof::{Proven, Prover},
     rehash::{Job, Renewal},
@@ -40,6 +41,7 @@ pub struct Engine {
     pub(super) memory: Option<Memory>,
     pub(super) providers: Arc<Providers>,
     pub(super) revocations: Arc<Revocations>,
+    pub(super) kick: Option<Kick>,
     limits: Limits,
     default_domain: Option<Box<str>>,
     salts: Option<SaltKey>,
@@ -71,6 +73,7 @@ impl Engine {
             memory: None,
             providers: Arc::new(Providers::none()),
             revocations: Arc::default(),
+            kick: None,
             limits,
             default_domain: default_domain.map(Into::into),
             salts: SaltKey::ephemeral().ok(),
@@ -110,6 +113,12 @@ impl Engine {
         Self { revocations, ..self }
     }
 
+    /// The same with somebody who ends the connections of those who were revoked.
+    #[must_use]
+    pub fn with_kick(self, kick: Option<Kick>) -> Self {
+        Self { kick, ..self }
+    }
+
     /// The same, with a key for made-up salts that outlives the process.
     #[must_use]
     pub fn with_salts(self, salts: SaltKey) -> Self {
@@ -131,6 +140,11 @@ impl Engine {
     /// The directories it asks.
     pub const fn chain(&self) -> &Chain {
         &self.chain
+    }
+
+    /// Who vouches for tokens.
+    pub const fn providers(&self) -> &Arc<Providers> {
+        &self.providers
     }
 
     /// Gatepost's own app passwords.

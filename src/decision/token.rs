@@ -26,7 +26,7 @@ use std::{sync::Arc, time::Instant};
 
 use gatepost_protocol::secret::Secret;
 
-pub use self::revoke::Revoked;
+pub use self::revoke::{Ended, Revoked};
 pub(super) use self::{known::Tokens, owner::Owner};
 use self::{
     vouch::{Shown, Vouched},
@@ -54,7 +54,11 @@ impl Engine {
         let verdict = match verdict {
             Ok(shown) => {
                 let now = now.after(started.elapsed());
-                self.admit_bearer(&shown, attempt, now).await
+                let admitted = self.admit_bearer(&shown, attempt, now).await;
+                if let Ok((verified, _)) = &admitted {
+                    self.note_bearer(&shown.vouching, &verified.account().user);
+                }
+                admitted
             }
             Err(refusal) => Err(refusal),
         };

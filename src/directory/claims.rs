@@ -3,22 +3,39 @@
 use std::{borrow::Cow, sync::Arc};
 
 use super::{
-    Unavailable,
+    Misfit, Unavailable,
     domains::Domains,
     ids::Ids,
     row::{Audience, Recipe, Row, Value},
 };
-use crate::{account::Account, config::Template, password::Scheme, username::Username};
+use crate::{
+    account::Account,
+    config::{AccountOf, Oidc, Template},
+    password::Scheme,
+    username::Username,
+};
 
 /// What no account of claims has.
 const PASSWORDS: [&str; 3] = ["password", "password_from", "password_user"];
+
+/// Finds what is wrong with the `[oidc.fields]` of providers, beyond their form.
+pub fn misfits_of_claims(providers: &[Arc<Oidc>]) -> Vec<Misfit> {
+    let misfit = |provider: &Arc<Oidc>| match &provider.account {
+        AccountOf::FromClaims { fields } => {
+            let (field, why) = check_claim_fields(fields).err()?;
+            Some(Misfit::of_provider(provider, format!("fields.{field}: {why}")))
+        }
+        AccountOf::Required => None,
+    };
+    providers.iter().filter_map(misfit).collect()
+}
 
 /// Finds what is wrong with the `[oidc.fields]` of a provider, beyond their form.
 ///
 /// # Errors
 ///
 /// The first of the fields that could not be part of any account, and why.
-pub fn check_claim_fields(fields: &[(String, Template)]) -> Result<(), (String, String)> {
+fn check_claim_fields(fields: &[(String, Template)]) -> Result<(), (String, String)> {
     if let Some((field, _)) = fields.iter().find(|(field, _)| PASSWORDS.contains(&field.as_str())) {
         return Err((field.clone(), "is about passwords, and whoever has a token needs none".to_owned()));
     }

@@ -1,4 +1,4 @@
-//! What is wrong with a directory's configuration beyond its form.
+//! What is wrong with the configuration of a directory, or of a provider, beyond its form.
 
 use std::{fmt, sync::Arc};
 
@@ -8,7 +8,7 @@ use crate::config::{self, Place};
 /// supported, a field that may not be sent. The daemon does not start with one.
 #[derive(Debug, Clone)]
 pub struct Misfit {
-    directory: Arc<str>,
+    whose: String,
     place: Option<Place>,
     what: String,
 }
@@ -19,7 +19,11 @@ impl Misfit {
     }
 
     pub(super) fn at(directory: &Arc<str>, place: Option<Place>, what: String) -> Self {
-        Self { directory: Arc::clone(directory), place, what }
+        Self { whose: format!("directory {directory}"), place, what }
+    }
+
+    pub(super) fn of_provider(config: &config::Oidc, what: String) -> Self {
+        Self { whose: format!("provider {}", config.name), place: config.place.clone(), what }
     }
 }
 
@@ -28,7 +32,7 @@ impl fmt::Display for Misfit {
         if let Some(place) = &self.place {
             write!(f, "{place}: ")?;
         }
-        write!(f, "directory {}: {}", self.directory, self.what)
+        write!(f, "{}: {}", self.whose, self.what)
     }
 }
 

@@ -27,7 +27,7 @@ use tokio_rustls::TlsConnector;
 use tracing::debug;
 
 use super::answer::Outage;
-use crate::{config::Proxy, directory::breaker::Breaker};
+use crate::{config::Proxy, directory::breaker::Breaker, hyper_io::Io};
 
 mod dial;
 
@@ -180,8 +180,7 @@ impl Http {
 
     async fn connect(&self, host: &Host) -> Result<Connection, Outage> {
         let stream = dial::dial(host, self.proxy.as_ref(), &self.tls, self.timeout).await?;
-        let stream = dial::Io(stream);
-        let (connection, driver) = http1::handshake(stream).await.map_err(|_| Outage::Lost)?;
+        let (connection, driver) = http1::handshake(Io(stream)).await.map_err(|_| Outage::Lost)?;
         // It ends when the connection is given up on either side.
         tokio::spawn(async move {
             if let Err(error) = driver.await {

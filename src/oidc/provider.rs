@@ -63,7 +63,7 @@ struct Asked {
     passwords: AtomicU64,
 }
 
-/// How often a provider was asked since the start.
+/// How often a provider was asked since it was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counts {
     /// The `name` of the `[[oidc]]`.

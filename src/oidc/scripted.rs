@@ -11,7 +11,9 @@ use std::{
 
 use gatepost_protocol::secret::Secret;
 
-use super::{Claims, How, Join, NotVouched, Providers, Vouched};
+use super::{
+    Claims, How, Join, LoggedOut, NotVouched, Outage, Providers, TokenFault, Unavailable, Vouched, rejected,
+};
 
 type Says = dyn Fn(&[u8], Option<&str>, SystemTime) -> Result<Vouched, NotVouched> + Send + Sync;
 
@@ -101,6 +103,24 @@ pub(crate) fn vouched(username: &str, expires_at: SystemTime, claims: serde_json
         session: None,
         subject: Some(username.into()),
         issuer: "https://id.example.org".into(),
+    }
+}
+
+/// What a provider `idp` tells of a logout: `forged` is no word of its own, of `away` nobody can tell, and any other text is
+/// the subject who has logged out everywhere, and the id.
+pub(super) fn logged_out(token: &Secret) -> Result<LoggedOut, NotVouched> {
+    let provider: Arc<str> = "idp".into();
+    let text = String::from_utf8_lossy(token.expose());
+    match &*text {
+        "" | "forged" => Err(rejected(TokenFault::Signature)),
+        "away" => Err(NotVouched::Unavailable(Unavailable { provider, why: Outage::Unreachable })),
+        subject => Ok(LoggedOut {
+            provider,
+            issuer: "https://id.example.org".into(),
+            subject: Some(subject.into()),
+            session: None,
+            id: subject.into(),
+        }),
     }
 }
 

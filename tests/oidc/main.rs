@@ -14,6 +14,7 @@ mod support;
 
 mod clients;
 mod doors;
+mod logout;
 mod memory;
 mod outages;
 mod passwords;

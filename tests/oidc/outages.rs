@@ -101,8 +101,9 @@ fn while_one_provider_is_away_the_tokens_of_the_other_enter() {
     let elsewhere = Provider::start(&elsewhere);
     with_each_debian(|place, provider| {
         let other = elsewhere.table("name = \"other\"");
-        let front = Front::open(place, &format!("{}{other}", provider.table("")));
+        // From the start: with keys that are known, signed tokens go on being verified.
         provider.wire().set(Wire::Silent);
+        let front = Front::open(place, &format!("{}{other}", provider.table("")));
         front.expect("a JWT of the other", &Door::USUAL, ALICE, &elsewhere.jwt(), &Outcome::Enters);
         front.expect("a JWT of this one", &Door::USUAL, ALICE, &provider.jwt(), &Outcome::Temporary);
     });

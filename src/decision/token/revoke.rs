@@ -1,10 +1,16 @@
 //! Ending what tokens are good for before they end.
 
+use std::{cell::RefCell, time::Instant};
+
+use gatepost_protocol::secret::Secret;
+use tracing::info;
+
 use super::Vouching;
 use crate::{
     cache::Logout,
     decision::{Engine, Now, memory::in_time},
     directory::Unavailable,
+    oidc::{LoggedOut, NotVouched},
     username::{InvalidName, Username},
 };
 
@@ -19,9 +25,18 @@ pub struct Revoked {
     pub unavailable: Option<Unavailable>,
 }
 
+/// That a provider has ended a session, or all sessions of somebody.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// How many of their tokens were known.
+    pub tokens: usize,
+    /// Whose these were, and who was let in by one that is not known any more.
+    pub users: Vec<Username>,
+}
+
 impl Engine {
     /// Revokes all tokens of somebody that were issued until now, and forgets what is known of them, passwords included.
-    /// Who logs in anew at the provider comes in.
+    /// Who logs in anew at the provider comes in. Their connections end, where somebody is configured to do that.
     ///
     /// # Errors
     ///
@@ -43,26 +58,75 @@ impl Engine {
                 Err(why) => unavailable = Some(why),
             }
         }
+        info!(?users, forgotten, "the tokens of a user were revoked");
+        // Connections go by the canonical name.
+        self.kick(users.last());
         Ok(Revoked { users, forgotten, unavailable })
     }
 
+    /// Checks what a provider sends when somebody has logged out there, and acts upon it. `None`: it was told before, and
+    /// what was issued since stays good.
+    ///
+    /// # Errors
+    ///
+    /// A verdict against the logout token, or that nobody could tell.
+    pub async fn logout(
+        &self,
+        token: &Secret,
+        now: impl Into<Now>,
+    ) -> Result<(LoggedOut, Option<Ended>), NotVouched> {
+        let (started, now) = (Instant::now(), now.into());
+        let told = self.providers.logout(token, now.wall).await?;
+        if !self.revocations.is_news(&told.issuer, &told.id) {
+            return Ok((told, None));
+        }
+        let (subject, session) = (told.subject.as_deref(), told.session.as_deref());
+        let logout = Logout { issuer: &told.issuer, subject, session };
+        let ended = self.logged_out(&logout, now.after(started.elapsed()));
+        self.kick(&ended.users);
+        Ok((told, Some(ended)))
+    }
+
     /// Takes note that a provider has ended a session, or all sessions of somebody: their tokens that were issued until now
-    /// are good no longer. How many were known.
+    /// are good no longer.
     ///
     /// The logout token was verified, and is of the provider that it names (OpenID Connect Back-Channel Logout 1.0 2.6).
-    pub fn logged_out(&self, logout: &Logout<'_>, now: impl Into<Now>) -> usize {
+    pub fn logged_out(&self, logout: &Logout<'_>, now: impl Into<Now>) -> Ended {
         let now = now.into();
         self.revocations.note_logout(logout, now.wall);
+        let users = RefCell::new(self.revocations.bearers(logout));
         let ended = |vouching: &Vouching| {
             let is =
                 |text: &Option<Box<str>>, other: Option<&str>| other.is_some() && text.as_deref() == other;
-            *vouching.issuer == *logout.issuer
+            let ended = *vouching.issuer == *logout.issuer
                 && match logout.session {
                     Some(_) if vouching.session.is_some() => is(&vouching.session, logout.session),
                     Some(_) | None => is(&vouching.subject, logout.subject),
+                };
+            if let (true, Some(user)) = (ended, vouching.owner()) {
+                let mut users = users.borrow_mut();
+                if !users.contains(user) {
+                    users.push(user.clone());
                 }
+            }
+            ended
         };
-        self.forget_tokens(ended, Some(now))
+        let tokens = self.forget_tokens(ended, Some(now));
+        Ended { tokens, users: users.into_inner() }
+    }
+
+    /// Takes note of a user who was let in by a token, where their connections are to end with it.
+    pub(super) fn note_bearer(&self, vouching: &Vouching, user: &Username) {
+        if self.kick.is_some() {
+            let (subject, session) = (vouching.subject.as_deref(), vouching.session.as_deref());
+            self.revocations.note_bearer(&vouching.issuer, subject, session, user);
+        }
+    }
+
+    fn kick<'a>(&self, users: impl IntoIterator<Item = &'a Username>) {
+        if let Some(kick) = &self.kick {
+            users.into_iter().for_each(|user| kick.offer(user));
+        }
     }
 
     /// Forgets the tokens of those of whom `whom` says so.

@@ -76,6 +76,11 @@ impl Vouching {
         }
     }
 
+    /// The name that its user goes by: the canonical one, where that is known.
+    pub(super) fn owner(&self) -> Option<&Username> {
+        self.canonical.get().or(self.user.as_ref().ok())
+    }
+
     /// Whether `whom` says so of its user, by one of their names.
     pub(super) fn is_of(&self, whom: impl Fn(&str) -> bool) -> bool {
         self.user.as_ref().is_ok_and(|user| whom(user.as_str()))

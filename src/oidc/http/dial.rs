@@ -1,17 +1,10 @@
 //! From a name to a stream that can be trusted.
 
-use std::{
-    io,
-    net::SocketAddr,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, time::Duration};
 
-use hyper::rt::{Read, ReadBufCursor, Write};
 use rustls::pki_types::ServerName;
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpStream, lookup_host},
     time::timeout,
 };
@@ -88,47 +81,5 @@ async fn tunnel(stream: &mut TcpStream, host: &Host) -> Result<(), Outage> {
     match (words.next(), words.next()) {
         (Some(b"HTTP/1.1" | b"HTTP/1.0"), Some([b'2', _, _])) => Ok(()),
         _ => Err(Outage::Proxy),
-    }
-}
-
-/// hyper's view of a stream of tokio's.
-pub(super) struct Io(pub(super) TlsStream<TcpStream>);
-
-impl Read for Io {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        mut buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        // hyper's buffer may be uninitialised, and filling it in place would need unsafe code.
-        let mut room = [0; 8192];
-        let size = buffer.remaining().min(room.len());
-        let mut read = ReadBuf::new(room.get_mut(..size).unwrap_or_default());
-        match Pin::new(&mut self.0).poll_read(context, &mut read) {
-            Poll::Ready(Ok(())) => {
-                buffer.put_slice(read.filled());
-                Poll::Ready(Ok(()))
-            }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-            Poll::Pending => Poll::Pending,
-        }
-    }
-}
-
-impl Write for Io {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
     }
 }

@@ -1,12 +1,15 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
+use gatepost_protocol::secret::Secret;
 use serde_json::json;
 
 use super::{House, attempt, house, of, start, unavailable};
 use crate::{
-    decision::{Logout, Revoked},
+    config::KickCommand,
+    decision::{Ended, Kick, Logout, Revoked},
     oidc::{How, Vouched, scripted::vouched},
+    username::Username,
 };
 
 const REVOKED: &str = "token_rejected";
@@ -145,17 +148,72 @@ fn a_logout_ends_the_tokens_of_its_session_and_of_no_other() {
         assert_eq!(house.judge(&attempt("", token), 1).0, "verified");
     }
     let logout = Logout { issuer, subject: None, session: Some("s1") };
-    assert_eq!(house.engine.logged_out(&Logout { issuer: "https://other.test", ..logout }, house.at(2)), 0);
+    let other = Logout { issuer: "https://other.test", ..logout };
+    assert_eq!(house.engine.logged_out(&other, house.at(2)), Ended::default());
     assert_eq!(house.judge(&attempt("", "one"), 2).0, "verified");
-    assert_eq!(house.engine.logged_out(&logout, house.at(2)), 1);
+    let ended = |tokens| {
+        let user = Username::normalise(b"alice@x.test", None).unwrap();
+        Ended { tokens, users: vec![user] }
+    };
+    assert_eq!(house.engine.logged_out(&logout, house.at(2)), ended(1));
     let outcomes =
         |seconds| ["one", "two", "none", "bob"].map(|token| house.judge(&attempt("", token), seconds).0);
     assert_eq!(outcomes(3), [REVOKED, "verified", "verified", "verified"]);
     // One that does not say which session it is of may be of this one.
     let logout = Logout { subject: Some("alice"), ..logout };
-    assert_eq!(house.engine.logged_out(&logout, house.at(4)), 2);
+    assert_eq!(house.engine.logged_out(&logout, house.at(4)), ended(2));
     assert_eq!(outcomes(5), [REVOKED, "verified", REVOKED, "verified"]);
     let everywhere = Logout { session: None, ..logout };
     house.engine.logged_out(&everywhere, house.at(6));
     assert_eq!(outcomes(7), [REVOKED, REVOKED, REVOKED, "verified"]);
+}
+
+/// Who has got hold of a logout token ends nothing with it that has begun since.
+#[test]
+fn a_logout_that_is_told_again_changes_nothing() {
+    let house = house();
+    house.good("t", "alice", 3600);
+    house.say("later", Ok(issued("alice", Some(3), How::Jwt)));
+    house.judge(&attempt("", "t"), 1);
+    let told = |seconds| {
+        let token = Secret::new(b"alice".to_vec());
+        house.engine.logout(&token, house.at(seconds)).now_or_never().unwrap().unwrap().1
+    };
+    assert_eq!(told(2).map(|ended| ended.tokens), Some(1));
+    assert_eq!(house.judge(&attempt("", "t"), 3).0, REVOKED);
+    assert_eq!(house.judge(&attempt("", "later"), 4).0, "verified");
+    assert_eq!(told(5), None);
+    assert_eq!(house.judge(&attempt("", "later"), 6).0, "verified");
+    assert_eq!(house.judge(&attempt("", "t"), 6).0, REVOKED);
+    let forged = Secret::new(b"forged".to_vec());
+    assert!(house.engine.logout(&forged, house.at(7)).now_or_never().unwrap().is_err());
+}
+
+/// Connections outlive what is known of the tokens that they were opened with.
+#[test]
+fn a_logout_finds_who_is_in_by_a_token_that_was_forgotten() {
+    let house = house();
+    let command = KickCommand { program: "true".to_owned(), arguments: Vec::new() };
+    let engine = house.engine.with_kick(Some(Kick::new(command)));
+    let house = House { engine, ..house };
+    let of =
+        |user: &str, session: Option<&str>| Vouched { session: session.map(Into::into), ..of(user, 3600) };
+    house.say("s1", Ok(of("alice", Some("s1"))));
+    house.say("al", Ok(of("al", None)));
+    house.good("bob", "bob", 3600);
+    for token in ["s1", "al", "bob"] {
+        assert_eq!(house.judge(&attempt("", token), 1).0, "verified");
+    }
+    house.engine.flush(|_| true);
+    let gone = |subject, session| {
+        let logout = Logout { issuer: "https://id.example.org", subject, session };
+        let ended = house.engine.logged_out(&logout, house.at(2));
+        let users = ended.users.iter().map(|user| user.as_str().to_owned());
+        (ended.tokens, users.collect::<Vec<_>>())
+    };
+    assert_eq!(gone(None, Some("s1")), (0, vec!["alice@x.test".to_owned()]));
+    assert_eq!(gone(Some("alice"), Some("s2")), (0, vec![]), "another session of hers");
+    assert_eq!(gone(Some("alice"), None).1, ["alice@x.test"]);
+    assert_eq!(gone(Some("al"), Some("s2")).1, ["alice@x.test"], "whatever session it was, by her own name");
+    assert_eq!(gone(Some("carol"), None).1, [""; 0]);
 }
