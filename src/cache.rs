@@ -305,11 +305,7 @@ impl Cache {
     pub fn account(&self, key: Key<'_>, now: Tick) -> Option<Entry> {
         let sought = self.sought(key);
         let mut shard = self.shard(sought.hash);
-        let found = shard.find(sought).filter(|entry| {
-            let limit = if entry.is_nobody() { self.negative_ttl } else { self.ttl_of(sought.hash) };
-            (entry.is_nobody() || entry.is_somebody()) && self.lasts(entry.fetched(), now, limit)
-        });
-        let found = found.cloned();
+        let found = self.settled(&shard, sought, now).cloned();
         match &found {
             Some(entry) => {
                 entry.touch();
@@ -318,6 +314,25 @@ impl Cache {
             None => shard.counts.misses += 1,
         }
         found
+    }
+
+    /// The same, shown to `take`, which takes of it what the caller needs. Where it has no use for it, nothing is known, as if
+    /// nobody had asked.
+    ///
+    /// `take` is called under the lock of a part of the table: it must not wait for anything.
+    pub fn look<'k, T>(
+        &self,
+        key: impl Into<Typed<'k>>,
+        now: Tick,
+        take: impl FnOnce(&Entry) -> Option<T>,
+    ) -> Option<T> {
+        let sought = self.sought(key);
+        let mut shard = self.shard(sought.hash);
+        let entry = self.settled(&shard, sought, now)?;
+        let taken = take(entry)?;
+        entry.touch();
+        shard.counts.lookups += 1;
+        Some(taken)
     }
 
     /// The same where a directory gives no answer: who was there is so for longer. That nobody was is not.
@@ -385,6 +400,14 @@ impl Cache {
             status.counts.add(&shard.counts);
         }
         status
+    }
+
+    /// Who has a name, as far as that is known and young enough.
+    fn settled<'s>(&self, shard: &'s Shard, sought: Sought<'_>, now: Tick) -> Option<&'s Entry> {
+        shard.find(sought).filter(|entry| {
+            let limit = if entry.is_nobody() { self.negative_ttl } else { self.ttl_of(sought.hash) };
+            (entry.is_nobody() || entry.is_somebody()) && self.lasts(entry.fetched(), now, limit)
+        })
     }
 
     fn void_all(&self) {

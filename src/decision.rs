@@ -26,7 +26,7 @@ pub use self::{
     identity::Separator,
     memory::{Knock, Known, Moment, Now, Recalled, Recollection},
     salts::SaltKey,
-    token::{Logout, Revocations, Revoked},
+    token::{Bearer, Logout, Revocations, Revoked},
     whom::Whom,
 };
 use crate::{
