@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import ssl
 import subprocess
+import time
 import urllib.parse
 
 from servers import PEERS, ROOT, Broken, Server
@@ -34,6 +35,7 @@ class Issuer(Server):
         command = ["chroot", tree, "node", inside / "provider.mjs", inside / "provider.json"]
         self.launch(command, self.place / "provider.log")
         trust = ssl.create_default_context(cafile=self.authority())
+        self.asked = time.monotonic()
         self.connection = http.client.HTTPSConnection("localhost", self.port, context=trust, timeout=30)
 
     def authority(self):
@@ -66,6 +68,10 @@ class Issuer(Server):
             probe.close()
 
     def ask(self, method, path, body=None, headers=()):
+        # Node.js closes what was idle for five seconds. It is opened again by itself.
+        if time.monotonic() - self.asked > 2:
+            self.connection.close()
+        self.asked = time.monotonic()
         self.connection.request(method, path, body, dict(headers))
         answer = self.connection.getresponse()
         text = answer.read()
