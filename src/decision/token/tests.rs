@@ -137,8 +137,10 @@ impl House {
 
     /// What is said at once, and whether its provider is to be asked ahead of time.
     fn recalled(&self, attempt: &Attempt, now: Now) -> Option<(String, bool)> {
-        let token = attempt.claim.credential.token()?.expose();
-        let (name, service) = (&*attempt.claim.authcid, &*attempt.service);
+        // No mechanism that takes tokens says two names.
+        let claim = attempt.claim.authzid.is_none().then_some(&attempt.claim)?;
+        let token = claim.credential.token()?.expose();
+        let (name, service) = (&*claim.authcid, &*attempt.service);
         // Accounts are remembered by the real clock here, as they are when it is judged.
         let moment = Moment { instant: now.instant, ..self.engine.moment(Instant::now()) };
         let bearer = Bearer { name, token, service, keeps: true };
