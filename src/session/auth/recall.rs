@@ -119,7 +119,7 @@ impl Session {
         // R11: to old clients `resp=` with nothing after it is an absent response.
         let whole = minor >= 2 || !line.response.is_blank();
         // An exchange of Postfix's that it has abandoned is for the usual way to forget.
-        let free = !self.requests.has(line.id) && !(minor == 0 && self.requests.want_response());
+        let free = !(self.requests.has(line.id) || minor == 0 && self.requests.want_response());
         let room = self.requests.in_flight() < MAX_REQUESTS;
         let mechanism = match line.mechanism {
             OneStep::Plain => Mechanism::Plain,
@@ -132,12 +132,15 @@ impl Session {
         let mut scratch = mem::take(&mut self.scratch);
         let response = line.response.decode_into(&mut scratch).ok()?;
         let keeps = self.role == Role::Login;
-        let answered = if mechanism == Mechanism::Plain {
-            let login = Ordinary::read(line, response.expose(), keeps);
-            login.and_then(|login| self.recall_login(&login, engine, moment, out))
-        } else {
-            let login = Shown::read(line, mechanism, response.expose(), keeps);
-            login.and_then(|login| self.recall_token(&login, engine, moment, out))
+        let answered = match line.mechanism {
+            OneStep::Plain => {
+                let login = Ordinary::read(line, response.expose(), keeps);
+                login.and_then(|login| self.recall_login(&login, engine, moment, out))
+            }
+            OneStep::OAuthBearer | OneStep::XOAuth2 => {
+                let login = Shown::read(line, mechanism, response.expose(), keeps);
+                login.and_then(|login| self.recall_token(&login, engine, moment, out))
+            }
         };
         drop(response);
         self.scratch = scratch;

@@ -7,7 +7,11 @@ use std::{
 
 use bytes::BytesMut;
 use gatepost_protocol::{
-    dovecot::{Fields, auth::Usual, reply},
+    dovecot::{
+        Fields,
+        auth::{OneStep, Usual},
+        reply,
+    },
     sasl::{oauthbearer::OAuthBearer, xoauth2::XOAuth2},
     secret::Secret,
 };
@@ -39,16 +43,16 @@ impl<'a> Shown<'a> {
         keeps: bool,
     ) -> Option<Self> {
         let service = fitting_service(line)?;
-        let (name, token) = match mechanism {
-            Mechanism::OAuthBearer => match OAuthBearer::parse(response).ok()? {
+        let (name, token) = match line.mechanism {
+            OneStep::OAuthBearer => match OAuthBearer::parse(response).ok()? {
                 OAuthBearer { user: Some(Cow::Borrowed(user)), token, .. } => (user, token),
                 _ => return None,
             },
-            Mechanism::XOAuth2 => {
+            OneStep::XOAuth2 => {
                 let XOAuth2 { user, token } = XOAuth2::parse(response).ok()?;
                 (user?, token)
             }
-            _ => return None,
+            OneStep::Plain => return None,
         };
         Some(Self { bearer: Bearer { name, token, service, keeps }, mechanism, line })
     }
