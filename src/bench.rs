@@ -150,7 +150,10 @@ pub async fn run(
     let mut connections = Vec::new();
     let kept = if plan.reconnect { 0 } else { plan.connections };
     for number in 0..kept {
-        let connection = tokio::time::timeout(PATIENCE, Connection::open(&plan.target, number, plan.depth));
+        let connection = tokio::time::timeout(
+            PATIENCE,
+            Connection::open(&plan.target, load.mechanism(), number, plan.depth),
+        );
         let connection = connection.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         connections.push(connection.map_err(|error| Failure { at: "connecting", error })?);
     }

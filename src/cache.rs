@@ -312,11 +312,7 @@ impl Cache {
     pub fn account_with<T>(&self, key: Key<'_>, now: Tick, take: impl FnOnce(&Entry) -> T) -> Option<T> {
         let sought = self.sought(key);
         let mut shard = self.shard(sought.hash);
-        let known = |entry: &&Entry| {
-            let limit = if entry.is_nobody() { self.negative_ttl } else { self.ttl_of(sought.hash) };
-            (entry.is_nobody() || entry.is_somebody()) && self.lasts(entry.fetched(), now, limit)
-        };
-        let taken = shard.find(sought).filter(known).map(|entry| {
+        let taken = self.settled(&shard, sought, now).map(|entry| {
             entry.touch();
             take(entry)
         });
@@ -325,6 +321,25 @@ impl Cache {
             None => shard.counts.misses += 1,
         }
         taken
+    }
+
+    /// The same, shown to `take`, which takes of it what the caller needs. Where it has no use for it, nothing is known, as if
+    /// nobody had asked.
+    ///
+    /// `take` is called under the lock of a part of the table: it must not wait for anything.
+    pub fn look<'k, T>(
+        &self,
+        key: impl Into<Typed<'k>>,
+        now: Tick,
+        take: impl FnOnce(&Entry) -> Option<T>,
+    ) -> Option<T> {
+        let sought = self.sought(key);
+        let mut shard = self.shard(sought.hash);
+        let entry = self.settled(&shard, sought, now)?;
+        let taken = take(entry)?;
+        entry.touch();
+        shard.counts.lookups += 1;
+        Some(taken)
     }
 
     /// The same where a directory gives no answer: who was there is so for longer. That nobody was is not.
@@ -392,6 +407,14 @@ impl Cache {
             status.counts.add(&shard.counts);
         }
         status
+    }
+
+    /// Who has a name, as far as that is known and young enough.
+    fn settled<'s>(&self, shard: &'s Shard, sought: Sought<'_>, now: Tick) -> Option<&'s Entry> {
+        shard.find(sought).filter(|entry| {
+            let limit = if entry.is_nobody() { self.negative_ttl } else { self.ttl_of(sought.hash) };
+            (entry.is_nobody() || entry.is_somebody()) && self.lasts(entry.fetched(), now, limit)
+        })
     }
 
     fn void_all(&self) {

@@ -28,7 +28,7 @@ pub use self::{
     kick::Kick,
     memory::{Knock, Known, Moment, Now, Recalled, Recollection},
     salts::SaltKey,
-    token::{Ended, Logout, Revocations, Revoked},
+    token::{Bearer, Ended, Logout, Revocations, Revoked},
     whom::Whom,
 };
 use crate::{

@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use gatepost_protocol::{
     dovecot::{
         Params,
-        auth::{Command, Usual},
+        auth::{Command, OneStep, Usual},
         reply::Reply,
     },
     sasl::Plain,
@@ -17,7 +17,12 @@ fuzz_target!(|line: &[u8]| {
     // The line that most are is read in a quicker way still, to the same result.
     if let Some(usual) = Usual::read(line) {
         let Ok(Command::Auth(auth)) = Command::parse(line) else { panic!("read and not parsed") };
-        assert!(auth.mechanism.eq_ignore_ascii_case(b"PLAIN") && auth.params.forward_fields().is_none());
+        let mechanism: &[u8] = match usual.mechanism {
+            OneStep::Plain => b"PLAIN",
+            OneStep::OAuthBearer => b"OAUTHBEARER",
+            OneStep::XOAuth2 => b"XOAUTH2",
+        };
+        assert!(auth.mechanism.eq_ignore_ascii_case(mechanism) && auth.params.forward_fields().is_none());
         assert_eq!((usual.id, Some(usual.response)), (auth.id, auth.response));
         assert_eq!(Some(usual.service), auth.params.service().as_deref());
         assert_eq!(usual.session, auth.params.session().as_deref());

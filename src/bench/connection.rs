@@ -65,7 +65,12 @@ impl Connection {
     ///
     /// VERSION and CPID go out at once: Dovecot 2.4 tells its mechanisms only to who has named a version, 2.3 and
     /// gatepost tell them unasked.
-    pub(super) async fn open(target: &Target, number: u32, depth: u32) -> io::Result<Self> {
+    pub(super) async fn open(
+        target: &Target,
+        mechanism: load::Mechanism,
+        number: u32,
+        depth: u32,
+    ) -> io::Result<Self> {
         let stream = match target {
             Target::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
             Target::Tcp(address) => {
@@ -80,7 +85,7 @@ impl Connection {
         let places: Vec<_> = (0..depth).map(|index| Place { id: index + 1, asked: None }).collect();
         let free = (0..places.len()).rev().collect();
         let mut connection = Self { stream, received: BytesMut::with_capacity(16_384), out, places, free };
-        poll_fn(|cx| connection.poll_greeting(cx)).await?;
+        poll_fn(|cx| connection.poll_greeting(cx, mechanism)).await?;
         Ok(connection)
     }
 
@@ -90,8 +95,8 @@ impl Connection {
         poll_fn(|cx| self.poll(cx, phase, &mut turn, alarm.as_mut())).await
     }
 
-    fn poll_greeting(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let mut plain = false;
+    fn poll_greeting(&mut self, cx: &mut Context<'_>, mechanism: load::Mechanism) -> Poll<io::Result<()>> {
+        let mut offered = false;
         loop {
             self.poll_write(cx)?;
             ready!(self.poll_read(cx))?;
@@ -99,13 +104,16 @@ impl Connection {
             // `received` stays as it is until the last line is there: a greeting is read from its beginning.
             while let Some(line) = Lines::new(AUTH_LINE).cut(&mut rest).map_err(io::Error::other)? {
                 match Reply::parse(line).map_err(broken)? {
-                    Reply::Mech { name, .. } => plain |= name == "PLAIN",
-                    Reply::Done if plain => {
+                    Reply::Mech { name, .. } => offered |= name == mechanism.name(),
+                    Reply::Done if offered => {
                         let size = self.received.len() - rest.len();
                         self.received.advance(size);
                         return Poll::Ready(Ok(()));
                     }
-                    Reply::Done => return Poll::Ready(Err(broken("the server does not offer PLAIN"))),
+                    Reply::Done => {
+                        let why = format!("the server does not offer {}", mechanism.name());
+                        return Poll::Ready(Err(broken(why)));
+                    }
                     Reply::Version(_) | Reply::Spid(_) | Reply::Cuid(_) | Reply::Cookie(_) => {}
                     Reply::Cont { .. }
                     | Reply::OutOfBand { .. }
@@ -201,6 +209,10 @@ impl Connection {
         let mut rest = &self.received[..];
         while let Some(line) = Lines::new(AUTH_LINE).cut(&mut rest).map_err(io::Error::other)? {
             let reply = Reply::parse(line).map_err(broken)?;
+            if matches!(reply, Reply::Cont { .. }) {
+                // To whom takes it along with the refusal, it is told there.
+                return Err(broken("a token was not taken"));
+            }
             let id = answered(&reply).ok_or_else(|| broken("a reply that nobody asked for"))?.get();
             let index = usize::try_from(id - 1).map_err(broken)? % depth;
             let asked = self.places.get_mut(index).filter(|place| place.id == id).and_then(|place| {
@@ -232,7 +244,7 @@ pub(super) async fn one_each(
             (Draw::Now { request, due }, _) => {
                 let number = opened.get();
                 opened.set(number.wrapping_add(1));
-                let mut connection = Connection::open(target, number, 1).await?;
+                let mut connection = Connection::open(target, phase.load.mechanism(), number, 1).await?;
                 connection.put(&request, due);
                 poll_fn(|cx| connection.poll_answers(cx, phase)).await?;
             }
@@ -246,7 +258,7 @@ pub(super) async fn one_each(
 const fn answered(reply: &Reply<'_>) -> Option<RequestId> {
     match reply {
         Reply::Ok { id, .. } | Reply::Fail { id, .. } => Some(*id),
-        // PLAIN with an initial response leads to none of these.
+        // What is all in the initial response leads to none of these.
         Reply::Cont { .. } | Reply::OutOfBand { .. } | Reply::Cancelled(_) => None,
         Reply::Version(_)
         | Reply::Mech { .. }

@@ -5,15 +5,28 @@ use std::{borrow::Cow, fmt};
 use bytes::BytesMut;
 use gatepost_protocol::{
     dovecot::{FieldsBuf, auth, params::Params},
-    sasl::Plain,
+    sasl::{Plain, oauthbearer::OAuthBearer, xoauth2::XOAuth2},
     secret::Secret,
     text::{Encoded, base64_into},
 };
 use zeroize::Zeroizing;
 
+/// How to log in: one round trip each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mechanism {
+    /// PLAIN
+    Plain,
+    /// OAUTHBEARER, with tokens in the place of passwords
+    OAuthBearer,
+    /// XOAUTH2, likewise
+    XOAuth2,
+}
+
 /// The shape of a load.
 #[derive(Debug, Clone)]
 pub struct Mix {
+    /// How every request logs in.
+    pub mechanism: Mechanism,
     /// `service=` of every request.
     pub service: String,
     /// How many of a hundred requests have a wrong password.
@@ -40,6 +53,7 @@ pub enum Order {
 /// Requests of all users, in a form that takes no work to send.
 #[derive(Debug)]
 pub struct Load {
+    mechanism: Mechanism,
     service: String,
     good: Tails,
     bad: Tails,
@@ -102,6 +116,7 @@ impl Load {
             false => Tails::default(),
         };
         let mut load = Self {
+            mechanism: mix.mechanism,
             service: mix.service.clone(),
             good: tails(true),
             bad: tails(mix.bad > 0 && !mix.fresh),
@@ -116,6 +131,11 @@ impl Load {
             load.add(line, mix.fresh).ok_or(BadUsers::Line(index + 1))?;
         }
         if load.users() == 0 { Err(BadUsers::Nobody) } else { Ok(load) }
+    }
+
+    /// How every request logs in.
+    pub const fn mechanism(&self) -> Mechanism {
+        self.mechanism
     }
 
     /// How many users there are.
@@ -152,7 +172,8 @@ impl Load {
     fn add(&mut self, line: &str, fresh: bool) -> Option<()> {
         let (user, password) = line.split_once(':').filter(|(_, password)| !password.is_empty())?;
         let number = self.users();
-        let tail = |user: &str, password: &str| tail(user, password, &self.service, number);
+        let (mechanism, service) = (self.mechanism, &self.service);
+        let tail = |user: &str, password: &str| tail(mechanism, user, password, service, number);
         self.good.push(&tail(user, password)?);
         if fresh {
             self.names.push(user.into());
@@ -171,10 +192,37 @@ impl Load {
     fn made_up(&self, kind: Kind, who: usize, number: u64) -> Vec<u8> {
         let (user, password) = (self.names.get(who).map_or("", |name| &**name), format!("wrong-{number:x}"));
         let tail = match kind {
-            Kind::Good | Kind::Bad => tail(user, &password, &self.service, who),
-            Kind::Unknown => tail(&format!("nobody-{number:x}.{user}"), &password, &self.service, who),
+            Kind::Good | Kind::Bad => self.tail(user, &password, who),
+            Kind::Unknown => self.tail(&format!("nobody-{number:x}.{user}"), &password, who),
         };
         tail.map_or_else(Vec::new, |tail| tail.expose().to_vec())
+    }
+
+    fn tail(&self, user: &str, password: &str, number: usize) -> Option<Secret> {
+        tail(self.mechanism, user, password, &self.service, number)
+    }
+}
+
+impl Mechanism {
+    /// As it is announced.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            Self::OAuthBearer => "OAUTHBEARER",
+            Self::XOAuth2 => "XOAUTH2",
+        }
+    }
+
+    fn response(self, user: &[u8], secret: &[u8]) -> Option<Secret> {
+        match self {
+            Self::Plain => Plain { authzid: b"", authcid: user, password: secret }.encode(),
+            Self::OAuthBearer => {
+                let user = Some(user.into());
+                OAuthBearer { could_bind: false, user, host: None, port: None, token: secret }.encode()
+            }
+            Self::XOAuth2 => XOAuth2 { user: Some(user), token: secret }.encode(),
+        }
+        .ok()
     }
 }
 
@@ -217,12 +265,11 @@ impl Kind {
     }
 }
 
-/// The line of a PLAIN login with everything that Dovecot's login processes say of a remote, behind its id.
+/// The line of a login with everything that Dovecot's login processes say of a remote, behind its id.
 ///
 /// Remotes are in 198.18.0.0/15, which is for benchmarks (RFC 2544), a different one for each user up to 131,072.
-fn tail(user: &str, password: &str, service: &str, number: usize) -> Option<Secret> {
-    let response =
-        Plain { authzid: b"", authcid: user.as_bytes(), password: password.as_bytes() }.encode().ok()?;
+fn tail(mechanism: Mechanism, user: &str, password: &str, service: &str, number: usize) -> Option<Secret> {
+    let response = mechanism.response(user.as_bytes(), password.as_bytes())?;
     let mut base64 = BytesMut::new();
     base64_into(response.expose(), &mut base64);
     let [.., high, middle, low] = number.to_be_bytes();
@@ -230,6 +277,10 @@ fn tail(user: &str, password: &str, service: &str, number: usize) -> Option<Secr
     let mut fields = FieldsBuf::default();
     fields.push("service", service);
     fields.flag("secured");
+    if mechanism != Mechanism::Plain {
+        // What is wrong with a token comes with the refusal then, and not in one more round.
+        fields.flag("final-resp-ok");
+    }
     fields.push("session", format!("b{number:015}"));
     fields.push("lip", "198.18.0.1");
     fields.push("rip", format!("198.{}.{middle}.{low}", 18 + (high & 1)));
@@ -237,7 +288,7 @@ fn tail(user: &str, password: &str, service: &str, number: usize) -> Option<Secr
     fields.push("rport", (1024 + number % 60_000).to_string());
     let request = auth::Auth {
         id: 1.try_into().ok()?,
-        mechanism: b"PLAIN".into(),
+        mechanism: mechanism.name().as_bytes().into(),
         params: Params::of(fields.as_fields()),
         response: Some(Encoded::new(&base64).ok()?),
     };
@@ -279,10 +330,11 @@ impl std::error::Error for BadUsers {}
 mod tests {
     use gatepost_protocol::{dovecot::auth::Command, sasl::Plain};
 
-    use super::{BadUsers, Kind, Load, Mix, Order};
+    use super::{BadUsers, Kind, Load, Mechanism, Mix, OAuthBearer, Order, XOAuth2};
 
     fn mix(bad: u8, unknown: u8) -> Mix {
-        Mix { service: "imap".to_owned(), bad, unknown, fresh: false, order: Order::Random }
+        let mechanism = Mechanism::Plain;
+        Mix { mechanism, service: "imap".to_owned(), bad, unknown, fresh: false, order: Order::Random }
     }
 
     /// Name and password of a request, as a server reads them.
@@ -303,6 +355,33 @@ mod tests {
         let request = load.request(9);
         assert_eq!(request.kind, Kind::Good);
         assert_eq!(read(&request.tail), ("alice".to_owned(), "a:b c".to_owned()));
+    }
+
+    #[test]
+    fn a_token_is_shown_by_either_mechanism() {
+        for mechanism in [Mechanism::OAuthBearer, Mechanism::XOAuth2] {
+            let load = Load::read("alice:tok\n", &Mix { mechanism, ..mix(0, 0) }).unwrap();
+            let tail = load.request(0).tail;
+            let line = [b"AUTH\t77", tail.strip_suffix(b"\n").unwrap()].concat();
+            let Command::Auth(auth) = Command::parse(&line).unwrap() else { panic!("not an AUTH") };
+            assert_eq!(&*auth.mechanism, mechanism.name().as_bytes());
+            assert!(auth.params.final_resp_ok);
+            let response = auth.response.unwrap().decode().unwrap();
+            let (user, token) = match mechanism {
+                Mechanism::XOAuth2 => {
+                    let read = XOAuth2::parse(response.expose()).unwrap();
+                    (read.user.unwrap().to_vec(), read.token)
+                }
+                Mechanism::OAuthBearer | Mechanism::Plain => {
+                    let read = OAuthBearer::parse(response.expose()).unwrap();
+                    (read.user.unwrap().into_owned(), read.token)
+                }
+            };
+            assert_eq!((&*user, token), (&b"alice"[..], &b"tok"[..]));
+        }
+        // What is no token cannot be sent as one.
+        let mix = Mix { mechanism: Mechanism::XOAuth2, ..mix(0, 0) };
+        assert_eq!(Load::read("a:b c\n", &mix).unwrap_err(), BadUsers::Line(1));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{
     Failure, Length, Outcome, Plan, Target,
-    load::{Kind, Load, Mix, Order},
+    load::{Kind, Load, Mechanism, Mix, Order},
     run,
 };
 
@@ -70,7 +70,8 @@ fn socket(dir: &TempDir) -> PathBuf {
 }
 
 fn load(bad: u8, unknown: u8) -> Load {
-    let mix = Mix { service: "imap".to_owned(), bad, unknown, fresh: false, order: Order::Random };
+    let mechanism = Mechanism::Plain;
+    let mix = Mix { mechanism, service: "imap".to_owned(), bad, unknown, fresh: false, order: Order::Random };
     Load::read("alice:alice\nbob:bob\n", &mix).unwrap()
 }
 

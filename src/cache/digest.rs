@@ -20,6 +20,8 @@ pub struct Fingerprint(NonZeroU64);
 /// Makes digests. Drawn anew by every process, so that they are worth nothing to anybody else.
 pub struct Digester {
     key: Zeroizing<[u8; 32]>,
+    /// Of tokens, which have a key of their own so that they need not be copied behind a word that says what they are.
+    tokens: Zeroizing<[u8; 32]>,
 }
 
 /// What fits on the stack: names and passwords of the usual length.
@@ -32,9 +34,10 @@ impl Digester {
     ///
     /// Without random numbers.
     pub fn new() -> Result<Self, getrandom::Error> {
-        let mut key = Zeroizing::new([0; 32]);
+        let (mut key, mut tokens) = (Zeroizing::new([0; 32]), Zeroizing::new([0; 32]));
         getrandom::fill(&mut *key)?;
-        Ok(Self { key })
+        getrandom::fill(&mut *tokens)?;
+        Ok(Self { key, tokens })
     }
 
     /// Of a password of somebody: of somebody else it is another one.
@@ -57,12 +60,12 @@ impl Digester {
 
     /// Of a token, whoever it is of.
     pub fn token(&self, token: &[u8]) -> Digest {
-        // No login begins like this: so long a name no service has.
-        self.digest(&[b"\0token\0\xff\xff", token])
+        Digest::first_of(&blake3::keyed_hash(&self.tokens, token))
     }
 
     /// Of a token that was shown for somebody of a domain, on which it may depend who is asked about it.
     pub fn routed(&self, token: &Digest, domain: Option<&str>) -> Digest {
+        // No login begins like this: so long a name no service has.
         let said: &[u8] = if domain.is_some() { b"\x01" } else { b"\x00" };
         self.digest(&[b"\0route\0\xff\xff", &token.0, said, domain.unwrap_or_default().as_bytes()])
     }

@@ -21,7 +21,7 @@ pub struct Bench {
     /// The server's socket
     #[arg(long, value_name = "PATH|HOST:PORT", value_parser = |text: &str| Ok::<_, String>(Target::parse(text)))]
     socket: Target,
-    /// A file of users that the server knows, a line user:password for each
+    /// A file of users that the server knows, a line user:password for each, or user:token for a mechanism that takes those
     #[arg(long, value_name = "FILE")]
     users: PathBuf,
     /// How many connections
@@ -77,9 +77,15 @@ pub struct Bench {
 /// What the load can log in with: one round trip a request, so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Mechanism {
-    /// With an initial response
+    /// A password
     #[value(name = "PLAIN")]
     Plain,
+    /// A token of an OAuth provider in the place of the password
+    #[value(name = "OAUTHBEARER")]
+    OAuthBearer,
+    /// The same as most programs send it
+    #[value(name = "XOAUTH2")]
+    XOAuth2,
 }
 
 /// Which user is next.
@@ -93,7 +99,11 @@ enum Order {
 
 impl Bench {
     pub(super) fn run(self) -> Answer {
-        let Mechanism::Plain = self.mechanism;
+        let mechanism = match self.mechanism {
+            Mechanism::Plain => load::Mechanism::Plain,
+            Mechanism::OAuthBearer => load::Mechanism::OAuthBearer,
+            Mechanism::XOAuth2 => load::Mechanism::XOAuth2,
+        };
         if self.bad + self.unknown > 100 {
             return unfit("--bad and --unknown are more than 100 together");
         }
@@ -103,7 +113,8 @@ impl Bench {
             (Order::Random, false) => load::Order::Random,
         };
         let service = self.service.clone();
-        let mix = load::Mix { service, bad: self.bad, unknown: self.unknown, fresh: self.fresh, order };
+        let mix =
+            load::Mix { mechanism, service, bad: self.bad, unknown: self.unknown, fresh: self.fresh, order };
         let users = match fs::read_to_string(&self.users).map(Zeroizing::new) {
             Ok(users) => users,
             Err(error) => return unfit(&format!("{}: {error}", self.users.display())),

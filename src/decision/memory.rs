@@ -64,7 +64,7 @@ pub struct Now {
 pub struct Moment {
     /// The time that does not jump.
     pub instant: Instant,
-    tick: Option<Tick>,
+    pub(super) tick: Option<Tick>,
 }
 
 impl From<Instant> for Moment {
@@ -98,6 +98,7 @@ pub type Recalled<'e> = Result<Known<'e>, Refusal>;
 pub struct Known<'e> {
     directory: &'e Arc<str>,
     app_password: Option<Arc<AppPassword>>,
+    provider: Option<Arc<str>>,
     entry: Option<Box<Entry>>,
     refresh: bool,
 }
@@ -123,7 +124,7 @@ pub(super) struct Memory {
     lookups: Flights<(Asking, Result<Looked, Unavailable>)>,
     pub(super) owners: Flights<(Asking, Result<Owner, Refusal>)>,
     ahead: Semaphore,
-    reads_service: bool,
+    pub(super) reads_service: bool,
 }
 
 /// What was found out about a login, before the rules.
@@ -177,7 +178,17 @@ impl Recollection {
     }
 }
 
-impl Known<'_> {
+impl<'e> Known<'e> {
+    /// Somebody for whose token a provider vouches.
+    pub(super) fn bearing(
+        directory: &'e Arc<str>,
+        provider: &Arc<str>,
+        entry: Option<Box<Entry>>,
+        refresh: bool,
+    ) -> Self {
+        Self { directory, app_password: None, provider: Some(Arc::clone(provider)), entry, refresh }
+    }
+
     /// The name of the directory.
     pub const fn directory(&self) -> &Arc<str> {
         self.directory
@@ -188,12 +199,17 @@ impl Known<'_> {
         self.app_password.as_deref()
     }
 
+    /// The provider that vouches for their token, if it is one.
+    pub fn provider(&self) -> Option<&str> {
+        self.provider.as_deref()
+    }
+
     /// Whether [`Engine::refresh`] is to be called.
     pub const fn wants_refresh(&self) -> bool {
         self.refresh
     }
 
-    /// The account, where [`Knock::keeps`] said that it is wanted.
+    /// The account, where it was said to be wanted.
     pub fn account(&self) -> Option<Account> {
         self.entry.as_ref()?.account(Arc::clone(self.directory))
     }
@@ -370,7 +386,7 @@ impl Engine {
             Recall::Nobody => Some(Err(Refusal::UserUnknown)),
             Recall::Wrong => Some(Err(Refusal::PasswordMismatch)),
             Recall::Right { taken: (directory, app_password, entry), refresh } => {
-                Some(Ok(Known { directory, app_password, entry, refresh }))
+                Some(Ok(Known { directory, app_password, provider: None, entry, refresh }))
             }
         }
     }
@@ -568,13 +584,13 @@ impl Engine {
         entry.account(Arc::clone(directory)).map(Arc::new)
     }
 
-    fn directory_name(&self, number: u16) -> Option<&Arc<str>> {
+    pub(super) fn directory_name(&self, number: u16) -> Option<&Arc<str>> {
         self.chain.directories().get(usize::from(number)).map(|directory| directory.name())
     }
 }
 
 /// The domain of a name in normal form.
-fn domain_of(user: &str) -> Option<&str> {
+pub(super) fn domain_of(user: &str) -> Option<&str> {
     user.split_once('@').map(|(_, domain)| domain)
 }
 

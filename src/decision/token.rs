@@ -18,16 +18,23 @@ mod granted;
 mod known;
 mod owner;
 mod provision;
+mod recall;
 mod revoke;
 mod vouch;
 mod vouching;
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use gatepost_protocol::secret::Secret;
 
-pub use self::revoke::{Ended, Revoked};
 pub(super) use self::{known::Tokens, owner::Owner};
+pub use self::{
+    recall::Bearer,
+    revoke::{Ended, Revoked},
+};
 use self::{
     vouch::{Shown, Vouched},
     vouching::{Source, Vouching},
@@ -39,7 +46,7 @@ use crate::{
 };
 
 /// The time of the earliest token that there can be.
-const LONG_AGO: std::time::SystemTime = std::time::UNIX_EPOCH;
+const LONG_AGO: SystemTime = SystemTime::UNIX_EPOCH;
 
 impl Engine {
     /// Judges a token.
@@ -164,10 +171,22 @@ impl Engine {
     /// may be of any time; of one that was asked about, its provider has said just now that it is good.
     fn unrevoked(&self, shown: &Shown, users: &[&str], now: Now) -> Result<(), Refusal> {
         let Shown { vouching, seen } = shown;
+        if !self.is_void(vouching, *seen, users) {
+            return Ok(());
+        }
+        if vouching.issued_at.is_none_or(|at| at > *seen) {
+            // When it was seen first is not known for ever.
+            self.revocations.note_token(vouching.digest, now.wall, vouching.expires_at);
+        }
+        Err(Refusal::TokenRejected(TokenFault::Revoked))
+    }
+
+    /// Whether a token that was first shown then was revoked, as one of these.
+    fn is_void(&self, vouching: &Vouching, seen: SystemTime, users: &[&str]) -> bool {
         let issued = match vouching.issued_at {
-            Some(issued) => issued.min(*seen),
+            Some(issued) => issued.min(seen),
             None if vouching.is_signed() => LONG_AGO,
-            None => *seen,
+            None => seen,
         };
         let sighting = Sighting {
             digest: vouching.digest,
@@ -177,14 +196,7 @@ impl Engine {
             session: vouching.session.as_deref(),
             issued,
         };
-        if !self.revocations.void(&sighting) {
-            return Ok(());
-        }
-        if vouching.issued_at.is_none_or(|at| at > *seen) {
-            // When it was seen first is not known for ever.
-            self.revocations.note_token(vouching.digest, now.wall, vouching.expires_at);
-        }
-        Err(Refusal::TokenRejected(TokenFault::Revoked))
+        self.revocations.void(&sighting)
     }
 
     /// What tells tokens apart.

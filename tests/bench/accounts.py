@@ -7,8 +7,8 @@ import sqlite3
 SCHEMA = "CREATE TABLE mailbox (username VARCHAR(255) PRIMARY KEY, password VARCHAR(255) NOT NULL, home VARCHAR(255))"
 
 
-def name(number):
-    return f"user{number}@example.org"
+def name(number, domain="example.org"):
+    return f"user{number}@{domain}"
 
 
 def password(number):
@@ -20,9 +20,9 @@ def ssha(number):
     return "{SSHA}" + base64.b64encode(hashlib.sha1(password(number).encode() + salt).digest() + salt).decode()
 
 
-def rows(count, stored):
+def rows(count, stored, domain="example.org"):
     """(name, stored password, home) of each."""
-    return ((name(number), stored(number), f"/srv/mail/user{number}") for number in range(count))
+    return ((name(number, domain), stored(number), f"/srv/mail/user{number}") for number in range(count))
 
 
 def write_users(file, count):
@@ -31,11 +31,11 @@ def write_users(file, count):
         typed.writelines(f"{name(number)}:{password(number)}\n" for number in range(count))
 
 
-def sqlite_file(file, count, stored):
+def sqlite_file(file, count, stored, domain="example.org"):
     """A table of these users in a SQLite file."""
     database = sqlite3.connect(file)
     with database:
         database.execute(SCHEMA)
-        database.executemany("INSERT INTO mailbox VALUES (?, ?, ?)", rows(count, stored))
+        database.executemany("INSERT INTO mailbox VALUES (?, ?, ?)", rows(count, stored, domain))
     database.close()
     file.chmod(0o644)

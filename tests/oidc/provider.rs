@@ -57,17 +57,17 @@ fn keys_are_published_and_rotated_and_survive_a_restart() {
         names.sort();
         names
     };
-    assert_eq!(names(&provider), ["ec-1", "ed-1", "rsa-1"]);
+    assert_eq!(names(&provider), ["ec-1", "ec384-1", "ed-1", "rsa-1"]);
     let opaque = provider.opaque();
     provider.rotate(true);
-    assert_eq!(names(&provider), ["ec-1", "ec-2", "ed-1", "ed-2", "rsa-1", "rsa-2"]);
+    assert_eq!(names(&provider), ["ec-1", "ec-2", "ec384-1", "ec384-2", "ed-1", "ed-2", "rsa-1", "rsa-2"]);
     assert_eq!(provider.introspect(&opaque)["active"], true, "keys are nothing to an opaque token");
     provider.rotate(false);
-    assert_eq!(names(&provider), ["ec-3", "ed-3", "rsa-3"]);
+    assert_eq!(names(&provider), ["ec-3", "ec384-3", "ed-3", "rsa-3"]);
     provider.stop();
     provider.start_again();
-    assert_eq!(names(&provider), ["ec-3", "ed-3", "rsa-3"]);
-    for (format, name) in [("RS256", "rsa-3"), ("ES256", "ec-3"), ("EdDSA", "ed-3")] {
+    assert_eq!(names(&provider), ["ec-3", "ec384-3", "ed-3", "rsa-3"]);
+    for (format, name) in [("RS256", "rsa-3"), ("ES256", "ec-3"), ("ES384", "ec384-3"), ("EdDSA", "ed-3")] {
         let (header, claims) = parts(&provider.issue(Wanted { format, ..Wanted::default() }));
         assert_eq!(header, json!({ "alg": format, "typ": "at+jwt", "kid": name }));
         assert_eq!((&claims["aud"], &claims["sub"]), (&json!("gatepost"), &json!("id-1")), "{claims}");

@@ -11,7 +11,7 @@ use crate::text::{Encoded, Shown, escape_into, unescape};
 
 mod usual;
 
-pub use self::usual::Usual;
+pub use self::usual::{OneStep, Usual};
 use super::grammar::{self, TWO_LINES, whole};
 use super::{Fields, Params, RequestId, Version, put, put_fields};
 

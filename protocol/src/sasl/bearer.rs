@@ -84,9 +84,23 @@ pub(super) fn token(value: &[u8]) -> Option<&[u8]> {
 /// It is later put into headers, forms and logs of others. What is not one never gets there.
 pub fn is_token(text: &[u8]) -> bool {
     let end = text.iter().rposition(|&byte| byte != b'=').map_or(0, |last| last + 1);
-    let fits =
-        |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/');
-    end > 0 && text.iter().take(end).all(fits)
+    text.get(..end).is_some_and(|text| !text.is_empty() && all_fit(text))
+}
+
+/// Whether all bytes may stand in a token before its end. Written so that the compiler looks at 32 bytes at once, and at those
+/// at the end once more rather than one by one: a token may be a thousand bytes long.
+fn all_fit(bytes: &[u8]) -> bool {
+    let all = |bytes: &[u8]| bytes.iter().fold(true, |all, &byte| all & fits(byte));
+    match bytes.last_chunk::<32>() {
+        Some(last) => all(bytes.as_chunks::<32>().0.as_flattened()) & all(last),
+        None => all(bytes),
+    }
+}
+
+/// `ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/"`, without a jump. `-`, `.`, `/` and the digits follow one another.
+const fn fits(byte: u8) -> bool {
+    let letter = (byte | 0x20).wrapping_sub(b'a') < 26;
+    letter | (byte.wrapping_sub(b'-') < 13) | (byte == b'_') | (byte == b'~') | (byte == b'+')
 }
 
 /// What stands before the first `mark`, and after it.
@@ -111,6 +125,22 @@ mod tests {
             ["", "=", "==", "a=b", "=a", "a b", "a\tb", "a\r\nb", "a\0", "a\x01", "\u{e4}", "a\"", "a,b"]
         {
             assert!(!is_token(bad.as_bytes()), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn each_byte_is_of_the_alphabet_or_not_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            let expected = byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+            for size in [1, 31, 32, 33, 64, 70] {
+                for at in 0..size {
+                    let mut text = vec![b'a'; size];
+                    text[at] = byte;
+                    // At the end `=` is no part of it.
+                    let expected = expected || (byte == b'=' && at + 1 == size && size > 1);
+                    assert_eq!(is_token(&text), expected, "{byte:#x} at {at} of {size}");
+                }
+            }
         }
     }
 

@@ -102,6 +102,14 @@ pub(super) enum Recall {
     },
 }
 
+/// A token that is known to be good, before anything comes of that.
+#[derive(Debug)]
+pub(super) struct Glance {
+    known: Arc<Known>,
+    ends: Instant,
+    ttl: Duration,
+}
+
 /// A question to a provider: what it answers counts from then on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asking {
@@ -127,6 +135,21 @@ impl Known {
 
     fn age(&self, now: Now) -> Duration {
         now.instant.saturating_duration_since(self.asked)
+    }
+}
+
+impl Glance {
+    /// What it is good for.
+    pub(super) fn vouching(&self) -> Option<&Vouching> {
+        match &self.known.said {
+            Said::Vouched { vouching, .. } => Some(vouching),
+            Said::Rejected { .. } => None,
+        }
+    }
+
+    /// When it was shown first.
+    pub(super) fn seen(&self) -> SystemTime {
+        self.known.seen
     }
 }
 
@@ -181,6 +204,21 @@ impl Tokens {
                 Recall::Vouched { vouching: Arc::clone(vouching), seen: known.seen, refresh }
             }
         }
+    }
+
+    /// A token that [`Self::recall`] would say to be good. So far nobody has used it.
+    pub(super) fn glance(&self, key: &Digest, now: Now) -> Option<Glance> {
+        let known = self.known.find(key)?;
+        let Said::Vouched { ends, .. } = known.said else { return None };
+        let ttl = self.ttl_of(key, known.asked, ends);
+        (!known.is_over(now) && known.age(now) < ttl).then_some(Glance { known, ends, ttl })
+    }
+
+    /// Notes that one lets somebody in. Whether its provider is to be asked ahead of time, by this caller.
+    pub(super) fn used(&self, glance: &Glance, now: Now) -> bool {
+        count(&self.tally.hits);
+        let Glance { known, ends, ttl } = glance;
+        glance.vouching().is_some_and(|vouching| self.is_due(known, vouching, *ends, *ttl, now))
     }
 
     /// The same where its provider does not answer.

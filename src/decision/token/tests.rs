@@ -5,6 +5,7 @@ mod provision;
 mod revoke;
 
 use std::{
+    cell::Cell,
     collections::HashMap,
     sync::{Arc, Mutex},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -18,7 +19,9 @@ use tempfile::TempDir;
 use crate::{
     cache::Limits,
     config::Template,
-    decision::{Attempt, Decision, Engine, Hop, Now, Recollection, engine, testing::configured},
+    decision::{
+        Attempt, Bearer, By, Decision, Engine, Hop, Moment, Now, Recollection, engine, testing::configured,
+    },
     directory::Chain,
     mechanism::{Claim, Credential, Mechanism},
     oidc::{
@@ -45,6 +48,8 @@ struct House {
     providers: Arc<Providers>,
     says: Arc<Mutex<HashMap<Vec<u8>, Said>>>,
     begun: Instant,
+    /// How many were let in at once.
+    at_once: Cell<u32>,
 }
 
 impl House {
@@ -70,7 +75,7 @@ impl House {
             .with_providers(Arc::clone(&providers))
             .with_memory(LIMITS, begun)
             .unwrap();
-        Self { _dir: dir, engine, providers, says, begun }
+        Self { _dir: dir, engine, providers, says, begun, at_once: Cell::new(0) }
     }
 
     /// The same with providers that take passwords of x.test.
@@ -105,8 +110,44 @@ impl House {
         (decision.outcome(), recollection.map_or("asked", Recollection::as_str))
     }
 
+    /// Whoever is let in at once is let in by judgement too, as the same one.
     fn decide(&self, attempt: &Attempt, seconds: u64) -> (Decision, Option<Recollection>) {
-        self.engine.judge(attempt, self.at(seconds)).now_or_never().expect("nobody is waited for")
+        let now = self.at(seconds);
+        let known = self.recalled(attempt, now);
+        let (decision, recollection) =
+            self.engine.judge(attempt, now).now_or_never().expect("nobody is waited for");
+        let Some((known, refresh)) = known else { return (decision, recollection) };
+        self.at_once.set(self.at_once.get() + 1);
+        let (Decision::Accept(verified), Some(Recollection::Hit { refresh: again })) =
+            (&decision, recollection)
+        else {
+            panic!("{attempt:?}: {known} at once, {decision:?} judged, {recollection:?}")
+        };
+        let account = verified.account();
+        let By::Token(provider) = verified.by() else { panic!("{:?}", verified.by()) };
+        let judged = format!("{} of {} by {provider} {:?}", account.user, account.directory, account.userdb);
+        assert_eq!(known, judged, "{attempt:?}");
+        // Nothing but the name is told of them, as it was typed.
+        assert!(account.passdb.is_empty() && account.nologin.is_none(), "{attempt:?}");
+        assert_eq!((verified.original(), verified.master()), (None, None), "{attempt:?}");
+        assert_eq!(account.user.as_str().as_bytes(), attempt.claim.authcid, "{attempt:?}");
+        assert!(!(refresh && again), "asked ahead of time twice");
+        (decision, Some(Recollection::Hit { refresh: refresh || again }))
+    }
+
+    /// What is said at once, and whether its provider is to be asked ahead of time.
+    fn recalled(&self, attempt: &Attempt, now: Now) -> Option<(String, bool)> {
+        // No mechanism that takes tokens says two names.
+        let claim = attempt.claim.authzid.is_none().then_some(&attempt.claim)?;
+        let token = claim.credential.token()?.expose();
+        let (name, service) = (&*claim.authcid, &*attempt.service);
+        // Accounts are remembered by the real clock here, as they are when it is judged.
+        let moment = Moment { instant: now.instant, ..self.engine.moment(Instant::now()) };
+        let bearer = Bearer { name, token, service, keeps: true };
+        let known = self.engine.recall_token(&bearer, moment, now.wall)?;
+        let (account, provider) = (known.account().unwrap(), known.provider().unwrap());
+        let said = format!("{} of {} by {provider} {:?}", account.user, account.directory, account.userdb);
+        Some((said, known.wants_refresh()))
     }
 }
 

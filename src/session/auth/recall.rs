@@ -1,14 +1,21 @@
 //! Logins that memory can judge at once: no question is asked, and nothing is kept of them.
 
+mod token;
+
 use std::{mem, net::IpAddr, str, sync::Arc, time::Instant};
 
 use bytes::BytesMut;
 use gatepost_protocol::{
-    dovecot::{Fields, auth::Usual, reply},
+    dovecot::{
+        Fields,
+        auth::{OneStep, Usual},
+        reply,
+    },
     sasl::plain::Plain,
     secret::Secret,
 };
 
+use self::token::Shown;
 use super::{MAX_REQUESTS, Question, Role, SESSION, Session, address_or_unspecified};
 use crate::{
     decision::{Attempt, Engine, Hop, Knock, Known, Moment, Recollection, Refusal},
@@ -28,10 +35,7 @@ impl<'a> Ordinary<'a> {
     fn read(line: &'a Usual<'a>, response: &'a [u8], keeps: bool) -> Option<Self> {
         let Plain { authzid, authcid, password } = Plain::parse(response).ok()?;
         let proof = response.get(authzid.len() + 1..)?;
-        if line.session.is_some_and(|session| session.len() > SESSION) {
-            return None;
-        }
-        let service = service(line.service)?;
+        let service = fitting_service(line)?;
         let authzid = Some(authzid).filter(|name| !name.is_empty() && *name != authcid);
         Some(Self { knock: Knock { authcid, authzid, password, proof, service, keeps }, line })
     }
@@ -50,7 +54,7 @@ impl<'a> Ordinary<'a> {
             reason: None,
             app_password: None,
             service: self.line.service,
-            remote: self.remote(),
+            remote: remote(self.line),
             session: self.line.session,
             mechanism: Mechanism::Plain,
             trace: None,
@@ -67,10 +71,6 @@ impl<'a> Ordinary<'a> {
         .tell_soon();
     }
 
-    fn remote(&self) -> Option<IpAddr> {
-        address_or_unspecified(self.line.rip(), self.line.rip_text)
-    }
-
     /// The same, to be asked about later.
     fn attempt(&self) -> Attempt {
         let Knock { authcid, password, service, .. } = self.knock;
@@ -79,11 +79,20 @@ impl<'a> Ordinary<'a> {
             claim: Claim { authzid: None, authcid: authcid.to_vec(), credential },
             mechanism: Mechanism::Plain,
             service: service.into(),
-            remote: self.remote(),
+            remote: remote(self.line),
             session: None,
             hop: Hop::default(),
         }
     }
+}
+
+fn remote(line: &Usual<'_>) -> Option<IpAddr> {
+    address_or_unspecified(line.rip(), line.rip_text)
+}
+
+/// The name of the service, if that and the name of the session are to be kept as they are.
+fn fitting_service<'a>(line: &Usual<'a>) -> Option<&'a str> {
+    line.session.is_none_or(|session| session.len() <= SESSION).then(|| service(line.service))?
 }
 
 /// The name of a service, if it needs no other form for the log and for comparison than it has.
@@ -98,7 +107,7 @@ fn service(bytes: &[u8]) -> Option<&str> {
 }
 
 impl Session {
-    /// Answers a login by PLAIN from memory. `None`, and nothing has happened, where that cannot be done.
+    /// Answers a login by a password or a token from memory. `None`, and nothing has happened, where that cannot be done.
     pub(super) fn recall(
         &mut self,
         line: &Usual<'_>,
@@ -112,13 +121,27 @@ impl Session {
         // An exchange of Postfix's that it has abandoned is for the usual way to forget.
         let abandoned = minor == 0 && self.requests.want_response();
         let busy = self.requests.has(line.id) || self.requests.in_flight() >= MAX_REQUESTS;
-        if !whole || abandoned || busy || !self.offers(Mechanism::Plain, minor) {
+        let mechanism = match line.mechanism {
+            OneStep::Plain => Mechanism::Plain,
+            OneStep::OAuthBearer => Mechanism::OAuthBearer,
+            OneStep::XOAuth2 => Mechanism::XOAuth2,
+        };
+        if !whole || abandoned || busy || !self.offers(mechanism, minor) {
             return None;
         }
         let mut scratch = mem::take(&mut self.scratch);
         let response = line.response.decode_into(&mut scratch).ok()?;
-        let login = Ordinary::read(line, response.expose(), self.role == Role::Login);
-        let answered = login.and_then(|login| self.recall_login(&login, engine, moment, out));
+        let keeps = self.role == Role::Login;
+        let answered = match line.mechanism {
+            OneStep::Plain => {
+                let login = Ordinary::read(line, response.expose(), keeps);
+                login.and_then(|login| self.recall_login(&login, engine, moment, out))
+            }
+            OneStep::OAuthBearer | OneStep::XOAuth2 => {
+                let login = Shown::read(line, mechanism, response.expose(), keeps);
+                login.and_then(|login| self.recall_token(&login, engine, moment, out))
+            }
+        };
         drop(response);
         self.scratch = scratch;
         answered
@@ -132,9 +155,12 @@ impl Session {
         out: &mut BytesMut,
     ) -> Option<Result<Option<Question>, Close>> {
         let (id, user, now) = (login.line.id, login.knock.authcid, moment.instant);
-        match engine.recall(&login.knock, || login.remote(), moment)? {
+        match engine.recall(&login.knock, || remote(login.line), moment)? {
             Ok(known) => {
-                if self.role == Role::Login && !self.keep(login, &known, now)? {
+                let service = login.knock.service;
+                if self.role == Role::Login
+                    && !self.keep(login.line, Mechanism::Plain, service, &known, now)?
+                {
                     return Some(Err(super::ID_IN_USE));
                 }
                 reply::ok(out, id, user, Fields::default());
@@ -157,16 +183,23 @@ impl Session {
     }
 
     /// Keeps it to be claimed. Whether it is the only one of its id.
-    fn keep(&self, login: &Ordinary<'_>, known: &Known<'_>, now: Instant) -> Option<bool> {
-        let session = login.line.session.map(str::from_utf8).transpose().ok()?;
+    fn keep(
+        &self,
+        line: &Usual<'_>,
+        mechanism: Mechanism,
+        service: &str,
+        known: &Known<'_>,
+        now: Instant,
+    ) -> Option<bool> {
+        let session = line.session.map(str::from_utf8).transpose().ok()?;
         let kept = Login {
             account: Arc::new(known.account()?),
-            mechanism: Mechanism::Plain,
-            service: login.knock.service.into(),
+            mechanism,
+            service: service.into(),
             session: session.map(Into::into),
             master: None,
             original: None,
         };
-        Some(self.shared.table.keep(self.connection, login.line.id, kept, now))
+        Some(self.shared.table.keep(self.connection, line.id, kept, now))
     }
 }

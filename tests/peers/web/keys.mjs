@@ -7,6 +7,7 @@ const kinds = {
   rsa: ['rsa', { modulusLength: 2048 }],
   ec: ['ec', { namedCurve: 'P-256' }],
   ed: ['ed25519', {}],
+  ec384: ['ec', { namedCurve: 'P-384' }],
 };
 
 // A new private key as JWK. By way of PEM, as Node.js 20 hangs for ever now and then when it exports a key as JWK that

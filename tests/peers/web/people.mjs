@@ -13,6 +13,14 @@ export const people = {
   'id-5': { sub: 'id-5', login: 'newcomer', password: 'newcomer', verified: true },
 };
 
+// So many more: user0, user1 ..., whose password is their name.
+export function crowd(count) {
+  for (let number = 0; number < count; number += 1) {
+    const [sub, login] = [`crowd-${number}`, `user${number}`];
+    people[sub] = { sub, login, password: login, verified: true };
+  }
+}
+
 const emailOf = (person) => `${person.login}@example.test`;
 
 // By their login or their address.

@@ -5,7 +5,7 @@
 //
 // The settings: `issuer`; `address` and `port` to listen on, which may stand behind a proxy; `certificate`, `key`,
 // `client_key` (gatepost's) and `keys` (what it signs with, made where there are none) are paths; `redirects` are the
-// URLs where webmail is.
+// URLs where webmail is; `crowd` is how many people there are besides those of people.mjs, none by default.
 //
 // What a test may do to it besides is below /lab/, see lab.mjs. What it knows is kept in memory and ends with it,
 // but for its keys.
@@ -14,7 +14,7 @@ import fs from 'node:fs';
 import https from 'node:https';
 import { errors, Provider } from 'oidc-provider';
 
-import { claimsOf, clients, find, people } from './people.mjs';
+import { claimsOf, clients, crowd, find, people } from './people.mjs';
 import { Keys } from './keys.mjs';
 import { Lab } from './lab.mjs';
 import { interaction } from './pages.mjs';
@@ -22,6 +22,7 @@ import { Shelf } from './shelf.mjs';
 
 const settings = JSON.parse(fs.readFileSync(process.argv[2]));
 const keys = new Keys(settings.keys);
+crowd(settings.crowd ?? 0);
 
 // An access token is for a resource, whose name says what the token is to be: `urn:FORMAT:AUDIENCE`, where the format
 // is `opaque` or the algorithm of a JWT. Tokens for no resource have no audience.

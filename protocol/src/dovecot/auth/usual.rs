@@ -7,7 +7,19 @@ use crate::dovecot::{RequestId, grammar};
 use crate::scan::{find, only_tabs};
 use crate::text::Encoded;
 
-/// `"AUTH" TAB <id> TAB "PLAIN" [TAB <param>]* TAB "resp=" <base64>`, with no escapes in it.
+/// A mechanism with which everything is in the first response.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OneStep {
+    /// `PLAIN`
+    Plain,
+    /// `OAUTHBEARER`
+    OAuthBearer,
+    /// `XOAUTH2`
+    XOAuth2,
+}
+
+/// `"AUTH" TAB <id> TAB <mechanism> [TAB <param>]* TAB "resp=" <base64>`, with no escapes in it; the mechanism is `PLAIN`,
+/// `OAUTHBEARER` or `XOAUTH2`, in any case.
 ///
 /// Whatever is out of the ordinary (another mechanism, an escape, a parameter that is only nearly one of those below,
 /// `forward_fields=`, no `resp=`) is left to [`Command::parse`](super::Command::parse); so is whatever is wrong. What
@@ -16,6 +28,8 @@ use crate::text::Encoded;
 pub struct Usual<'a> {
     /// New on this connection, which the session checks.
     pub id: RequestId,
+    /// How somebody wants to prove who they are.
+    pub mechanism: OneStep,
     /// `service=` or `protocol=`
     pub service: &'a [u8],
     /// `session=`
@@ -31,10 +45,10 @@ impl<'a> Usual<'a> {
     #[inline]
     pub fn read(line: &'a [u8]) -> Option<Self> {
         let (args, id) = grammar::id(line.strip_prefix(b"AUTH")?).ok()?;
-        let (name, list) = args.split_first_chunk::<7>()?;
-        if !name.eq_ignore_ascii_case(b"\tPLAIN\t") {
-            return None;
-        }
+        let (mechanism, list) = match args.split_first_chunk::<7>()? {
+            (name, list) if name.eq_ignore_ascii_case(b"\tPLAIN\t") => (OneStep::Plain, list),
+            _ => of_tokens(args)?,
+        };
         if !only_tabs(list) {
             return None;
         }
@@ -55,13 +69,25 @@ impl<'a> Usual<'a> {
             };
             *to = Some(value);
         };
-        Some(Self { id, service: service?, session, rip_text, response: Encoded::of_field(response) })
+        let response = Encoded::of_field(response);
+        Some(Self { id, mechanism, service: service?, session, rip_text, response })
     }
 
     /// `rip=`: the remote address, possibly forwarded by a proxy.
     #[inline]
     pub fn rip(&self) -> Option<IpAddr> {
         address(self.rip_text?)
+    }
+}
+
+/// The mechanism, and what stands behind it.
+fn of_tokens(args: &[u8]) -> Option<(OneStep, &[u8])> {
+    match args.split_first_chunk::<9>()? {
+        (name, list) if name.eq_ignore_ascii_case(b"\tXOAUTH2\t") => Some((OneStep::XOAuth2, list)),
+        _ => {
+            let (name, list) = args.split_first_chunk::<13>()?;
+            name.eq_ignore_ascii_case(b"\tOAUTHBEARER\t").then_some((OneStep::OAuthBearer, list))
+        }
     }
 }
 
@@ -77,7 +103,7 @@ const SESS: u32 = u32::from_le_bytes(*b"sess");
 mod tests {
     use proptest::prelude::*;
 
-    use super::Usual;
+    use super::{OneStep, Usual};
     use crate::dovecot::auth::Command;
     use crate::dovecot::testing::nearly_lines;
 
@@ -87,7 +113,12 @@ mod tests {
         let Ok(Command::Auth(auth)) = Command::parse(line) else {
             panic!("read and not parsed: {}", line.escape_ascii())
         };
-        assert!(auth.mechanism.eq_ignore_ascii_case(b"PLAIN"));
+        let mechanism: &[u8] = match usual.mechanism {
+            OneStep::Plain => b"PLAIN",
+            OneStep::OAuthBearer => b"OAUTHBEARER",
+            OneStep::XOAuth2 => b"XOAUTH2",
+        };
+        assert!(auth.mechanism.eq_ignore_ascii_case(mechanism));
         assert_eq!(usual.id, auth.id);
         assert_eq!(Some(usual.service), auth.params.service().as_deref());
         assert_eq!(usual.session, auth.params.session().as_deref());
@@ -107,6 +138,8 @@ mod tests {
             b"AUTH\t1\tPLAIN\tservice=smtp\tnologin\tlip=\trip=\tresp=",
             b"AUTH\t1\tPLAIN\tservice=smtp\tsecured\tno-penalty\tnologin\tresp=!!!",
             b"AUTH\t2\tPLAIN\tservice=a\tservice=b\trip=1\trip=::1\tresp==",
+            b"AUTH\t1\tXOAUTH2\tservice=imap\tsecured=tls\tsession=e1\trip=203.0.113.9\tresp=dXNlcj1h",
+            b"AUTH\t1\toauthbearer\tservice=smtp\tnologin\tresp=bixhPWE=",
         ] {
             assert!(agrees(line), "{}", line.escape_ascii());
         }
@@ -117,6 +150,11 @@ mod tests {
         for line in [
             &b"AUTH\t1\tLOGIN\tservice=imap\tresp=AGEAYg=="[..],
             b"AUTH\t0\tPLAIN\tservice=imap\tresp=AGEAYg==",
+            b"AUTH\t1\tXOAUTH2",
+            b"AUTH\t1\tXOAUTH\tservice=imap\tresp=AGEAYg==",
+            b"AUTH\t1\tOAUTHBEARER",
+            b"AUTH\t1\tOAUTHBEARERS\tservice=imap\tresp=AGEAYg==",
+            b"AUTH\t1\tXOAUTH2\tservice=imap",
             b"AUTH\t1\tPLAIN\tresp=AGEAYg==",
             b"AUTH\t1\tPLAIN\tservice=imap",
             b"AUTH\t1\tPLAIN\tservice=imap\tresp",
@@ -140,9 +178,10 @@ mod tests {
         fn any_line_that_is_read_at_once_is_read_the_same(
             tail in nearly_lines(&["service=imap", "protocol=x", "AUTH"]),
             id in 0_u32..3,
+            mechanism in prop::sample::select(&["PLAIN", "XOAUTH2", "OAUTHBEARER", "xoauth2", "LOGIN"][..]),
             response in prop::option::of("[A-Za-z0-9+/=]{0,12}"),
         ) {
-            let mut line = format!("AUTH\t{id}\tPLAIN\t").into_bytes();
+            let mut line = format!("AUTH\t{id}\t{mechanism}\t").into_bytes();
             line.extend(tail);
             if let Some(response) = response {
                 line.extend(format!("\tresp={response}").into_bytes());
@@ -152,10 +191,11 @@ mod tests {
 
         #[test]
         fn any_bytes_that_are_read_at_once_are_read_the_same(
+            mechanism in prop::sample::select(&["PLAIN", "XOAUTH2", "OAUTHBEARER"][..]),
             tail in prop::collection::vec(prop_oneof![
                 prop::sample::select(&b"\t\n\r\0\x01\x0e=servic"[..]), any::<u8>()], 0..60),
         ) {
-            let mut line = b"AUTH\t7\tPLAIN\tservice=imap\t".to_vec();
+            let mut line = format!("AUTH\t7\t{mechanism}\tservice=imap\t").into_bytes();
             line.extend(tail);
             line.extend(b"\tresp=AGEAYg==");
             agrees(&line);

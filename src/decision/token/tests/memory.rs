@@ -31,6 +31,48 @@ fn a_token_is_asked_about_once_for_as_long_as_it_is_good() {
     assert_eq!(house.judge(&attempt("alice", "u"), 2), HIT);
 }
 
+/// Who that is, is told by [`House::decide`]: whoever is let in at once is let in by judgement too.
+#[test]
+fn who_shows_a_known_token_is_let_in_at_once_and_who_is_out_of_the_ordinary_is_judged() {
+    let house = house();
+    let users = ["alice", "bob", "shared", "off", "late", "out", "pop", "net", "shut", "left", "lost"];
+    for user in users {
+        house.good(user, user, 3600);
+    }
+    house.good("al", "al", 3600);
+    house.good("short", "alice", 50);
+    let at_once = |name: &str, token: &str, seconds| {
+        let before = house.at_once.get();
+        house.judge(&attempt(name, token), seconds);
+        house.at_once.get() > before
+    };
+    let full = |name: &str| format!("{name}@x.test");
+    for user in users {
+        assert!(!at_once(&full(user), user, 1), "{user}: nobody knew that");
+        let expected = ["alice", "bob", "shared"].contains(&user);
+        assert_eq!(at_once(&full(user), user, 1), expected, "{user}");
+    }
+    // Another spelling or name, an alias, no name, somebody else; a token that is known for another domain.
+    for (name, token) in [
+        ("alice", "alice"),
+        ("Alice@x.test", "alice"),
+        ("", "alice"),
+        ("bob@x.test", "alice"),
+        ("al@x.test", "alice"),
+        ("al@x.test", "al"),
+        ("alice@x.test", "al"),
+        ("alice@x.test*admin", "alice"),
+    ] {
+        house.judge(&attempt(name, token), 1);
+        assert!(!at_once(name, token, 1), "{name} with the token of {token}");
+    }
+    assert!(!at_once("alice@x.test", "short", 1) && at_once("alice@x.test", "short", 49));
+    assert!(!at_once("alice@x.test", "short", 50), "it has ended");
+    assert!(!at_once("alice@x.test", "unheard of", 1) && !at_once("alice@x.test", "unheard of", 1));
+    house.engine.revoke(b"alice", house.at(2)).now_or_never().unwrap().unwrap();
+    assert!(!at_once("alice@x.test", "alice", 3), "it was revoked");
+}
+
 /// Who is asked may depend on it, so that an answer for one domain says nothing about another.
 #[test]
 fn a_token_that_is_shown_for_another_domain_is_asked_about_again() {

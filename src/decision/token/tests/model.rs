@@ -159,8 +159,8 @@ impl World {
 
     fn show(&mut self, token: usize, named: Option<usize>) -> Result<(), TestCaseError> {
         let Some(truth) = self.tokens[token].clone() else { return Ok(()) };
-        let name = named.map_or("", |user| USERS[user]);
-        let attempt = attempt(name, &truth.text);
+        let name = named.map_or_else(String::new, |user| format!("{}@x.test", USERS[user]));
+        let attempt = attempt(&name, &truth.text);
         let (decision, recollection) = self.house.decide(&attempt, self.now);
         let outcome = decision.outcome();
         let shown = truth.shown.unwrap_or(self.now);

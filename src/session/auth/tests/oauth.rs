@@ -1,16 +1,18 @@
 //! Tokens that are not taken: R14, and that nothing told in it differs by the reason. Who takes them is not asked here.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::BytesMut;
 use futures_util::FutureExt as _;
 use gatepost_protocol::{dovecot::reply::Reply, secret::Secret};
+use serde_json::json;
 
 use crate::{
+    cache::Limits,
     decision::{Attempt, Engine, Hop, Refusal},
     mechanism::{Claim, Credential, Mechanism},
-    oidc::TokenFault,
+    oidc::{Providers, TokenFault, scripted::vouched},
     session::{
         Close,
         auth::{MAX_REQUESTS, Question, RESPONSE_TIMEOUT, Role},
@@ -240,6 +242,47 @@ fn whose_token_is_taken_is_let_in_and_told_no_more() {
         let said = accept(&mut desk, question, "alice", &engine);
         assert_eq!(said, "OK\t1\tuser=alice@example.org\n", "{role:?} {minor}");
         assert!(desk.session().is_idle());
+    }
+}
+
+/// An engine that remembers, with a provider to which each token is one of Alice.
+fn remembering() -> Engine {
+    let (expires, minute) = (SystemTime::now() + Duration::from_secs(3600), Duration::from_secs(60));
+    let providers = Providers::scripted(Duration::ZERO, move |_token, _domain, _now| {
+        Ok(vouched("alice@example.org", expires, json!({})))
+    });
+    let limits = Limits { ttl: 5 * minute, negative_ttl: minute, max_stale: minute, max_memory: 1 << 24 };
+    engine().with_providers(providers).with_memory(limits, Instant::now()).unwrap()
+}
+
+#[test]
+fn whose_token_is_known_is_let_in_on_the_spot() {
+    let shared = shared();
+    for (role, minor, params) in BEFORE.into_iter().chain(WITH) {
+        let engine = remembering();
+        let mut desk = Desk::ready_for(&OFFERED, role, minor, &shared, &engine);
+        let mut say = |id, mechanism, response: String| {
+            let line = format!("AUTH\t{id}\t{mechanism}\t{params}\tresp={response}");
+            let (mut out, now) = (BytesMut::new(), desk.now);
+            let asked = desk.session().line(line.as_bytes(), now, &engine, &mut out);
+            let said = String::from_utf8(out.to_vec()).unwrap();
+            match asked {
+                Ok(None) => Ok(said),
+                Ok(Some(question)) => Ok(format!("asked: {}", desk.judge(question))),
+                Err(close) => Err(close),
+            }
+        };
+        let ok = |id| format!("OK\t{id}\tuser=alice@example.org\n");
+        assert_eq!(say(1, "OAUTHBEARER", bearer("alice@example.org")), Ok(format!("asked: {}", ok(1))));
+        assert_eq!(say(2, "OAUTHBEARER", bearer("alice@example.org")), Ok(ok(2)), "{role:?} {minor}");
+        assert_eq!(say(3, "xoauth2", xoauth2("alice@example.org")), Ok(ok(3)));
+        // With another spelling there is more to say, and with another name nothing good.
+        for name in ["Alice@example.org", "bob@example.org"] {
+            let said = say(4, "XOAUTH2", xoauth2(name)).unwrap();
+            assert!(said.starts_with("asked: "), "{name}: {said}");
+        }
+        let twice = say(2, "XOAUTH2", xoauth2("alice@example.org"));
+        assert_eq!(twice.is_err(), role == Role::Login, "the first one was not claimed yet: {twice:?}");
     }
 }
 
