@@ -28,6 +28,7 @@ mod entry;
 mod flight;
 mod heard;
 mod learn;
+mod recall;
 mod revoked;
 mod shard;
 
@@ -35,7 +36,7 @@ use std::{
     collections::HashSet,
     hash::{BuildHasher as _, Hasher as _, RandomState},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -50,14 +51,14 @@ pub use self::{
     entry::{Elsewhere, Entry},
     flight::{Flights, Pilot, Place, Wait},
     learn::{Lesson, Said},
+    recall::{Holder, Recall, Right, Typed},
     revoked::{Logout, Revocations, Sighting},
 };
 use self::{
     clock::{Clock, tenths},
-    entry::{Span, Wrong},
+    entry::Span,
     shard::{Shard, Sought},
 };
-use crate::decision::AppPassword;
 
 /// How many parts the table has. Far more than cores, so that two of them seldom want the same one.
 const SHARDS: usize = 64;
@@ -111,56 +112,11 @@ pub struct Key<'a> {
     pub service: &'a str,
 }
 
-/// The same as bytes of a peer. A name that is not in normal form is nobody's.
-#[derive(Debug, Clone, Copy)]
-pub struct Typed<'a> {
-    /// Whom it is about.
-    pub user: &'a [u8],
-    /// What they want to use; empty where no directory reads it.
-    pub service: &'a [u8],
-}
-
 /// A question that a directory is asked: what it answers counts from then on.
 #[derive(Debug, Clone, Copy)]
 pub struct Asking {
     begun: Tick,
     epoch: u64,
-}
-
-/// What memory says of a password.
-#[derive(Debug)]
-pub enum Recall<T> {
-    /// Nothing: the directory is to be asked.
-    Nothing,
-    /// Nobody has the name.
-    Nobody,
-    /// It is not the password of whoever has the name.
-    Wrong,
-    /// It is.
-    Right {
-        /// What was taken of whoever has it.
-        taken: T,
-        /// Whether the directory is to be asked ahead of time, by this caller.
-        refresh: bool,
-    },
-}
-
-/// Somebody whose password is right.
-#[derive(Debug, Clone, Copy)]
-pub struct Right<'e> {
-    /// Who.
-    pub entry: &'e Entry,
-    /// The app password that it is, if it is not the main one, and what it is good for.
-    pub app_password: Option<&'e Arc<AppPassword>>,
-}
-
-/// The same, for whoever needs it longer.
-#[derive(Debug)]
-pub struct Holder {
-    /// Who.
-    pub entry: Entry,
-    /// The app password that it is, if it is not the main one, and what it is good for.
-    pub app_password: Option<Arc<AppPassword>>,
 }
 
 /// What has happened so far.
@@ -257,113 +213,6 @@ impl Cache {
         Asking { begun: now, epoch: self.epoch.load(Ordering::Acquire) }
     }
 
-    /// What is known of a password of somebody. Somebody for whom it is right is shown to `take`, which takes of them what
-    /// the caller needs; where it has no use for them, nothing is known, as if they had not been asked about.
-    ///
-    /// `take` is called under the lock of a part of the table: it must not wait for anything. What it leaves there need not
-    /// be counted or copied, which would cost more than the look.
-    pub fn recall<'k, T>(
-        &self,
-        key: impl Into<Typed<'k>>,
-        digest: &Digest,
-        now: Tick,
-        take: impl FnOnce(Right<'_>) -> Option<T>,
-    ) -> Recall<T> {
-        let sought = self.sought(key);
-        let mut shard = self.shard(sought.hash);
-        let Some(entry) = shard.find(sought) else { return Recall::Nothing };
-        entry.touch();
-        let recall = self.judge(entry, sought.hash, digest, now, take);
-        match &recall {
-            Recall::Nothing => {}
-            Recall::Nobody | Recall::Wrong => shard.counts.negative_hits += 1,
-            Recall::Right { refresh, .. } => {
-                shard.counts.hits += 1;
-                shard.counts.refreshes += u64::from(*refresh);
-            }
-        }
-        recall
-    }
-
-    /// Notes that there was no answer to a question.
-    pub fn missed(&self, key: Key<'_>) {
-        self.shard(self.sought(key).hash).counts.misses += 1;
-    }
-
-    /// The same where a directory gives no answer: what was right is so for longer. Nothing is wrong for longer.
-    pub fn stale(&self, key: Key<'_>, digest: &Digest, now: Tick) -> Option<Holder> {
-        let sought = self.sought(key);
-        let mut shard = self.shard(sought.hash);
-        let entry = shard.find(sought)?;
-        let limit = self.ttl.saturating_add(self.max_stale);
-        let lasts = |span: Span| now.since(span.begun) < limit;
-        let (app_password, _) = right(entry, digest, lasts)?;
-        let holder = Right { entry, app_password }.shared();
-        shard.counts.stale += 1;
-        Some(holder)
-    }
-
-    /// Who has a name: `None` where that is not known, and an entry that says that nobody has where it is.
-    pub fn account(&self, key: Key<'_>, now: Tick) -> Option<Entry> {
-        self.account_with(key, now, Entry::clone)
-    }
-
-    /// The same, with what `take` takes of the entry in its place: see [`Self::recall`].
-    pub fn account_with<T>(&self, key: Key<'_>, now: Tick, take: impl FnOnce(&Entry) -> T) -> Option<T> {
-        let sought = self.sought(key);
-        let mut shard = self.shard(sought.hash);
-        let taken = self.settled(&shard, sought, now).map(|entry| {
-            entry.touch();
-            take(entry)
-        });
-        match taken {
-            Some(_) => shard.counts.lookups += 1,
-            None => shard.counts.misses += 1,
-        }
-        taken
-    }
-
-    /// The same, shown to `take`, which takes of it what the caller needs. Where it has no use for it, nothing is known, as if
-    /// nobody had asked.
-    ///
-    /// `take` is called under the lock of a part of the table: it must not wait for anything.
-    pub fn look<'k, T>(
-        &self,
-        key: impl Into<Typed<'k>>,
-        now: Tick,
-        take: impl FnOnce(&Entry) -> Option<T>,
-    ) -> Option<T> {
-        let sought = self.sought(key);
-        let mut shard = self.shard(sought.hash);
-        let entry = self.settled(&shard, sought, now)?;
-        let taken = take(entry)?;
-        entry.touch();
-        shard.counts.lookups += 1;
-        Some(taken)
-    }
-
-    /// The same where a directory gives no answer: who was there is so for longer. That nobody was is not.
-    pub fn stale_account(&self, key: Key<'_>, now: Tick) -> Option<Entry> {
-        let sought = self.sought(key);
-        let mut shard = self.shard(sought.hash);
-        let limit = self.ttl.saturating_add(self.max_stale);
-        let usable = |entry: &&Entry| entry.is_somebody() && now.since(entry.fetched().begun) < limit;
-        let found = shard.find(sought).filter(usable).cloned()?;
-        found.touch();
-        shard.counts.stale += 1;
-        Some(found)
-    }
-
-    /// The stored password that a password was found right by, however long ago: if it is still the same one, so is the
-    /// password.
-    pub fn proven_by(&self, key: Key<'_>, digest: &Digest) -> Option<Fingerprint> {
-        let sought = self.sought(key);
-        let shard = self.shard(sought.hash);
-        let entry = shard.find(sought)?;
-        let (proven, _) = entry.proof()?;
-        entry.fingerprint().filter(|checked| checked.is_of_hash() && proven.is(digest))
-    }
-
     /// Forgets everybody of whom `whom` says so by one of their names, and what is being asked at present. How many
     /// entries that were.
     pub fn flush(&self, whom: impl Fn(&str) -> bool) -> usize {
@@ -409,14 +258,6 @@ impl Cache {
         status
     }
 
-    /// Who has a name, as far as that is known and young enough.
-    fn settled<'s>(&self, shard: &'s Shard, sought: Sought<'_>, now: Tick) -> Option<&'s Entry> {
-        shard.find(sought).filter(|entry| {
-            let limit = if entry.is_nobody() { self.negative_ttl } else { self.ttl_of(sought.hash) };
-            (entry.is_nobody() || entry.is_somebody()) && self.lasts(entry.fetched(), now, limit)
-        })
-    }
-
     fn void_all(&self) {
         self.all_since.fetch_max(self.next_epoch(), Ordering::AcqRel);
     }
@@ -435,35 +276,6 @@ impl Cache {
     fn stands<'n>(&self, asking: Asking, mut names: impl Iterator<Item = &'n str>) -> bool {
         self.all_since.load(Ordering::Acquire) <= asking.epoch
             && names.all(|name| self.place(name).load(Ordering::Acquire) <= asking.epoch)
-    }
-
-    fn judge<T>(
-        &self,
-        entry: &Entry,
-        hash: u64,
-        digest: &Digest,
-        now: Tick,
-        take: impl FnOnce(Right<'_>) -> Option<T>,
-    ) -> Recall<T> {
-        if entry.is_nobody() {
-            let known = self.lasts(entry.fetched(), now, self.negative_ttl);
-            return if known { Recall::Nobody } else { Recall::Nothing };
-        }
-        let ttl = self.ttl_of(hash);
-        // In the last quarter of its time.
-        let ahead =
-            |span: Span| now.since(span.begun) >= ttl - ttl / 4 && entry.may_refresh(now, REFRESH_PAUSE);
-        let wrong = |wrong: &Wrong| {
-            wrong.counts && wrong.digest.is(digest) && self.lasts(wrong.span, now, self.negative_ttl)
-        };
-        match right(entry, digest, |span| self.lasts(span, now, ttl)) {
-            Some((app_password, span)) => match take(Right { entry, app_password }) {
-                Some(taken) => Recall::Right { taken, refresh: ahead(span) },
-                None => Recall::Nothing,
-            },
-            None if entry.wrong().iter().any(wrong) => Recall::Wrong,
-            None => Recall::Nothing,
-        }
     }
 
     /// Whether what was found out is still to be relied on.
@@ -503,45 +315,9 @@ impl Cache {
     }
 }
 
-/// The app password that it is, if it is one, and when it was found right, if that was in a time that `lasts`.
-fn right<'e>(
-    entry: &'e Entry,
-    digest: &Digest,
-    lasts: impl Fn(Span) -> bool,
-) -> Option<(Option<&'e Arc<AppPassword>>, Span)> {
-    let known = |known: &Digest, span: Span| lasts(span) && known.is(digest);
-    match entry.proof() {
-        Some((proven, span)) if known(&proven, span) => Some((None, span)),
-        Some(_) | None => {
-            let right = entry.app_passwords().iter().find(|right| known(&right.digest, right.span))?;
-            Some((Some(&right.which), right.span))
-        }
-    }
-}
-
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     // A panic in between can have left it with a wrong sum at the worst.
     shard.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl<'a> From<Key<'a>> for Typed<'a> {
-    fn from(key: Key<'a>) -> Self {
-        Self { user: key.user.as_bytes(), service: key.service.as_bytes() }
-    }
-}
-
-impl Right<'_> {
-    /// Copies the entry.
-    pub fn shared(self) -> Holder {
-        Holder { entry: self.entry.clone(), app_password: self.app_password.map(Arc::clone) }
-    }
-}
-
-impl Holder {
-    /// Only for a look.
-    pub const fn look(&self) -> Right<'_> {
-        Right { entry: &self.entry, app_password: self.app_password.as_ref() }
-    }
 }
 
 impl Asking {

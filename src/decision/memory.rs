@@ -11,6 +11,7 @@
 
 mod ask;
 mod look_up;
+mod recall;
 
 use std::{
     collections::HashSet,
@@ -24,6 +25,7 @@ use tokio::sync::Semaphore;
 
 pub(super) use self::ask::in_time;
 use self::look_up::Looked;
+pub use self::recall::{Knock, Known, Moment, Recalled};
 use super::{
     AppPassword, Attempt, By, Decision, Engine, Refusal, Verified,
     identity::{self, Identity},
@@ -33,12 +35,10 @@ use super::{
 use crate::{
     account::{Account, Password, State},
     app_password::recognise,
-    cache::{
-        self, Asking, Cache, Digest, Entry, Fingerprint, Flights, Key, Limits, Recall, Status, Tick, Typed,
-    },
+    cache::{self, Asking, Cache, Digest, Entry, Fingerprint, Flights, Key, Limits, Recall, Status, Tick},
     directory::{Chain, Changed, Directory, Found, Unavailable},
     mechanism::{Claim, Credential},
-    username::{NameRoom, Username},
+    username::Username,
 };
 
 /// How many different logins may be asked about at once, and how many lookups. Beyond that one is unavailable at once.
@@ -57,50 +57,6 @@ pub struct Now {
     pub wall: SystemTime,
     /// The time that does not jump.
     pub instant: Instant,
-}
-
-/// A moment at which many logins are recalled, by the clock of memory too, which is then looked at only once.
-#[derive(Debug, Clone, Copy)]
-pub struct Moment {
-    /// The time that does not jump.
-    pub instant: Instant,
-    pub(super) tick: Option<Tick>,
-}
-
-impl From<Instant> for Moment {
-    fn from(instant: Instant) -> Self {
-        Self { instant, tick: None }
-    }
-}
-
-/// A login as it stands in the line of a peer: all that memory is asked with, before anything of it is copied.
-#[derive(Clone, Copy)]
-pub struct Knock<'a> {
-    /// Who they say they are, as typed.
-    pub authcid: &'a [u8],
-    /// Whom they want to act as.
-    pub authzid: Option<&'a [u8]>,
-    /// What they offer as proof.
-    pub password: &'a [u8],
-    /// The name, a NUL and the password, as they stand in their response.
-    pub proof: &'a [u8],
-    /// What they want to use, as the peer spells it.
-    pub service: &'a str,
-    /// Whether the peer will ask for the account too.
-    pub keeps: bool,
-}
-
-/// What memory says of a login: who is let in, or why they are not.
-pub type Recalled<'e> = Result<Known<'e>, Refusal>;
-
-/// Somebody who is let in, and about whom there is nothing more to be told than their name, which is as they typed it.
-#[derive(Debug)]
-pub struct Known<'e> {
-    directory: &'e Arc<str>,
-    app_password: Option<Arc<AppPassword>>,
-    provider: Option<Arc<str>>,
-    entry: Option<Box<Entry>>,
-    refresh: bool,
 }
 
 /// That an answer came from memory.
@@ -175,43 +131,6 @@ impl Recollection {
             Self::Hit { .. } => "hit",
             Self::Stale => "stale",
         }
-    }
-}
-
-impl<'e> Known<'e> {
-    /// Somebody for whose token a provider vouches.
-    pub(super) fn bearing(
-        directory: &'e Arc<str>,
-        provider: &Arc<str>,
-        entry: Option<Box<Entry>>,
-        refresh: bool,
-    ) -> Self {
-        Self { directory, app_password: None, provider: Some(Arc::clone(provider)), entry, refresh }
-    }
-
-    /// The name of the directory.
-    pub const fn directory(&self) -> &Arc<str> {
-        self.directory
-    }
-
-    /// The app password that it is, if it is one.
-    pub fn app_password(&self) -> Option<&AppPassword> {
-        self.app_password.as_deref()
-    }
-
-    /// The provider that vouches for their token, if it is one.
-    pub fn provider(&self) -> Option<&str> {
-        self.provider.as_deref()
-    }
-
-    /// Whether [`Engine::refresh`] is to be called.
-    pub const fn wants_refresh(&self) -> bool {
-        self.refresh
-    }
-
-    /// The account, where it was said to be wanted.
-    pub fn account(&self) -> Option<Account> {
-        self.entry.as_ref()?.account(Arc::clone(self.directory))
     }
 }
 
@@ -307,90 +226,6 @@ impl Memory {
 }
 
 impl Engine {
-    /// That moment, for this engine alone.
-    pub fn moment(&self, instant: Instant) -> Moment {
-        Moment { instant, tick: self.memory.as_ref().map(|memory| memory.cache.at(instant)) }
-    }
-
-    /// Judges a login from memory, if it can be done at once and there is nothing out of the ordinary about it. `None`:
-    /// [`Engine::judge`] is to be asked.
-    ///
-    /// Nothing is allocated for it, and `remote` is asked for their address only where that makes a difference.
-    pub fn recall<'e>(
-        &'e self,
-        knock: &Knock<'_>,
-        remote: impl Fn() -> Option<IpAddr>,
-        now: impl Into<Moment>,
-    ) -> Option<Recalled<'e>> {
-        let memory = self.memory.as_ref()?;
-        let Moment { instant, tick } = now.into();
-        let now = tick.unwrap_or_else(|| memory.cache.at(instant));
-        if recognise(knock.password).is_some() {
-            return None;
-        }
-        if identity::are_two(knock.authcid, knock.authzid, self.separator) {
-            return None;
-        }
-        // Nearly all type their names in normal form. A name under which an entry is found is in it: bringing it into that
-        // form would change nothing.
-        match self.recall_as(
-            memory,
-            knock.authcid,
-            memory.cache.digester().proof(knock.proof),
-            knock,
-            &remote,
-            now,
-        ) {
-            None => {
-                let mut room = NameRoom::new();
-                let user = Username::normalised(knock.authcid, self.default_domain(), &mut room).ok()?;
-                if user.as_bytes() == knock.authcid {
-                    return None;
-                }
-                let digest = memory.cache.digester().password(user, knock.password);
-                self.recall_as(memory, user.as_bytes(), digest, knock, &remote, now)
-            }
-            recalled => recalled,
-        }
-    }
-
-    /// Under the name of `user`.
-    #[inline]
-    fn recall_as<'e>(
-        &'e self,
-        memory: &Memory,
-        user: &[u8],
-        digest: Digest,
-        knock: &Knock<'_>,
-        remote: impl Fn() -> Option<IpAddr>,
-        now: Tick,
-    ) -> Option<Recalled<'e>> {
-        let service = if memory.reads_service { knock.service.as_bytes() } else { b"" };
-        // Whoever the rules do not let in, or has more to be told, is asked about.
-        let take = |right: cache::Right<'_>| {
-            let entry = right.entry;
-            let plain = entry.is_plain() && entry.is_canonical(knock.authcid);
-            let admitted = plain && self.admits(right, knock.service, remote, SystemTime::now);
-            let directory = self.directory_name(entry.directory()).filter(|_| admitted)?;
-            let app_password = right.app_password.map(Arc::clone);
-            Some((directory, app_password, knock.keeps.then(|| Box::new(entry.clone()))))
-        };
-        match memory.cache.recall(Typed { user, service }, &digest, now, take) {
-            Recall::Nothing => None,
-            // A provider has yet to say something.
-            Recall::Nobody | Recall::Wrong
-                if self.providers.grants(str::from_utf8(user).ok().and_then(domain_of)) =>
-            {
-                None
-            }
-            Recall::Nobody => Some(Err(Refusal::UserUnknown)),
-            Recall::Wrong => Some(Err(Refusal::PasswordMismatch)),
-            Recall::Right { taken: (directory, app_password, entry), refresh } => {
-                Some(Ok(Known { directory, app_password, provider: None, entry, refresh }))
-            }
-        }
-    }
-
     /// Judges a login, and says whether it was from memory. `now` is what accounts that run out are held against.
     pub async fn judge(&self, attempt: &Attempt, now: impl Into<Now>) -> (Decision, Option<Recollection>) {
         match self.verify(attempt, now.into()).await {
