@@ -142,13 +142,13 @@ impl World {
         let cache = cache(limits);
         let part = |name: &str| cache.hash(name.as_bytes(), b"").to_le_bytes()[5] % 64;
         let all = (0..).map(|number| format!("user{number}"));
-        // Where there is no room, they are in each other's way. Otherwise nobody is forgotten along with somebody else.
+        // Where there is no room, they are in each other's way. But nobody's answers are void along with somebody else's.
         let (mut parts, mut places) = (HashSet::new(), HashSet::new());
-        let mut alone = |name: &str| {
+        let fits = |name: &String| {
             let (part, place) = (part(name), std::ptr::from_ref(cache.place(name)));
-            !parts.contains(&part) && places.insert(place) && parts.insert(part)
+            let apart = if roomy { !parts.contains(&part) } else { part == 7 };
+            apart && places.insert(place) && (parts.insert(part) || !roomy)
         };
-        let fits = |name: &String| if roomy { alone(name) } else { part(name) == 7 };
         let names = all.filter(fits).take(NAMES).collect();
         let truth = Truth { there: true, password: 0, salt: 0, active: true, shut: false, version: 0 };
         let [second, third] =
