@@ -37,6 +37,9 @@ const LONGEST: usize = 1 << 20;
 /// Questions at once. A provider that takes 100 ms answers 640 a second over so many.
 const AT_ONCE: usize = 64;
 
+/// How many may be asked or wait for it. Beyond that, one is unavailable at once.
+const PLACES: usize = 1024;
+
 /// Connections that wait for the next question.
 const IDLE: usize = 16;
 
@@ -49,6 +52,7 @@ pub(super) struct Http {
     proxy: Option<Proxy>,
     timeout: Duration,
     slots: Semaphore,
+    places: Semaphore,
     breaker: Breaker,
     idle: Mutex<Vec<Idle>>,
 }
@@ -99,6 +103,7 @@ impl Http {
             proxy,
             timeout,
             slots: Semaphore::new(AT_ONCE),
+            places: Semaphore::new(PLACES),
             breaker: Breaker::new(),
             idle: Mutex::default(),
         }
@@ -110,12 +115,16 @@ impl Http {
     ///
     /// Whatever is no such answer.
     pub(super) async fn ask(&self, request: HttpRequest, again: Again) -> Result<HttpResponse, Outage> {
-        // Who waits for a slot waits for a provider that is too slow already.
-        let Ok(_slot) = self.slots.try_acquire() else { return Err(Outage::Busy) };
+        let Ok(_place) = self.places.try_acquire() else { return Err(Outage::Busy) };
         if !self.breaker.admits(Instant::now(), self.timeout) {
             return Err(Outage::Resting);
         }
-        let answer = timeout(self.timeout, Box::pin(self.exchange(request, again))).await;
+        // When many come at once who have not been here before, they wait for each other, but no longer than for an answer.
+        let asked = async {
+            let Ok(_slot) = self.slots.acquire().await else { return Err(Outage::Busy) };
+            self.exchange(request, again).await
+        };
+        let answer = timeout(self.timeout, Box::pin(asked)).await;
         match answer.unwrap_or(Err(Outage::TimedOut)) {
             Ok(answer) => {
                 self.breaker.answered();

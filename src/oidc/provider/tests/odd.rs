@@ -165,14 +165,25 @@ async fn a_connection_that_was_closed_meanwhile_is_no_outage() {
 }
 
 #[tokio::test]
-async fn no_more_questions_wait_than_a_provider_can_get_at_once() {
+async fn whoever_comes_with_many_others_waits_for_them() {
+    let server = Server::start(|port, question| {
+        provider(port, question, "{}", |_| Answer::json(&json!({"active": false})))
+    })
+    .await;
+    let providers = Providers::new(&[server.oidc("timeout = '20s'")], None).unwrap();
+    let faults = futures_util::future::join_all((0..200).map(|_| fault(&providers, OPAQUE))).await;
+    assert!(faults.iter().all(|fault| *fault == TokenFault::Inactive), "{faults:?}");
+}
+
+#[tokio::test]
+async fn only_so_many_wait_for_a_provider_that_says_nothing() {
     let server = Server::start(|port, question| provider(port, question, "{}", |_| Answer::Silence)).await;
     let providers = Providers::new(&[server.oidc("timeout = '800ms'")], None).unwrap();
     // So that all of them get as far as the token.
     providers.all[0].endpoints.refresh(providers.all[0].discover()).await.unwrap();
-    let outages = futures_util::future::join_all((0..100).map(|_| outage(&providers))).await;
+    let outages = futures_util::future::join_all((0..1100).map(|_| outage(&providers))).await;
     let busy = outages.iter().filter(|outage| **outage == Outage::Busy).count();
-    assert_eq!((busy, outages.len() - busy), (36, 64));
+    assert_eq!((busy, outages.len() - busy), (76, 1024));
 }
 
 #[tokio::test]
