@@ -107,17 +107,11 @@ impl Cache {
         self.account_with(key, now, Entry::clone)
     }
 
-    /// The same, with what `take` takes of the entry in its place: see [`Self::recall`].
+    /// The same, with what `take` takes of the entry in its place.
     pub fn account_with<T>(&self, key: Key<'_>, now: Tick, take: impl FnOnce(&Entry) -> T) -> Option<T> {
-        let sought = self.sought(key);
-        let mut shard = self.shard(sought.hash);
-        let taken = self.settled(&shard, sought, now).map(|entry| {
-            entry.touch();
-            take(entry)
-        });
-        match taken {
-            Some(_) => shard.counts.lookups += 1,
-            None => shard.counts.misses += 1,
+        let taken = self.look(key, now, |entry| Some(take(entry)));
+        if taken.is_none() {
+            self.missed(key);
         }
         taken
     }

@@ -90,7 +90,7 @@ fn check(root: &Table, around: &Surroundings, found: Found, extent: Extent) -> R
     let server = server(reader.table("server"), around);
     let tables = reader.tables("listener");
     let listeners = listeners(tables, &server, around);
-    let sasl = sasl(reader.table("sasl"));
+    let sasl = sasl(reader.table("sasl"), reader.has("oidc"));
     let tables = reader.tables("directory");
     let mut directories = directories(tables, &server, around);
     let oidc = oidc(reader.tables("oidc"), around);

@@ -44,8 +44,8 @@ const LATER: &[&str] = &["SCRAM-SHA-512", "SCRAM-SHA-512-PLUS", "DIGEST-MD5", "G
 /// failure, so a refusal must be out well before that.
 const LONGEST_DELAY: Duration = Duration::from_secs(8);
 
-/// Reads `[sasl]`.
-pub(super) fn sasl(mut reader: Reader<'_>) -> Sasl {
+/// Reads `[sasl]`. `providers`: whether there is anybody who vouches for tokens.
+pub(super) fn sasl(mut reader: Reader<'_>, providers: bool) -> Sasl {
     let mechanisms = match reader.list("mechanisms", |text| name_of(text, MECHANISMS, LATER)) {
         Some(listed) => {
             let mut mechanisms = Vec::with_capacity(listed.len());
@@ -78,6 +78,13 @@ pub(super) fn sasl(mut reader: Reader<'_>) -> Sasl {
     if !mechanisms.is_empty() && mechanisms.iter().all(some_only) {
         let what = "offers what only some of Dovecot's clients can use, and nothing to all the others";
         reader.wrong("mechanisms", Wrong::new(what, "add one such as \"SCRAM-SHA-256\" or \"PLAIN\""));
+    }
+    let takes_tokens =
+        |mechanism: &Mechanism| matches!(mechanism, Mechanism::OAuthBearer | Mechanism::XOAuth2);
+    if let Some(mechanism) = mechanisms.iter().find(|mechanism| takes_tokens(mechanism) && !providers) {
+        let what = format!("{mechanism} takes tokens, and there is nobody to vouch for them");
+        let remedy = "add an [[oidc]], as in 40-oidc.toml, or take OAUTHBEARER and XOAUTH2 away";
+        reader.wrong("mechanisms", Wrong::new(what, remedy));
     }
     let anonymous_user = reader.text("anonymous_user", user);
     if mechanisms.contains(&Mechanism::Anonymous) {

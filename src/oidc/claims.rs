@@ -73,6 +73,11 @@ impl Claims {
         time.map(Some).ok_or(TokenFault::Claim(name))
     }
 
+    /// `iat`: when what says this was issued, if it tells.
+    pub fn issued_at(&self) -> Option<SystemTime> {
+        self.time("iat").ok().flatten()
+    }
+
     /// With what `other` says besides.
     pub(super) fn and(mut self, other: Self) -> Self {
         for (name, value) in other.0 {

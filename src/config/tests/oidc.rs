@@ -34,6 +34,17 @@ fn a_provider_needs_little_and_asks_for_much() {
 }
 
 #[test]
+fn mechanisms_for_tokens_want_somebody_who_vouches_for_them() {
+    let sasl = "[sasl]\nmechanisms = ['PLAIN', 'oauthbearer', 'XOAUTH2']\n";
+    let config = checked(&format!("{sasl}{GOOD}")).unwrap();
+    assert_eq!(config.sasl.mechanisms, [Mechanism::Plain, Mechanism::OAuthBearer, Mechanism::XOAuth2]);
+    assert_eq!(
+        heads(&[("a", &format!("{sasl}{SOME_DIRECTORY}"))]),
+        ["a:2:14: sasl.mechanisms: OAUTHBEARER takes tokens, and there is nobody to vouch for them"]
+    );
+}
+
+#[test]
 fn where_accounts_are_made_of_claims_no_directory_is_needed() {
     let oidc = GOOD.split_once("[[oidc]]").unwrap().1;
     assert_eq!(

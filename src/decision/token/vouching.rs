@@ -3,7 +3,7 @@
 use std::{
     borrow::Cow,
     sync::{Arc, OnceLock},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::SystemTime,
 };
 
 use crate::{
@@ -133,7 +133,7 @@ impl Engine {
             user,
             delegates,
             source,
-            issued_at: issued_at(&vouched.claims),
+            issued_at: vouched.claims.issued_at(),
             provider: vouched.provider,
             expires_at: vouched.expires_at,
             how: vouched.how,
@@ -151,38 +151,4 @@ fn provision(directory: &Directory, claims: &Claims) -> Provision {
     let text = |name: &String| claims.text(name).filter(|text| !text.contains('\0')).map(Cow::into_owned);
     let claims = directory.provision_claims().unwrap_or_default().iter().map(text).collect();
     Provision { directory: directory.clone(), claims }
-}
-
-/// `iat`: seconds since 1970, which may have a fraction (RFC 7519 2, NumericDate).
-fn issued_at(claims: &Claims) -> Option<SystemTime> {
-    let text = claims.text("iat")?;
-    let whole = text.split_once('.').map_or(&*text, |(whole, _)| whole);
-    UNIX_EPOCH.checked_add(Duration::from_secs(whole.parse().ok()?))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::{Duration, UNIX_EPOCH};
-
-    use serde_json::json;
-
-    use super::issued_at;
-    use crate::oidc::Claims;
-
-    #[test]
-    fn a_token_says_when_it_was_issued_in_seconds() {
-        for (iat, seconds) in [
-            (json!(1_700_000_000), Some(1_700_000_000)),
-            (json!(1_700_000_000.9), Some(1_700_000_000)),
-            (json!("1700000000"), Some(1_700_000_000)),
-            (json!(-1), None),
-            (json!(1e30), None),
-            (json!("yesterday"), None),
-            (json!(null), None),
-        ] {
-            let expected = seconds.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
-            assert_eq!(issued_at(&Claims::of(json!({ "iat": iat }))), expected, "{iat}");
-        }
-        assert_eq!(issued_at(&Claims::default()), None);
-    }
 }
