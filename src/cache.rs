@@ -49,7 +49,7 @@ pub use self::{
     clock::Tick,
     digest::{Digest, Digester, Fingerprint},
     entry::{Elsewhere, Entry},
-    flight::{Flights, Pilot, Place, Wait},
+    flight::{Flights, Full},
     learn::{Lesson, Said},
     recall::{Holder, Recall, Right, Typed},
     revoked::{Logout, Revocations, Sighting},

@@ -16,9 +16,13 @@ pub struct Flights<T> {
     most: usize,
 }
 
+/// Too many questions are being asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full;
+
 /// Who has to ask.
 #[derive(Debug)]
-pub struct Pilot<'f, T> {
+struct Pilot<'f, T> {
     flights: &'f Flights<T>,
     digest: [u8; 16],
     tell: watch::Sender<Option<T>>,
@@ -26,7 +30,7 @@ pub struct Pilot<'f, T> {
 
 /// What somebody with a question is to do.
 #[derive(Debug)]
-pub enum Place<'f, T> {
+enum Place<'f, T> {
     /// Ask, and tell the others.
     Ask(Pilot<'f, T>),
     /// Wait for somebody who asks.
@@ -37,7 +41,7 @@ pub enum Place<'f, T> {
 
 /// Somebody asks already.
 #[derive(Debug)]
-pub struct Wait<T>(watch::Receiver<Option<T>>);
+struct Wait<T>(watch::Receiver<Option<T>>);
 
 impl<T: Clone> Flights<T> {
     /// None yet, and never more than `most`.
@@ -45,8 +49,36 @@ impl<T: Clone> Flights<T> {
         Self { flying: Mutex::default(), most }
     }
 
+    /// Has one of all who ask the same ask it: `ask` is not begun before it is this caller's turn. Who waits takes the answer
+    /// if it `fits`, and otherwise comes anew, as when whoever asked has gone without one.
+    ///
+    /// # Errors
+    ///
+    /// Too many questions are being asked.
+    pub async fn once(
+        &self,
+        digest: &Digest,
+        fits: impl Fn(&T) -> bool,
+        ask: impl Future<Output = T>,
+    ) -> Result<T, Full> {
+        loop {
+            match self.join(digest) {
+                Place::Full => return Err(Full),
+                Place::Wait(wait) => match wait.answer().await {
+                    Some(answer) if fits(&answer) => return Ok(answer),
+                    Some(_) | None => {}
+                },
+                Place::Ask(pilot) => {
+                    let answer = ask.await;
+                    pilot.tell(answer.clone());
+                    return Ok(answer);
+                }
+            }
+        }
+    }
+
     /// The place of a question.
-    pub fn join(&self, digest: &Digest) -> Place<'_, T> {
+    fn join(&self, digest: &Digest) -> Place<'_, T> {
         let mut flying = self.lock();
         let full = flying.len() >= self.most;
         match flying.entry(digest.bytes()) {
@@ -79,7 +111,7 @@ impl<T> Flights<T> {
 
 impl<T> Pilot<'_, T> {
     /// Tells everybody who waits.
-    pub fn tell(self, answer: T) {
+    fn tell(self, answer: T) {
         let _ = self.tell.send(Some(answer));
     }
 }
@@ -93,7 +125,7 @@ impl<T> Drop for Pilot<'_, T> {
 
 impl<T: Clone> Wait<T> {
     /// The answer; `None`: whoever asked has gone without one.
-    pub async fn answer(mut self) -> Option<T> {
+    async fn answer(mut self) -> Option<T> {
         self.0.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone())
     }
 }
@@ -102,7 +134,7 @@ impl<T: Clone> Wait<T> {
 mod tests {
     use futures_util::FutureExt as _;
 
-    use super::{Flights, Place};
+    use super::{Flights, Full, Place};
     use crate::cache::Digester;
 
     #[tokio::test]
@@ -118,6 +150,22 @@ mod tests {
         pilot.tell(7);
         assert_eq!(waiting.answer().now_or_never(), Some(Some(7)));
         assert_eq!(flights.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_does_not_fit_is_asked_for_anew() {
+        let digest = Digester::new().unwrap().password("alice", b"x");
+        let flights = Flights::new(1);
+        let Place::Ask(pilot) = flights.join(&digest) else { panic!("nobody asks yet") };
+        let mut fitting = Box::pin(flights.once(&digest, |answer| *answer == 7, async { 1 }));
+        let mut other = Box::pin(flights.once(&digest, |answer| *answer == 8, async { 2 }));
+        assert!((&mut fitting).now_or_never().is_none() && (&mut other).now_or_never().is_none());
+        pilot.tell(7);
+        assert_eq!(fitting.await, Ok(7));
+        assert_eq!(other.await, Ok(2));
+        let _held = flights.join(&digest);
+        let bob = Digester::new().unwrap().password("bob", b"x");
+        assert_eq!(flights.once(&bob, |_| true, async { 3 }).await, Err(Full));
     }
 
     #[tokio::test]

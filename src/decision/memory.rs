@@ -277,7 +277,8 @@ impl Engine {
         let asking = memory.ask(now.instant);
         let judged = match self.remembered(memory, &question, attempt, asking, now) {
             Some(judged) => Arc::new(judged),
-            None => self.ask_once(memory, question, attempt, password, false).await,
+            // Boxed, so that who is known does not carry it along.
+            None => Box::pin(self.ask_once(memory, question, attempt, password, false)).await,
         };
         let recollection = judged.recollection;
         let verdict = judged.verdict.clone();

@@ -10,7 +10,7 @@ use super::{Judged, Memory, Question, Recollection};
 use crate::{
     account::{Account, Password, State},
     app_password::Seen,
-    cache::{Asking, Elsewhere, Entry, Fingerprint, Lesson, Pilot, Place, Said},
+    cache::{Asking, Elsewhere, Entry, Fingerprint, Full, Lesson, Said},
     decision::{
         AppPassword, Attempt, By, Engine, Now, Refusal, TempFail, Verified,
         proof::{Open, Proven},
@@ -41,19 +41,12 @@ impl Engine {
     ) -> Arc<Judged> {
         let digest = memory.login(&question, attempt, password);
         let come = memory.ask(Instant::now().into_std());
-        loop {
-            match memory.logins.join(&digest) {
-                Place::Full => {
-                    let full = TempFail::TooManyRequests;
-                    return Arc::new(self.stale(memory, &question, attempt, come, None, full));
-                }
-                Place::Wait(wait) => match wait.answer().await {
-                    Some(judged) if judged.holds_for(&come) => return judged,
-                    Some(_) | None => {}
-                },
-                Place::Ask(pilot) => {
-                    return Box::pin(self.ask(memory, question, attempt, pilot, ahead)).await;
-                }
+        let ask = self.ask(memory, question, attempt, ahead);
+        match memory.logins.once(&digest, |judged| judged.holds_for(&come), ask).await {
+            Ok(judged) => judged,
+            Err(Full) => {
+                let full = TempFail::TooManyRequests;
+                Arc::new(self.stale(memory, &question, attempt, come, None, full))
             }
         }
     }
@@ -63,14 +56,13 @@ impl Engine {
         memory: &Memory,
         question: Question<'_>,
         attempt: &Attempt,
-        pilot: Pilot<'_, Arc<Judged>>,
         ahead: bool,
     ) -> Arc<Judged> {
         let now = Now::read();
         let asking = memory.ask(now.instant);
         // Somebody may have been told since memory was asked.
         let remembered = if ahead { None } else { self.remembered(memory, &question, attempt, asking, now) };
-        let judged = match remembered {
+        Arc::new(match remembered {
             Some(judged) => judged,
             None => {
                 if !ahead {
@@ -78,10 +70,7 @@ impl Engine {
                 }
                 self.find_out(memory, &question, attempt, asking, now).await
             }
-        };
-        let judged = Arc::new(judged);
-        pilot.tell(Arc::clone(&judged));
-        judged
+        })
     }
 
     /// Asks the directories about a password, and takes note of what they say.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use super::{Memory, ask::in_time};
 use crate::{
     account::Account,
-    cache::{Entry, Lesson, Place, Said},
+    cache::{Asking, Entry, Full, Lesson, Said},
     decision::Engine,
     directory::{Found, Inquiry, Unavailable},
     username::Username,
@@ -25,48 +25,51 @@ impl Engine {
             return who(&self.chain.lookup(&Inquiry { user, service }).await?);
         };
         let key = memory.key(user.as_str(), service);
-        if let Some(looked) = memory.cache.account_with(key, memory.tick(), |entry| self.unpack(entry)) {
-            return Ok(looked);
+        match memory.cache.account_with(key, memory.tick(), |entry| self.unpack(entry)) {
+            Some(looked) => Ok(looked),
+            // Boxed, so that who is known does not carry it along.
+            None => Box::pin(self.look_up_anew(memory, user, service)).await,
         }
+    }
+
+    async fn look_up_anew(
+        &self,
+        memory: &Memory,
+        user: &Username,
+        service: &str,
+    ) -> Result<Looked, Unavailable> {
+        let key = memory.key(user.as_str(), service);
         let digest = memory.cache.digester().login(user.as_str(), b"", key.service, b"lookup");
         let come = memory.ask(Instant::now());
         let stale = |past: &dyn Fn(&Entry) -> bool| {
             let entry = memory.cache.stale_account(key, memory.tick())?;
             (!past(&entry)).then(|| self.unpack(&entry))
         };
-        loop {
-            match memory.lookups.join(&digest) {
-                Place::Full => {
-                    let full = || Unavailable::new("-", "too many questions are being asked");
-                    return stale(&|_| false).ok_or_else(full);
+        let ask = async {
+            let asking = memory.ask(Instant::now());
+            let inquiry = Inquiry { user, service };
+            let looked = match in_time(self.patience(), self.chain.lookup(&inquiry)).await {
+                Ok(Ok(found)) => {
+                    let looked = who(&found);
+                    if looked.is_ok() {
+                        let lesson = self.lesson_of(memory, &found);
+                        memory.cache.learn(key, asking, lesson, memory.tick());
+                    }
+                    looked
                 }
-                Place::Wait(wait) => match wait.answer().await {
-                    Some((asking, looked)) if looked.is_err() || asking.covers(&come) => return looked,
-                    Some(_) | None => {}
-                },
-                Place::Ask(pilot) => {
-                    let asking = memory.ask(Instant::now());
-                    let inquiry = Inquiry { user, service };
-                    let asked = Box::pin(self.chain.lookup(&inquiry));
-                    let looked = match in_time(self.patience(), asked).await {
-                        Ok(Ok(found)) => {
-                            let looked = who(&found);
-                            if looked.is_ok() {
-                                let lesson = self.lesson_of(memory, &found);
-                                memory.cache.learn(key, asking, lesson, memory.tick());
-                            }
-                            looked
-                        }
-                        Ok(Err(unavailable)) => {
-                            stale(&|entry| self.is_past(entry, &unavailable)).ok_or(unavailable)
-                        }
-                        // It may be a later directory that was waited for.
-                        Err(_) => stale(&|entry| !self.is_of_the_last(entry))
-                            .ok_or_else(|| Unavailable::new("-", "no answer within the deadline")),
-                    };
-                    pilot.tell((asking, looked.clone()));
-                    return looked;
-                }
+                Ok(Err(unavailable)) => stale(&|entry| self.is_past(entry, &unavailable)).ok_or(unavailable),
+                // It may be a later directory that was waited for.
+                Err(_) => stale(&|entry| !self.is_of_the_last(entry))
+                    .ok_or_else(|| Unavailable::new("-", "no answer within the deadline")),
+            };
+            (asking, looked)
+        };
+        let fits = |(asking, looked): &(Asking, Result<Looked, _>)| looked.is_err() || asking.covers(&come);
+        match memory.lookups.once(&digest, fits, ask).await {
+            Ok((_, looked)) => looked,
+            Err(Full) => {
+                let full = || Unavailable::new("-", "too many questions are being asked");
+                stale(&|_| false).ok_or_else(full)
             }
         }
     }

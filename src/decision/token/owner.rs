@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use crate::{
     account::{Account, State},
-    cache::{Entry, Lesson, Place, Said},
+    cache::{Asking, Entry, Full, Lesson, Said},
     decision::{
         Engine, Refusal, TempFail,
         memory::{Memory, in_time},
@@ -65,38 +65,32 @@ impl Engine {
             let account = usable.then(|| self.unpack(&entry)).flatten()?;
             Some(Owner { stale: true, ..Owner::of(account) })
         };
-        loop {
-            match memory.owners.join(&digest) {
-                Place::Full => {
-                    return stale(&|_| false).ok_or_else(|| TempFail::TooManyRequests.into());
+        let ask = async {
+            let asking = memory.ask(Instant::now());
+            let inquiry = Inquiry { user, service };
+            let owner = match in_time(self.patience(), self.chain.login(&inquiry)).await {
+                Ok(Ok(found)) => {
+                    if !found.several {
+                        let lesson = self.lesson_of_owner(memory, &found);
+                        memory.cache.learn(key, asking, lesson, memory.tick());
+                    }
+                    owner_of(&found)
                 }
-                Place::Wait(wait) => match wait.answer().await {
-                    Some((asking, owner)) if is_temporary(&owner) || asking.covers(&come) => return owner,
-                    Some(_) | None => {}
-                },
-                Place::Ask(pilot) => {
-                    let asking = memory.ask(Instant::now());
-                    let inquiry = Inquiry { user, service };
-                    let owner = match in_time(self.patience(), self.chain.login(&inquiry)).await {
-                        Ok(Ok(found)) => {
-                            if !found.several {
-                                let lesson = self.lesson_of_owner(memory, &found);
-                                memory.cache.learn(key, asking, lesson, memory.tick());
-                            }
-                            owner_of(&found)
-                        }
-                        Ok(Err(unavailable)) => {
-                            let past = |entry: &Entry| self.is_past(entry, &unavailable);
-                            stale(&past).ok_or_else(|| TempFail::Directory(unavailable).into())
-                        }
-                        // It may be a later directory that was waited for.
-                        Err(_) => stale(&|entry| !self.is_of_the_last(entry))
-                            .ok_or_else(|| TempFail::Deadline.into()),
-                    };
-                    pilot.tell((asking, owner.clone()));
-                    return owner;
+                Ok(Err(unavailable)) => {
+                    let past = |entry: &Entry| self.is_past(entry, &unavailable);
+                    stale(&past).ok_or_else(|| TempFail::Directory(unavailable).into())
                 }
-            }
+                // It may be a later directory that was waited for.
+                Err(_) => {
+                    stale(&|entry| !self.is_of_the_last(entry)).ok_or_else(|| TempFail::Deadline.into())
+                }
+            };
+            (asking, owner)
+        };
+        let fits = |(asking, owner): &(Asking, _)| is_temporary(owner) || asking.covers(&come);
+        match memory.owners.once(&digest, fits, ask).await {
+            Ok((_, owner)) => owner,
+            Err(Full) => stale(&|_| false).ok_or_else(|| TempFail::TooManyRequests.into()),
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use super::{Owner, vouching::Provision};
 use crate::{
-    cache::Place,
+    cache::Full,
     decision::{Engine, Refusal, TempFail, memory::in_time},
     directory::Unavailable,
     username::Username,
@@ -44,21 +44,14 @@ impl Engine {
     ) -> Result<(), Unavailable> {
         let Some(memory) = &self.memory else { return self.provision(provision, provider, user).await };
         let digest = memory.cache.digester().login(user.as_str(), b"", "", b"provision");
-        match memory.tokens.made.join(&digest) {
-            Place::Full => Err(Unavailable::new(provision.directory.name(), "too many users are being made")),
-            Place::Wait(wait) => {
-                let gone =
-                    || Err(Unavailable::new(provision.directory.name(), "who was to make them has gone"));
-                wait.answer().await.unwrap_or_else(gone)
-            }
-            Place::Ask(pilot) => {
-                let made = self.provision(provision, provider, user).await;
-                // That nobody has the name.
-                memory.cache.forget(&HashSet::from([user.as_str()]));
-                pilot.tell(made.clone());
-                made
-            }
-        }
+        let make = async {
+            let made = self.provision(provision, provider, user).await;
+            // That nobody has the name.
+            memory.cache.forget(&HashSet::from([user.as_str()]));
+            made
+        };
+        let full = |Full| Err(Unavailable::new(provision.directory.name(), "too many users are being made"));
+        memory.tokens.made.once(&digest, |_| true, make).await.unwrap_or_else(full)
     }
 
     async fn provision(

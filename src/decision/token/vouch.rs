@@ -12,7 +12,7 @@ use super::{
     vouching::Vouching,
 };
 use crate::{
-    cache::{Digest, Digester, Pilot, Place},
+    cache::{Digest, Digester, Full},
     decision::{Engine, Now, Recollection, Refusal, TempFail, memory::in_time},
     mechanism::Claim,
     oidc::NotVouched,
@@ -132,36 +132,21 @@ impl Engine {
         ahead: bool,
     ) -> Arc<Asked> {
         let (started, come) = (Instant::now(), tokens.ask(now));
-        loop {
-            match tokens.flights.join(&question.key) {
-                Place::Full => {
-                    let full = TempFail::TooManyRequests;
-                    return Arc::new(stale(tokens, question, come, now, full));
-                }
-                Place::Wait(wait) => match wait.answer().await {
-                    Some(asked) if asked.holds_for(&come) => return asked,
-                    Some(_) | None => {}
-                },
-                Place::Ask(pilot) => {
-                    let now = now.after(started.elapsed());
-                    return self.ask_for_all(tokens, question, now, ahead, pilot).await;
-                }
-            }
+        let ask = async {
+            let now = now.after(started.elapsed());
+            Arc::new(self.ask_for_all(tokens, question, now, ahead).await)
+        };
+        match tokens.flights.once(&question.key, |asked| asked.holds_for(&come), ask).await {
+            Ok(asked) => asked,
+            Err(Full) => Arc::new(stale(tokens, question, come, now, TempFail::TooManyRequests)),
         }
     }
 
-    async fn ask_for_all(
-        &self,
-        tokens: &Tokens,
-        question: &Question<'_>,
-        now: Now,
-        ahead: bool,
-        pilot: Pilot<'_, Arc<Asked>>,
-    ) -> Arc<Asked> {
+    async fn ask_for_all(&self, tokens: &Tokens, question: &Question<'_>, now: Now, ahead: bool) -> Asked {
         let asking = tokens.ask(now);
         // Somebody may have been told since memory was asked.
         let known = if ahead { None } else { remembered(tokens, question, now) };
-        let asked = match known {
+        match known {
             Some(Vouched { verdict, recollection }) => Asked { asking, verdict, recollection },
             None => {
                 if !ahead {
@@ -175,10 +160,7 @@ impl Engine {
                     verdict => Asked { asking, verdict, recollection: None },
                 }
             }
-        };
-        let asked = Arc::new(asked);
-        pilot.tell(Arc::clone(&asked));
-        asked
+        }
     }
 
     /// Asks a provider, and takes note of what it says.
