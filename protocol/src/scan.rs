@@ -26,23 +26,6 @@ pub(crate) fn find(wanted: u8, bytes: &[u8]) -> Option<usize> {
     rest.iter().position(|&byte| byte == wanted).map(|at| bytes.len() - rest.len() + at)
 }
 
-/// Where the parts of a list end that its TABs make: at each of them and at its end. `None` if there is any other control
-/// character that might mean something on a line, or if there are more parts than `ends` has room for.
-#[inline]
-pub(crate) fn tabbed<'e>(bytes: &[u8], ends: &'e mut [u16]) -> Option<&'e [u16]> {
-    let size = u16::try_from(bytes.len()).ok()?;
-    let mut count = 0;
-    for at in Marks::of(bytes) {
-        if bytes.get(at) != Some(&b'\t') {
-            return None;
-        }
-        *ends.get_mut(count)? = u16::try_from(at).ok()?;
-        count += 1;
-    }
-    *ends.get_mut(count)? = size;
-    ends.get(..=count)
-}
-
 /// Which bytes of `word` are `wanted`, by their highest bit. The lowest one marked is right, those above it may not be.
 #[inline]
 pub(crate) const fn equal(word: u64, wanted: u8) -> u64 {
@@ -139,7 +122,7 @@ impl Iterator for Marks<'_> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Marks, any_mark, find, only_tabs, tabbed};
+    use super::{Marks, any_mark, find, only_tabs};
 
     #[test]
     fn every_byte_is_found_at_every_place_behind_every_other() {
@@ -156,25 +139,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn a_list_ends_at_its_tabs_and_at_its_end() {
-        let mut ends = [0; 3];
-        for (list, expected) in [
-            (&b""[..], Some(&[0][..])),
-            (b"abc", Some(&[3])),
-            (b"\t", Some(&[0, 1])),
-            (b"abc\tdefghijkl\tm", Some(&[3, 13, 15])),
-            (b"a\tb\tc\td", None), // too many
-            (b"a\t\x0eb", None),   // nothing special, but looks so
-            (b"a\x01b", None),
-            (b"a\nb", None),
-        ] {
-            assert_eq!(tabbed(list, &mut ends), expected, "{}", list.escape_ascii());
-        }
-        assert_eq!(tabbed(&[b'x'; 65_536], &mut ends), None);
-        assert_eq!(tabbed(&[b'x'; 65_535], &mut ends), Some(&[65_535][..]));
     }
 
     #[test]

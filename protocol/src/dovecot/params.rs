@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::error::Malformed;
-use crate::scan::{find, tabbed};
+use crate::scan::find;
 use crate::text::{Encoded, Shown, unescape};
 
 use super::fields::{Field, Fields, Segments, halves};
@@ -64,7 +64,7 @@ impl<'a> Params<'a> {
     pub fn of(fields: Fields<'a>) -> Self {
         let mut params = Self { fields, ..Self::default() };
         for segment in Segments::of(fields.raw()) {
-            params.note_any(segment);
+            params.note(segment);
         }
         params
     }
@@ -74,33 +74,13 @@ impl<'a> Params<'a> {
     /// `resp=` must be the last one: it is the one that the remote user writes, so nothing that the remote user
     /// might have smuggled into it can become a parameter.
     pub(super) fn read(&mut self, raw: &'a [u8]) -> Result<Option<Encoded<'a>>, Malformed> {
-        let mut ends = [0; USUAL];
-        let Some(mut ends) = tabbed(raw, &mut ends) else {
-            return self.read_any(raw);
-        };
-        self.fields = Fields::of_line(raw);
-        let mut from = 0;
-        while let [end, behind @ ..] = ends
-            && let end = usize::from(*end)
-            && let Some(segment) = raw.get(from..end)
-        {
-            if self.note(segment) == Noted::Response {
-                return self.response(segment, raw, behind.is_empty());
-            }
-            (from, ends) = (end + 1, behind);
-        }
-        Ok(None)
-    }
-
-    /// The same of any list: of one with escapes in it, or with more in it than is usual.
-    fn read_any(&mut self, raw: &'a [u8]) -> Result<Option<Encoded<'a>>, Malformed> {
         if raw.contains(&b'\n') {
             return Err(TWO_LINES);
         }
         self.fields = Fields::of_line(raw);
         let mut segments = Segments::of(raw);
         while let Some(segment) = segments.next() {
-            if self.note_any(segment) == Noted::Response {
+            if self.note(segment) == Noted::Response {
                 return self.response(segment, raw, segments.rest().is_none());
             }
         }
@@ -253,44 +233,7 @@ impl<'a> Params<'a> {
         Fields::of_line(fields).iter()
     }
 
-    /// Notes a part without escapes: the usual ones at once, all others at leisure.
-    #[inline]
     fn note(&mut self, segment: &'a [u8]) -> Noted {
-        let Some(start) = segment.first_chunk() else {
-            return self.note_any(segment);
-        };
-        let done = match u32::from_le_bytes(*start) {
-            SERV => keep(&mut self.service, segment, b"service="),
-            PROT => keep(&mut self.service, segment, b"protocol="),
-            SESS => keep(&mut self.session, segment, b"session="),
-            LIP => keep(&mut self.lip, segment, b"lip="),
-            RIP => keep(&mut self.rip, segment, b"rip="),
-            LPOR => keep(&mut self.lport, segment, b"lport="),
-            SECU if segment == b"secured" => {
-                self.secured = Secured::Yes;
-                true
-            }
-            SECU if segment == b"secured=tls" => {
-                self.secured = Secured::Tls;
-                true
-            }
-            NOLO if segment == b"nologin" => {
-                self.nologin = true;
-                true
-            }
-            FINA if segment == b"final-resp-ok" => {
-                self.final_resp_ok = true;
-                true
-            }
-            // Nothing that is kept begins like these.
-            RPOR | LOCA | SSL => true,
-            RESP if segment.get(4) == Some(&b'=') => return Noted::Response,
-            _ => false,
-        };
-        if done { Noted::Parameter } else { self.note_any(segment) }
-    }
-
-    fn note_any(&mut self, segment: &'a [u8]) -> Noted {
         let escaped = find(0x01, segment).is_some();
         let (key, value) = halves(segment);
         let key = if escaped { unescape(key) } else { Cow::Borrowed(key) };
@@ -332,9 +275,6 @@ impl<'a> Params<'a> {
     }
 }
 
-/// So many parameters a line of AUTH has at most, as a rule: Dovecot's login processes know of some twenty-five.
-const USUAL: usize = 32;
-
 /// What a part of a list was.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Noted {
@@ -342,33 +282,6 @@ enum Noted {
     /// `resp=`, which is none.
     Response,
 }
-
-/// Puts down what stands behind `name` in `text`. `false` if something else stands there.
-#[inline]
-fn keep<'a, const N: usize>(to: &mut Option<&'a [u8]>, text: &'a [u8], name: &[u8; N]) -> bool {
-    match text.split_first_chunk() {
-        Some((start, value)) if start == name => {
-            *to = Some(value);
-            true
-        }
-        _ => false,
-    }
-}
-
-// How the usual ones begin, as numbers: they are looked for in a tree instead of a row.
-const FINA: u32 = u32::from_le_bytes(*b"fina");
-const LIP: u32 = u32::from_le_bytes(*b"lip=");
-const LOCA: u32 = u32::from_le_bytes(*b"loca");
-const LPOR: u32 = u32::from_le_bytes(*b"lpor");
-const NOLO: u32 = u32::from_le_bytes(*b"nolo");
-const PROT: u32 = u32::from_le_bytes(*b"prot");
-const RESP: u32 = u32::from_le_bytes(*b"resp");
-const RIP: u32 = u32::from_le_bytes(*b"rip=");
-const RPOR: u32 = u32::from_le_bytes(*b"rpor");
-const SECU: u32 = u32::from_le_bytes(*b"secu");
-const SERV: u32 = u32::from_le_bytes(*b"serv");
-const SESS: u32 = u32::from_le_bytes(*b"sess");
-const SSL: u32 = u32::from_le_bytes(*b"ssl_");
 
 impl fmt::Debug for Params<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
