@@ -14,7 +14,7 @@ use gatepost_protocol::{
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|line: &[u8]| {
-    // The line that most are is read in a quicker way still, to the same result.
+    // The line that most are is read in a quicker way, to the same result.
     if let Some(usual) = Usual::read(line) {
         let Ok(Command::Auth(auth)) = Command::parse(line) else { panic!("read and not parsed") };
         let mechanism: &[u8] = match usual.mechanism {
@@ -33,7 +33,7 @@ fuzz_target!(|line: &[u8]| {
         command.encode(&mut out);
         let again = one_line(&out);
         assert_eq!(Command::parse(again).as_ref(), Ok(&command));
-        // A line is read in a quicker way than any other list, to the same result.
+        // What is behind `resp=` is none of them.
         if let Command::Auth(auth) = &command {
             assert_eq!(auth.params, Params::of(auth.params.fields));
         }

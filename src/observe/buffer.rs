@@ -29,7 +29,8 @@ const MOST: usize = 512 * 1024;
 const TRAYS: usize = 16;
 
 /// Takes lines in memory; a thread of its own writes them. Those of one thread stay in their order; those of several
-/// threads that are written together are sorted by what they begin with: the time.
+/// threads that are written together are sorted by what they begin with, the time; what one turn of a connection has come to
+/// is taken at once, and stays together.
 #[derive(Debug, Clone)]
 pub(super) struct Buffer(Arc<Shared>);
 
