@@ -52,8 +52,11 @@ pub struct Scratch {
     used: usize,
 }
 
-/// Rooms of more bytes than this are not kept. No honest name and password come near.
-const KEPT: usize = 1024;
+/// Room to begin with. No honest name and password come near.
+const FIRST: usize = 1024;
+
+/// Rooms of more bytes than this are not kept. Few tokens are longer.
+const KEPT: usize = 4096;
 
 impl Scratch {
     /// Without any room yet.
@@ -66,7 +69,7 @@ impl Scratch {
     pub(crate) fn hold(&mut self, size: usize) -> Held<'_> {
         self.wipe();
         if self.room.len() < size {
-            self.room = vec![0; size.max(KEPT)];
+            self.room = vec![0; if size > FIRST { size.max(KEPT) } else { FIRST }];
         }
         self.used = size;
         Held { scratch: self, len: 0 }
@@ -146,7 +149,7 @@ fn wipe(bytes: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{KEPT, Scratch, Secret, wipe};
+    use super::{FIRST, KEPT, Scratch, Secret, wipe};
 
     #[test]
     fn debug_shows_nothing_of_it() {
@@ -173,7 +176,7 @@ mod tests {
         held.is(7);
         assert_eq!(held.expose(), b"hunter2");
         drop(held);
-        assert_eq!(scratch.room, [0; KEPT]);
+        assert_eq!(scratch.room, [0; FIRST]);
         assert!(scratch.hold(3).expose().is_empty(), "nothing is in it before it is filled");
     }
 

@@ -4,30 +4,47 @@ use bytes::{BufMut as _, BytesMut};
 use zeroize::Zeroize as _;
 
 /// A receive buffer that leaves no password behind: what was consumed is wiped, and growing wipes what it leaves.
+///
+/// A peer that says much at once, as one does that shows tokens, finds as much room as it fills, and a quiet one does not
+/// hold on to it.
 #[derive(Debug)]
 pub(super) struct Inbox {
     bytes: BytesMut,
+    /// How much there was at a time, lately: the most of it, and less and less of that as time goes by.
+    usual: usize,
 }
 
-/// Room that a read finds at least.
+/// Room of a connection that has not said much yet.
 const ROOM: usize = 4096;
+
+/// Room of one that says as much as it can.
+const MOST: usize = 32_768;
 
 impl Inbox {
     /// An empty one.
     pub(super) fn new() -> Self {
-        Self { bytes: BytesMut::with_capacity(ROOM) }
+        Self { bytes: BytesMut::with_capacity(ROOM), usual: 0 }
     }
 
     /// The buffer with room to read into. What is read is bounded by the room; the owner bounds the rest by
     /// consuming all complete lines before the next read and by refusing lines that are too long.
     pub(super) fn with_room(&mut self) -> &mut BytesMut {
-        let free = self.bytes.capacity() - self.bytes.len();
-        if free < ROOM / 4 {
+        let (len, size) = (self.bytes.len(), self.bytes.capacity());
+        let wanted = if size - len < ROOM / 4 {
+            (len * 2).max(ROOM)
+        } else if self.usual >= size && size < MOST {
+            size * 2
+        } else if self.usual.max(len) < size / 16 && size > ROOM {
+            size / 2
+        } else {
+            size
+        };
+        if wanted != size {
             // Not `reserve`, which would move the bytes and leave a copy in freed memory.
-            let mut larger = BytesMut::with_capacity((self.bytes.len() * 2).max(ROOM));
-            larger.put_slice(&self.bytes);
+            let mut other = BytesMut::with_capacity(wanted);
+            other.put_slice(&self.bytes);
             wipe(&mut self.bytes);
-            self.bytes = larger;
+            self.bytes = other;
         }
         &mut self.bytes
     }
@@ -40,6 +57,7 @@ impl Inbox {
     /// Wipes and forgets the first `count` bytes.
     pub(super) fn consume(&mut self, count: usize) {
         let len = self.bytes.len();
+        self.usual = len.max(self.usual - self.usual / 8);
         let count = count.min(len);
         // The rest, if any, is the beginning of one line: moving it to the front keeps one allocation for the
         // life of the connection.
@@ -73,7 +91,7 @@ const PIECE: usize = 1024;
 mod tests {
     use bytes::BufMut as _;
 
-    use super::Inbox;
+    use super::{Inbox, MOST, ROOM};
 
     #[test]
     fn what_is_not_consumed_stays_in_order() {
@@ -101,5 +119,29 @@ mod tests {
         let bytes = inbox.with_room();
         bytes.resize(25, b'?');
         assert_eq!(bytes.as_ref(), b"rest?????????????????????", "the rest was moved to the front");
+    }
+
+    #[test]
+    fn who_says_much_has_much_room_and_gives_it_back() {
+        let mut inbox = Inbox::new();
+        let mut say = |what: &dyn Fn(usize) -> usize, left: usize| {
+            let bytes = inbox.with_room();
+            let (held, free) = (bytes.len(), bytes.capacity() - bytes.len());
+            let said = what(free);
+            bytes.put_bytes(b'x', said);
+            inbox.consume(held + said - left);
+            assert_eq!(inbox.arrived().len(), left, "nothing is lost on a move");
+            held + free
+        };
+        assert_eq!(say(&|_| 100, 0), ROOM);
+        for left in [0, 1000, 0, 300, 0, 0] {
+            say(&|free| free, left);
+        }
+        assert_eq!(say(&|_| 100, 0), MOST, "and no more than that");
+        assert_eq!(say(&|_| 4000, 0), MOST, "one small thing said is no reason yet");
+        for _ in 0..100 {
+            say(&|_| 100, 0);
+        }
+        assert_eq!(say(&|_| 100, 0), ROOM);
     }
 }

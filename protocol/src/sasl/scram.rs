@@ -13,7 +13,7 @@
 
 use std::fmt;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use base64_simd::STANDARD as BASE64;
 use zeroize::Zeroizing;
 
 use super::{
@@ -152,7 +152,7 @@ impl<'a> ServerFirst<'a> {
         let malformed = Malformed::new("SCRAM", "r=<nonce>,s=<salt>,i=<iterations>");
         let mut attributes = Attributes::of(message);
         let nonce = attributes.next(b'r').filter(|nonce| is_nonce(nonce)).ok_or(malformed)?;
-        let salt = attributes.next(b's').and_then(|text| BASE64.decode(text).ok());
+        let salt = attributes.next(b's').and_then(|text| BASE64.decode_to_vec(text).ok());
         let salt = salt.filter(|salt| !salt.is_empty()).ok_or(malformed)?;
         let iterations = attributes.next(b'i').and_then(number).ok_or(malformed)?;
         if attributes.more() {
@@ -163,7 +163,7 @@ impl<'a> ServerFirst<'a> {
 
     /// The challenge that [`ServerFirst::parse`] reads as the same.
     pub fn encode(&self) -> Vec<u8> {
-        let rest = format!(",s={},i={}", BASE64.encode(&self.salt), self.iterations);
+        let rest = format!(",s={},i={}", BASE64.encode_to_string(&self.salt), self.iterations);
         [b"r=", self.nonce, rest.as_bytes()].concat()
     }
 }
@@ -176,11 +176,11 @@ impl<'a> ClientFinal<'a> {
             return Err(Malformed::new("SCRAM", "at most 8192 bytes"));
         }
         let mut attributes = Attributes::of(message);
-        let binding = attributes.next(b'c').and_then(|text| BASE64.decode(text).ok());
+        let binding = attributes.next(b'c').and_then(|text| BASE64.decode_to_vec(text).ok());
         let binding = binding.filter(|binding| !binding.is_empty()).ok_or(malformed)?;
         let nonce = attributes.next(b'r').filter(|nonce| is_nonce(nonce)).ok_or(malformed)?;
         let written = attributes.next(b'p').filter(|written| !written.is_empty()).ok_or(malformed)?;
-        let proof = BASE64.decode(written).map(Zeroizing::new).map_err(|_| malformed)?;
+        let proof = BASE64.decode_to_vec(written).map(Zeroizing::new).map_err(|_| malformed)?;
         if attributes.more() {
             return Err(malformed);
         }
@@ -190,8 +190,8 @@ impl<'a> ClientFinal<'a> {
 
     /// The message that [`ClientFinal::parse`] reads as the same. `without_proof` is made anew.
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let binding = BASE64.encode(&self.binding);
-        let proof = Zeroizing::new(BASE64.encode(&*self.proof));
+        let binding = BASE64.encode_to_string(&self.binding);
+        let proof = Zeroizing::new(BASE64.encode_to_string(&*self.proof));
         Zeroizing::new([b"c=", binding.as_bytes(), b",r=", self.nonce, b",p=", proof.as_bytes()].concat())
     }
 }
@@ -201,7 +201,8 @@ impl ServerFinal {
     pub fn parse(message: &[u8]) -> Result<Self, Malformed> {
         let malformed = Malformed::new("SCRAM", "v=<verifier>");
         let mut attributes = Attributes::of(message);
-        let verifier = attributes.next(b'v').and_then(|text| BASE64.decode(text).ok()).ok_or(malformed)?;
+        let verifier =
+            attributes.next(b'v').and_then(|text| BASE64.decode_to_vec(text).ok()).ok_or(malformed)?;
         if attributes.more() {
             return Err(malformed);
         }
@@ -210,7 +211,7 @@ impl ServerFinal {
 
     /// The message that [`ServerFinal::parse`] reads as the same.
     pub fn encode(&self) -> Vec<u8> {
-        format!("v={}", BASE64.encode(&self.verifier)).into_bytes()
+        format!("v={}", BASE64.encode_to_string(&self.verifier)).into_bytes()
     }
 }
 
