@@ -4,14 +4,14 @@
 //! threads would share them out anew all the time: whenever one of its threads has something to do it wakes another one,
 //! in case there is more, and that costs more than an answer from memory. What connections wait for (directories,
 //! hashes) may be anywhere.
+//!
+//! A thread that has much to do reads many requests at once, and so has less to do for each. So they are filled one after
+//! the other, and only one of them accepts at a time: which saves waking up the others, too.
 
 use std::{
     io,
     num::NonZero,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     thread,
 };
 
@@ -21,8 +21,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// More than these do not help each other: every connection that comes wakes all of them.
+/// More than these do not help each other: one answers half a million requests a second.
 const MOST: usize = 8;
+
+/// So many connections are given to one desk before the next has its turn. All that a small mail server has open keep one
+/// thread of it busy, and what there is of many is spread evenly.
+const SHARE: usize = 8;
 
 /// The threads. A clone is another handle to the same ones.
 #[derive(Debug, Clone)]
@@ -30,15 +34,20 @@ pub struct Desks(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    desks: Vec<Desk>,
-    /// Somebody has come or gone.
+    /// Their runtimes.
+    desks: Vec<Handle>,
+    seats: Mutex<Seats>,
+    /// Another desk has its turn.
     moved: Notify,
 }
 
+/// Who sits where.
 #[derive(Debug)]
-struct Desk {
-    runtime: Handle,
-    connections: AtomicUsize,
+struct Seats {
+    /// How many connections each desk has.
+    taken: Vec<usize>,
+    /// Which one accepts.
+    turn: usize,
 }
 
 /// One of the threads.
@@ -60,28 +69,51 @@ impl Desks {
     /// Where there can be no thread or no runtime.
     pub fn open(end: &CancellationToken) -> io::Result<Self> {
         let cores = thread::available_parallelism().map_or(1, NonZero::get).min(MOST);
-        let desks = (0..cores).map(|number| Desk::open(number, end.clone())).collect::<io::Result<_>>()?;
-        Ok(Self(Arc::new(Inner { desks, moved: Notify::new() })))
+        Self::of(cores, end)
+    }
+
+    fn of(count: usize, end: &CancellationToken) -> io::Result<Self> {
+        let desks = (0..count).map(|number| open(number, end.clone())).collect::<io::Result<_>>()?;
+        let seats = Mutex::new(Seats { taken: vec![0; count], turn: 0 });
+        Ok(Self(Arc::new(Inner { desks, seats, moved: Notify::new() })))
     }
 
     /// All of them.
     pub(super) fn each(&self) -> impl Iterator<Item = (&Handle, At)> {
         let desks = self.0.desks.iter().enumerate();
-        desks.map(|(number, desk)| (&desk.runtime, At { desks: self.clone(), number }))
+        desks.map(|(number, runtime)| (runtime, At { desks: self.clone(), number }))
     }
 
-    fn fewest(&self) -> usize {
-        let counts = self.0.desks.iter().map(|desk| desk.connections.load(Ordering::Relaxed));
-        counts.min().unwrap_or(0)
+    fn seats<T>(&self, work: impl FnOnce(&mut Seats) -> T) -> T {
+        // Numbers are what they are, whoever has panicked.
+        work(&mut self.0.seats.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change(&self, desk: usize, by: impl FnOnce(usize) -> usize) {
+        if self.seats(|seats| seats.change(desk, by)) {
+            self.0.moved.notify_waiters();
+        }
+    }
+}
+
+impl Seats {
+    /// Whether another desk has its turn then.
+    fn change(&mut self, desk: usize, by: impl FnOnce(usize) -> usize) -> bool {
+        if let Some(taken) = self.taken.get_mut(desk) {
+            *taken = by(*taken);
+        }
+        let shares = self.taken.iter().map(|taken| taken / SHARE).enumerate();
+        let turn = shares.min_by_key(|(_, shares)| *shares).map_or(0, |(desk, _)| desk);
+        std::mem::replace(&mut self.turn, turn) != turn
     }
 }
 
 impl At {
-    /// Waits until no other desk has clearly fewer connections. There is always one that has not to wait.
+    /// Waits until it is this desk's turn to accept: it is the first of those that have the fewest full shares.
     pub(super) async fn turn(&self) {
         loop {
             let moved = self.desks.0.moved.notified();
-            if self.count().is_none_or(|count| count.load(Ordering::Relaxed) <= self.desks.fewest() + 1) {
+            if self.desks.seats(|seats| seats.turn) == self.number {
                 return;
             }
             moved.await;
@@ -90,67 +122,67 @@ impl At {
 
     /// Takes a seat.
     pub(super) fn sit(&self) -> Seat {
-        if let Some(count) = self.count() {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-        self.desks.0.moved.notify_waiters();
+        self.desks.change(self.number, |taken| taken.saturating_add(1));
         Seat(self.clone())
-    }
-
-    fn count(&self) -> Option<&AtomicUsize> {
-        self.desks.0.desks.get(self.number).map(|desk| &desk.connections)
     }
 }
 
-impl Desk {
-    fn open(number: usize, end: CancellationToken) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let handle = runtime.handle().clone();
-        thread::Builder::new().name(format!("desk-{number}")).spawn(move || {
-            runtime.block_on(end.cancelled());
-            // A hash that still runs would hold up the end for nobody.
-            runtime.shutdown_background();
-        })?;
-        Ok(Self { runtime: handle, connections: AtomicUsize::new(0) })
-    }
+/// Starts one.
+fn open(number: usize, end: CancellationToken) -> io::Result<Handle> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    thread::Builder::new().name(format!("desk-{number}")).spawn(move || {
+        runtime.block_on(end.cancelled());
+        // A hash that still runs would hold up the end for nobody.
+        runtime.shutdown_background();
+    })?;
+    Ok(handle)
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if let Some(count) = self.0.count() {
-            count.fetch_sub(1, Ordering::Relaxed);
-        }
-        self.0.desks.0.moved.notify_waiters();
+        let At { desks, number } = &self.0;
+        desks.change(*number, |taken| taken.saturating_sub(1));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::atomic::Ordering, thread};
+    use std::thread;
 
     use futures_util::FutureExt as _;
     use tokio_util::sync::CancellationToken;
 
-    use super::Desks;
+    use super::{Desks, SHARE};
 
     #[test]
-    fn who_has_more_connections_than_others_waits_for_them() {
+    fn desks_are_filled_one_after_the_other_and_evenly() {
         let end = CancellationToken::new();
-        let desks = Desks::open(&end).unwrap();
+        let desks = Desks::of(3, &end).unwrap();
         let all: Vec<_> = desks.each().map(|(_, at)| at).collect();
-        let first = all.first().unwrap();
-        let mut seats = vec![first.sit(), first.sit()];
-        let alone = all.len() == 1;
-        assert_eq!(first.turn().now_or_never().is_some(), alone);
-        assert!(all.iter().skip(1).all(|other| other.turn().now_or_never().is_some()));
-        let mut waiting = Box::pin(first.turn());
-        if !alone {
-            assert!((&mut waiting).now_or_never().is_none());
-            seats.extend(all.iter().skip(1).map(super::At::sit));
-            assert!(waiting.now_or_never().is_some(), "the others have caught up");
+        let turn = || {
+            let mut having = all.iter().filter(|at| at.turn().now_or_never().is_some()).map(|at| at.number);
+            let turn = having.next().unwrap();
+            assert_eq!(having.next(), None, "one at a time");
+            turn
+        };
+        let mut seats = Vec::new();
+        for round in 0..2 {
+            for desk in 0..all.len() {
+                for _ in 0..SHARE {
+                    assert_eq!(turn(), desk, "round {round}");
+                    seats.push(all[desk].sit());
+                }
+            }
         }
+        // Who waits is told when somebody goes.
+        let mut waiting = Box::pin(all[2].turn());
+        assert!((&mut waiting).now_or_never().is_none());
+        drop(seats.pop());
+        assert!(waiting.now_or_never().is_some());
+        assert_eq!(turn(), 2);
         drop(seats);
-        assert!(desks.0.desks.iter().all(|desk| desk.connections.load(Ordering::Relaxed) == 0));
+        assert_eq!((turn(), desks.seats(|seats| seats.taken.clone())), (0, vec![0; 3]));
         end.cancel();
     }
 
