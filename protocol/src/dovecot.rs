@@ -38,7 +38,7 @@ use std::num::NonZeroU32;
 use bytes::{BufMut as _, BytesMut};
 
 use crate::error::Malformed;
-use crate::text::{hex, sixteen};
+use crate::text::{decimal, hex, sixteen};
 
 pub mod auth;
 pub mod fields;
@@ -161,30 +161,16 @@ fn put(out: &mut BytesMut, text: fmt::Arguments<'_>) {
 #[inline]
 fn put_head<const N: usize>(out: &mut BytesMut, word: &[u8; N], id: RequestId) {
     out.put_slice(word);
-    out.put_slice(decimal(id.get(), &mut [0; DIGITS]));
+    out.put_slice(decimal(id.get().into(), &mut [0; DIGITS]));
 }
 
 /// As many digits as a u32 has.
 const DIGITS: usize = 10;
 
-/// A number as text, without the machinery of formatting.
-#[inline]
-fn decimal(mut number: u32, room: &mut [u8; DIGITS]) -> &[u8] {
-    let mut first = room.len();
-    for (at, place) in room.iter_mut().enumerate().rev() {
-        *place = b"0123456789".get((number % 10) as usize).copied().unwrap_or_default();
-        (number, first) = (number / 10, at);
-        if number == 0 {
-            break;
-        }
-    }
-    room.get(first..).unwrap_or_default()
-}
-
 /// Appends a word with its TAB, a number and the end of the line.
 fn put_number<const N: usize>(out: &mut BytesMut, word: &[u8; N], number: u32) {
     out.put_slice(word);
-    out.put_slice(decimal(number, &mut [0; DIGITS]));
+    out.put_slice(decimal(number.into(), &mut [0; DIGITS]));
     out.put_u8(b'\n');
 }
 

@@ -79,6 +79,20 @@ pub(crate) fn sixteen(hex: &[u8]) -> Option<[u8; 16]> {
     Some(bytes)
 }
 
+/// A number as text, without the machinery of formatting. Room for fewer digits than it has gets the last ones.
+#[inline]
+pub(crate) fn decimal<const N: usize>(mut number: u64, room: &mut [u8; N]) -> &[u8] {
+    let mut first = room.len();
+    for (at, place) in room.iter_mut().enumerate().rev() {
+        *place = b"0123456789".get((number % 10) as usize).copied().unwrap_or_default();
+        (number, first) = (number / 10, at);
+        if number == 0 {
+            break;
+        }
+    }
+    room.get(first..).unwrap_or_default()
+}
+
 /// Two hexadecimal digits, in lower case.
 pub(crate) const fn hex(byte: u8) -> [u8; 2] {
     const fn digit(nibble: u8) -> u8 {
@@ -87,7 +101,7 @@ pub(crate) const fn hex(byte: u8) -> [u8; 2] {
     [digit(byte >> 4), digit(byte & 15)]
 }
 
-const fn nibble(digit: u8) -> Option<u8> {
+pub(crate) const fn nibble(digit: u8) -> Option<u8> {
     match digit {
         b'0'..=b'9' => Some(digit - b'0'),
         b'a'..=b'f' => Some(digit - b'a' + 10),

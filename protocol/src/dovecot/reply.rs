@@ -9,12 +9,11 @@ use nom::combinator::{map_res, verify};
 
 use crate::error::Malformed;
 use crate::scan::any_mark;
-use crate::text::{Encoded, Shown, base64_into, escape_into};
+use crate::text::{Encoded, Shown, base64_into, decimal, escape_into};
 
 use super::grammar::{self, Parsed, whole};
 use super::{
-    Cookie, DIGITS, Fields, MechFlags, RequestId, Version, decimal, put, put_field, put_fields, put_head,
-    put_number,
+    Cookie, DIGITS, Fields, MechFlags, RequestId, Version, put, put_field, put_fields, put_head, put_number,
 };
 
 /// One line from the server. The handshake's come in the order given here, MECH before SPID: Postfix takes a SPID
@@ -181,7 +180,7 @@ fn short_ok<'r>(room: &'r mut [u8; SHORT], id: RequestId, user: &[u8]) -> Option
     let (before, word) = before.split_last_chunk_mut()?;
     *word = *b"\tuser=";
     let mut digits = [0; DIGITS];
-    let digits = decimal(id.get(), &mut digits);
+    let digits = decimal(id.get().into(), &mut digits);
     let (before, number) = before.split_at_mut_checked(before.len().checked_sub(digits.len())?)?;
     number.copy_from_slice(digits);
     let (before, word) = before.split_last_chunk_mut()?;
