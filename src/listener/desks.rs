@@ -168,10 +168,10 @@ mod tests {
         };
         let mut seats = Vec::new();
         for round in 0..2 {
-            for desk in 0..all.len() {
+            for at in &all {
                 for _ in 0..SHARE {
-                    assert_eq!(turn(), desk, "round {round}");
-                    seats.push(all[desk].sit());
+                    assert_eq!(turn(), at.number, "round {round}");
+                    seats.push(at.sit());
                 }
             }
         }
