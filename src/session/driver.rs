@@ -22,7 +22,7 @@ use super::{
     answers::{Answers, WRITE_TIMEOUT, within},
     auth::{self, Handle},
     master,
-    wire::{Go, Wire},
+    wire::{Cut, Go, Wire},
 };
 use crate::{
     account::Account,
@@ -39,13 +39,13 @@ pub type Engines = arc_swap::ArcSwap<Engine>;
 
 /// How many questions are read before the first of them is answered. More would be answered no sooner, and their
 /// replies, 8 KiB each at most, would have to be held all at once.
-const BATCH: usize = 64;
+pub(super) const BATCH: usize = 64;
 
 /// How many lines are read before the other connections of the same thread have their turn.
 const TURN: u32 = 256;
 
 /// So many bytes of replies, and nothing more is read until they are written. Dovecot's own mark.
-const HIGH_WATER: usize = 50 * 1024;
+pub(super) const HIGH_WATER: usize = 50 * 1024;
 
 /// Serves one connection of the auth-client protocol to its end.
 pub async fn auth(
@@ -91,7 +91,7 @@ pub async fn auth(
         }
         let (now, engine) = (Instant::now(), engines.load_full());
         let moment = engine.moment(now);
-        let ended = wire.each_line(|line, out| {
+        let ended = wire.each_message(|line, out| {
             turn += 1;
             asked.extend(session.line(line, moment, &engine, out)?);
             Ok(if asked.len() < BATCH && out.len() < HIGH_WATER && turn < TURN { Go::On } else { Go::Pause })
@@ -225,7 +225,7 @@ pub async fn master(
             () = &mut stopped, if !stopping => stopping = true,
         }
         let now = Instant::now();
-        let ended = wire.each_line(|line, out| {
+        let ended = wire.each_message(|line, out| {
             turn += 1;
             let question = session.line(line, now, out)?;
             // What comes behind these may depend on what they do.
@@ -345,7 +345,7 @@ async fn list(
 }
 
 /// The last words, and a line in the log if the end was not an ordinary one.
-async fn farewell(mut wire: Wire, why: Option<Close>) {
+pub(super) async fn farewell<C: Cut>(mut wire: Wire<C>, why: Option<Close>) {
     let _ = timeout(WRITE_TIMEOUT, wire.flush()).await;
     match why {
         None | Some(Close::Drained) => {}

@@ -3,7 +3,7 @@
 use std::io;
 
 use bytes::BytesMut;
-use gatepost_protocol::frame::Lines;
+use gatepost_protocol::{frame::Lines, postfix::netstring::Netstrings};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{
@@ -12,25 +12,45 @@ use super::{
 };
 use crate::listener::Stream;
 
+/// Cuts messages off what has arrived.
+pub(super) trait Cut {
+    /// Takes the first one off `arrived`. `None`, and `arrived` as it was, while it is not all there; `searched` bytes were
+    /// there already when that was last said.
+    fn cut<'a>(&self, searched: usize, arrived: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Close>;
+}
+
+impl Cut for Lines {
+    #[inline]
+    fn cut<'a>(&self, searched: usize, arrived: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Close> {
+        Ok(self.cut_behind(searched, arrived)?)
+    }
+}
+
+impl Cut for Netstrings {
+    fn cut<'a>(&self, _searched: usize, arrived: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Close> {
+        Ok(Self::cut(self, arrived)?)
+    }
+}
+
 /// A connection's bytes.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct Wire<C = Lines> {
     stream: Stream,
     inbox: Inbox,
     /// What is to be written with the next [`Self::flush`].
     pub(super) out: BytesMut,
     /// So many bytes of `out` are written already.
     written: usize,
-    lines: Lines,
-    /// So many bytes of what has arrived are known to hold no line end.
+    cutter: C,
+    /// So many bytes of what has arrived are known to be no whole message.
     searched: usize,
     ended: bool,
 }
 
-impl Wire {
-    pub(super) fn new(stream: Stream, lines: Lines) -> Self {
+impl<C: Cut> Wire<C> {
+    pub(super) fn new(stream: Stream, cutter: C) -> Self {
         let out = BytesMut::with_capacity(1024);
-        Self { stream, inbox: Inbox::new(), out, written: 0, lines, searched: 0, ended: false }
+        Self { stream, inbox: Inbox::new(), out, written: 0, cutter, searched: 0, ended: false }
     }
 
     /// Waits for bytes. `false` at the end of the stream. Nothing is lost if this is cancelled.
@@ -45,8 +65,8 @@ impl Wire {
         self.ended
     }
 
-    /// Hands every complete line to `take`, in order, until one of them ends the connection or has the next one wait.
-    pub(super) fn each_line(
+    /// Hands every complete message to `take`, in order, until one of them ends the connection or has the next one wait.
+    pub(super) fn each_message(
         &mut self,
         mut take: impl FnMut(&[u8], &mut BytesMut) -> Result<Go, Close>,
     ) -> Result<Go, Close> {
@@ -54,7 +74,7 @@ impl Wire {
         let before = rest.len();
         let mut searched = std::mem::take(&mut self.searched);
         let ended = loop {
-            match self.lines.cut_behind(std::mem::take(&mut searched), &mut rest) {
+            match self.cutter.cut(std::mem::take(&mut searched), &mut rest) {
                 Ok(Some(line)) => match take(line, &mut self.out) {
                     Ok(Go::On) => {}
                     Ok(Go::Pause) => break Ok(Go::Pause),
@@ -64,7 +84,7 @@ impl Wire {
                     self.searched = rest.len();
                     break Ok(Go::On);
                 }
-                Err(too_long) => break Err(too_long.into()),
+                Err(close) => break Err(close),
             }
         };
         let consumed = before - rest.len();
@@ -100,7 +120,7 @@ impl Wire {
     }
 }
 
-/// Whether the next line may be read.
+/// Whether the next message may be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Go {
     /// It may.
