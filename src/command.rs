@@ -55,6 +55,9 @@ pub enum Command {
     Auth(Auth),
     /// Say what mail processes learn of a user
     Lookup(ask::Lookup),
+    /// Ask the tables that Postfix looks things up in
+    #[command(subcommand)]
+    Map(Map),
     /// Keep the users of the embedded store
     #[command(subcommand)]
     User(user::User),
@@ -75,6 +78,13 @@ pub enum Command {
 pub enum Auth {
     /// Try a login; the password is asked for, or read from standard input
     Test(ask::Test),
+}
+
+/// What can be done with the tables of Postfix.
+#[derive(Debug, Subcommand)]
+pub enum Map {
+    /// Say what a table has under a key, as postmap -q does
+    Query(ask::Query),
 }
 
 /// How a command ends. The numbers are those of sysexits(3) where there is one.
@@ -120,6 +130,7 @@ impl Cli {
             Command::Serve => return serve::serve(&self.common),
             Command::Check => check::check(&self.common),
             Command::Auth(Auth::Test(test)) => test.run(&self.common),
+            Command::Map(Map::Query(query)) => query.run(&self.common),
             Command::Lookup(lookup) => lookup.run(&self.common),
             Command::User(user) => return user.run(&self.common),
             Command::AppPassword(app_password) => return app_password.run(&self.common),

@@ -28,6 +28,7 @@ mod kick;
 mod listener;
 mod load;
 mod log;
+mod maps;
 mod master;
 mod oidc;
 mod problem;
@@ -54,6 +55,7 @@ pub use self::{
     kick::KickCommand,
     listener::{Endpoint, Listener, Protocol},
     log::{Format, Log},
+    maps::Maps,
     master::{Master, Target},
     oidc::{AccountOf, ClientAuth, Oidc, PrivateKey, Proxy, Validation},
     problem::{Excerpt, Place, Problem, Problems},
@@ -79,6 +81,8 @@ pub struct Config {
     pub oidc: Vec<Arc<Oidc>>,
     /// `[cache]`: how long what directories have said is kept.
     pub cache: Cache,
+    /// `[maps]`: how the tables that Postfix asks for read addresses.
+    pub maps: Maps,
     /// `[hashing]`: what checking passwords may cost this machine.
     pub hashing: Hashing,
     /// `[log]`: what is written to standard error, and in which form.

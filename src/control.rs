@@ -33,7 +33,7 @@ use zeroize::Zeroize as _;
 use crate::{
     account::Account,
     cache::Status,
-    decision::{AppPassword, Attempt, Decision, Engine, Hop, Refusal, Revoked},
+    decision::{AppPassword, Attempt, Decision, Engine, Hop, Map, Refusal, Revoked},
     mechanism::{Claim, Credential, Mechanism},
     oidc::Counts,
 };
@@ -75,6 +75,13 @@ pub enum Request {
         /// The service that asks; empty if it does not matter.
         #[serde(default)]
         service: String,
+    },
+    /// What does a map say of this key?
+    MapQuery {
+        /// Its name.
+        map: String,
+        /// As Postfix has it.
+        key: String,
     },
     /// Forget what is remembered of these users: names, masks with `*` and `?`, `@domain`. None: of everybody.
     CacheFlush {
@@ -119,6 +126,9 @@ pub struct Response {
     /// What a mail process is told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub userdb: Vec<String>,
+    /// What a map has under a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
     /// How many entries were forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flushed: Option<usize>,
@@ -162,6 +172,10 @@ impl Response {
     pub const UNAVAILABLE: &'static str = "unavailable";
     /// No directory knows the name.
     pub const NO_SUCH_USER: &'static str = "no_such_user";
+    /// A map does not have the key.
+    pub const NOT_FOUND: &'static str = "not_found";
+    /// There is no map of that name.
+    pub const NO_SUCH_MAP: &'static str = "no_such_map";
     /// What was to be done is done.
     pub const DONE: &'static str = "done";
     /// There is no memory to speak of: `cache.ttl` is 0s.
@@ -180,6 +194,7 @@ impl Response {
             reason: None,
             passdb: Vec::new(),
             userdb: Vec::new(),
+            value: None,
             flushed: None,
             revoked: Vec::new(),
             cache: None,
@@ -272,6 +287,16 @@ pub async fn answer(engine: &Engine, request: Request, password: Option<Secret>)
                 Response { reason: Some(refusal.to_string()), ..Response::of(refusal.outcome()) }
             }
         },
+        Request::MapQuery { map, key } => match Map::named(map.as_bytes()) {
+            None => Response::of(Response::NO_SUCH_MAP),
+            Some(map) => match engine.map(map, key.as_bytes()).await {
+                Ok(Some(value)) => Response { value: Some(value.into()), ..Response::of(Response::FOUND) },
+                Ok(None) => Response::of(Response::NOT_FOUND),
+                Err(unavailable) => {
+                    Response { reason: Some(unavailable.to_string()), ..Response::of(Response::UNAVAILABLE) }
+                }
+            },
+        },
         Request::Lookup { user, service } => match engine.lookup(user.as_bytes(), &service).await {
             Ok(Some(account)) => Response::of(Response::FOUND).with(&account),
             Ok(None) => Response::of(Response::NO_SUCH_USER),
@@ -328,6 +353,7 @@ async fn serve(stream: UnixStream, engine: Arc<Engine>) -> io::Result<()> {
             Some(password?)
         }
         Request::Lookup { .. }
+        | Request::MapQuery { .. }
         | Request::CacheFlush { .. }
         | Request::CacheStatus
         | Request::Revoke { .. } => None,

@@ -29,6 +29,7 @@ use crate::{
         auth, driver, http,
         master::{self, Peer},
         shared::{Offer, Shared},
+        socketmap,
         token::TokenKey,
     },
 };
@@ -194,6 +195,7 @@ fn engine_with(config: &Config, app_passwords: AppPasswords) -> Result<Engine, F
         .with_memory(limits, Instant::now())
         .map_err(|error| Failure::Io("random numbers", io::Error::other(error)))?;
     let engine = engine.with_kick(config.server.kick_command.clone().map(Kick::new));
+    let engine = engine.with_delimiters(&config.maps.recipient_delimiter);
     Ok(engine.with_separator(separator).with_proxy_self(config.server.proxy_self.clone()))
 }
 
@@ -253,6 +255,9 @@ fn listen(
             let engines = Arc::clone(&current.engines);
             let role = match protocol {
                 Protocol::Http => return Box::pin(http::serve(stream, engines, stop)).await,
+                Protocol::PostfixSocketmap => {
+                    return Box::pin(socketmap::serve(stream, engines, stop)).await;
+                }
                 Protocol::DovecotLogin => Ok(auth::Role::Login),
                 Protocol::DovecotClient => Ok(auth::Role::Client),
                 Protocol::DovecotMaster => Err(master::Role::Master),

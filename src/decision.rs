@@ -7,6 +7,7 @@ mod app_password;
 mod engine;
 mod identity;
 mod kick;
+mod map;
 mod memory;
 mod proof;
 mod rehash;
@@ -26,6 +27,7 @@ pub use self::{
     engine::{Engine, Limits},
     identity::Separator,
     kick::Kick,
+    map::Map,
     memory::{Knock, Known, Moment, Now, Recalled, Recollection},
     salts::SaltKey,
     token::{Bearer, Ended, Logout, Revocations, Revoked},

@@ -147,6 +147,11 @@ impl Directory {
         self.0.domains.serve(user)
     }
 
+    /// Whether this domain is one of its `domains`, and not only one that these do not rule out.
+    pub fn names(&self, domain: &str) -> bool {
+        self.0.domains.name(domain)
+    }
+
     /// Whether it knows master users. Nobody logs in as one of them, and they are not listed.
     pub fn is_master(&self) -> bool {
         self.0.master.is_some()

@@ -16,7 +16,7 @@ use tracing::{Level, debug, error, field::display, info, level_filters::LevelFil
 pub use self::{decided::Decided, prepared::flush};
 use crate::{
     account::Account,
-    decision::{AppPassword, Attempt, Decision, Refusal, TempFail},
+    decision::{AppPassword, Attempt, Decision, Map, Refusal, TempFail},
     directory::Unavailable,
     mechanism::Mechanism,
     username::Username,
@@ -154,6 +154,25 @@ pub fn looked_up(name: &[u8], found: &Result<Option<Arc<Account>>, Unavailable>,
             error!(user, directory = %unavailable.directory, reason = %unavailable, took_us, "user not looked up");
         }
     }
+}
+
+/// The event of a lookup in a map: of these, too, Postfix makes many a message.
+pub fn mapped(map: Map, key: &[u8], found: &Result<Option<Box<str>>, Unavailable>, took: Duration) {
+    let took_us = micros(took);
+    let key = String::from_utf8_lossy(key);
+    let key = &*key;
+    match found {
+        Ok(Some(_)) => debug!(%map, key, took_us, "key found"),
+        Ok(None) => debug!(%map, key, took_us, "key not found"),
+        Err(unavailable) => {
+            error!(%map, key, directory = %unavailable.directory, reason = %unavailable, took_us, "key not looked up");
+        }
+    }
+}
+
+/// The event of a map that is asked for and does not exist: the peer's configuration is wrong.
+pub fn no_such_map(name: &[u8]) {
+    warn!(map = %name.escape_ascii(), "a map is asked for that there is none of");
 }
 
 /// In whole microseconds.

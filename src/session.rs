@@ -16,6 +16,7 @@ pub mod master;
 pub mod rehearsal;
 pub mod rules;
 pub mod shared;
+pub mod socketmap;
 pub mod table;
 #[cfg(test)]
 mod testing;
@@ -25,14 +26,14 @@ mod words;
 
 use std::fmt;
 
-use gatepost_protocol::error::{Malformed, TooLong};
+use gatepost_protocol::error::{Broken, Malformed, TooLong};
 
 /// Why a connection is over. Each costs this connection and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Close {
-    /// The peer sent a line that does not follow the protocol.
+    /// The peer sent a message that does not follow the protocol.
     Malformed(Malformed),
-    /// The peer sent a line that is longer than the protocol allows.
+    /// The peer sent one that is longer than the protocol allows.
     TooLong(TooLong),
     /// The peer sent a line that may not come at this point.
     OutOfOrder(&'static str),
@@ -51,6 +52,15 @@ impl From<Malformed> for Close {
 impl From<TooLong> for Close {
     fn from(too_long: TooLong) -> Self {
         Self::TooLong(too_long)
+    }
+}
+
+impl From<Broken> for Close {
+    fn from(broken: Broken) -> Self {
+        match broken {
+            Broken::Malformed(malformed) => Self::Malformed(malformed),
+            Broken::TooLong(too_long) => Self::TooLong(too_long),
+        }
     }
 }
 

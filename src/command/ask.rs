@@ -1,8 +1,8 @@
-//! `gatepost auth test` and `gatepost lookup`: what a peer would be told, and why.
+//! `gatepost auth test`, `gatepost lookup` and `gatepost map query`: what a peer would be told, and why.
 
 use std::{fmt::Write as _, io, net::IpAddr, path::Path};
 
-use clap::Args;
+use clap::{Args, builder::PossibleValuesParser};
 use gatepost_protocol::secret::Secret;
 use serde_json::json;
 
@@ -11,6 +11,7 @@ use crate::{
     config::Config,
     control::{self, Request, Response},
     daemon::{self, Failure},
+    decision::Map,
 };
 
 /// A login to try.
@@ -39,6 +40,16 @@ pub struct Lookup {
     service: String,
 }
 
+/// A key to look up in a table.
+#[derive(Debug, Args)]
+pub struct Query {
+    /// The table
+    #[arg(value_parser = PossibleValuesParser::new(Map::ALL.map(Map::name)))]
+    name: String,
+    /// The key as Postfix has it: an address or a domain
+    key: String,
+}
+
 impl Test {
     pub(super) fn run(self, common: &Common) -> Answer {
         let password = match password::read(&format!("Password of {}", self.user)) {
@@ -53,6 +64,12 @@ impl Test {
 impl Lookup {
     pub(super) fn run(self, common: &Common) -> Answer {
         ask(common, Request::Lookup { user: self.user, service: self.service }, None)
+    }
+}
+
+impl Query {
+    pub(super) fn run(self, common: &Common) -> Answer {
+        ask(common, Request::MapQuery { map: self.name, key: self.key }, None)
     }
 }
 
@@ -122,6 +139,9 @@ fn say(response: &Response) -> Answer {
     let mut text = response.outcome.replace('_', " ");
     if let Some(user) = &response.user {
         let _ = write!(text, ": {user}");
+    }
+    if let Some(value) = &response.value {
+        let _ = write!(text, ": {value}");
     }
     if let Some(directory) = &response.directory {
         let _ = write!(text, ", by directory {directory}");

@@ -45,6 +45,8 @@ pub enum Protocol {
     DovecotMaster,
     /// `dovecot-userdb`: the auth-master protocol for whoever may only look users up.
     DovecotUserdb,
+    /// `postfix-socketmap`: tables that Postfix looks things up in.
+    PostfixSocketmap,
     /// `http`: what OpenID providers tell gatepost.
     Http,
 }
@@ -57,6 +59,7 @@ impl Protocol {
             Self::DovecotClient => "dovecot-client",
             Self::DovecotMaster => "dovecot-master",
             Self::DovecotUserdb => "dovecot-userdb",
+            Self::PostfixSocketmap => "postfix-socketmap",
             Self::Http => "http",
         }
     }
@@ -72,7 +75,7 @@ impl Protocol {
         match self {
             // Whatever is said over HTTP is signed.
             Self::DovecotClient | Self::Http => true,
-            Self::DovecotLogin | Self::DovecotMaster | Self::DovecotUserdb => false,
+            Self::DovecotLogin | Self::DovecotMaster | Self::DovecotUserdb | Self::PostfixSocketmap => false,
         }
     }
 
@@ -80,7 +83,7 @@ impl Protocol {
     pub const fn asks_who(self) -> bool {
         match self {
             Self::DovecotMaster | Self::DovecotUserdb => true,
-            Self::DovecotLogin | Self::DovecotClient | Self::Http => false,
+            Self::DovecotLogin | Self::DovecotClient | Self::PostfixSocketmap | Self::Http => false,
         }
     }
 
@@ -88,7 +91,7 @@ impl Protocol {
     pub const fn default_mode(self) -> u32 {
         match self {
             Self::DovecotLogin | Self::DovecotUserdb => 0o666,
-            Self::DovecotClient | Self::DovecotMaster | Self::Http => 0o600,
+            Self::DovecotClient | Self::DovecotMaster | Self::PostfixSocketmap | Self::Http => 0o600,
         }
     }
 }
@@ -139,12 +142,12 @@ const PROTOCOLS: &[(&str, Protocol)] = &[
     (Protocol::DovecotClient.name(), Protocol::DovecotClient),
     (Protocol::DovecotMaster.name(), Protocol::DovecotMaster),
     (Protocol::DovecotUserdb.name(), Protocol::DovecotUserdb),
+    (Protocol::PostfixSocketmap.name(), Protocol::PostfixSocketmap),
     (Protocol::Http.name(), Protocol::Http),
 ];
 
 /// Protocols that have a name, and no code in this version.
-const LATER: &[&str] =
-    &["dovecot-dict", "postfix-socketmap", "postfix-policy", "postfix-tcp-table", "saslauthd"];
+const LATER: &[&str] = &["dovecot-dict", "postfix-policy", "postfix-tcp-table", "saslauthd"];
 
 /// Where a listener stands in a file, with what it must not share with another.
 type Taken<'a> = (Claim, &'a Spot);

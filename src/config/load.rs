@@ -14,6 +14,7 @@ use super::{
     hashing::hashing,
     listener::listeners,
     log::log,
+    maps::maps,
     oidc::oidc,
     problem::{Found, Wrong},
     reader::Reader,
@@ -111,12 +112,13 @@ fn check(root: &Table, around: &Surroundings, found: Found, extent: Extent) -> R
         directories.iter_mut().for_each(|directory| directory.change_poll = None);
     }
     let hashing = hashing(reader.table("hashing"));
+    let maps = maps(reader.table("maps"));
     let log = log(reader.table("log"));
     reader.refuse(LATER, "is not in this version yet", "take the table away");
     reader.finish();
     match found.into_problems() {
         Some(problems) => Err(problems),
-        None => Ok(Config { server, listeners, sasl, directories, oidc, cache, hashing, log }),
+        None => Ok(Config { server, listeners, sasl, directories, oidc, cache, maps, hashing, log }),
     }
 }
 

@@ -244,7 +244,7 @@ fn the_files_that_are_installed_are_accepted() {
         })
         .collect();
     let config = named(&uncommented);
-    assert_eq!((config.listeners.len(), config.directories.len(), config.oidc.len()), (6, 8, 1));
+    assert_eq!((config.listeners.len(), config.directories.len(), config.oidc.len()), (7, 8, 1));
 }
 
 fn write(path: PathBuf, text: impl AsRef<[u8]>) {

@@ -47,6 +47,7 @@ pub struct Engine {
     salts: Option<SaltKey>,
     pub(super) renewal: Renewal,
     pub(super) separator: Separator,
+    pub(super) delimiters: Box<str>,
     router: Router,
 }
 
@@ -79,6 +80,7 @@ impl Engine {
             salts: SaltKey::ephemeral().ok(),
             renewal: Renewal::default(),
             separator: None,
+            delimiters: "+".into(),
             router: Router::default(),
         }
     }
@@ -129,6 +131,12 @@ impl Engine {
     #[must_use]
     pub fn with_separator(self, separator: Separator) -> Self {
         Self { separator, ..self }
+    }
+
+    /// The same where any of these begins the extension of an address.
+    #[must_use]
+    pub fn with_delimiters(self, delimiters: &str) -> Self {
+        Self { delimiters: delimiters.into(), ..self }
     }
 
     /// The same for mail servers with these addresses: `proxy_maybe` leads nowhere else from there.

@@ -81,6 +81,11 @@ impl Chain {
         self.directories.iter().find(makes)
     }
 
+    /// Whether this domain, in lower case, is one of the `domains` of any.
+    pub fn names(&self, domain: &str) -> bool {
+        self.directories.iter().any(|directory| !directory.is_master() && directory.names(domain))
+    }
+
     /// The place of one of them in their order.
     pub fn number(&self, directory: &Directory) -> u16 {
         let at = self.directories.iter().position(|other| other.name() == directory.name());

@@ -22,9 +22,13 @@ impl Domains {
         all.filter(|domains| !domains.is_empty())
     }
 
+    /// Whether this domain, in lower case, is one that was named.
+    pub(super) fn name(&self, domain: &str) -> bool {
+        self.0.iter().any(|pattern| pattern.matches(domain))
+    }
+
     /// Whether `user` is one of its names. A bare name is in no domain.
     pub(super) fn serve(&self, user: &Username) -> bool {
-        let fits = |domain| self.0.iter().any(|pattern| pattern.matches(domain));
-        self.0.is_empty() || user.domain().is_some_and(fits)
+        self.0.is_empty() || user.domain().is_some_and(|domain| self.name(domain))
     }
 }

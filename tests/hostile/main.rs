@@ -55,6 +55,10 @@ path = "@DIR@/master"
 protocol = "dovecot-userdb"
 path = "@DIR@/userdb"
 
+[[listener]]
+protocol = "postfix-socketmap"
+path = "@DIR@/map"
+
 # Does not exist: whoever is looked for there is looked for in vain.
 [[directory]]
 name = "away"

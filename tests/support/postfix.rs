@@ -42,6 +42,26 @@ impl<'a> Postfix<'a> {
         postfix
     }
 
+    /// The same with the lines of `conf.d/peers/postfix-maps.cf` behind the others, and before a gatepost whose directory
+    /// names example.test.
+    pub fn start_with_maps(place: &'a Place, deliver_to: Option<SocketAddr>) -> Self {
+        install(place, deliver_to);
+        let main = place.read("postfix/etc/main.cf").replace("virtual_mailbox_domains = example.test\n", "");
+        place.write("postfix/etc/main.cf", &(main + &Place::snippet("postfix-maps.cf")));
+        let mut postfix = Self { place, running: false };
+        postfix.start_again();
+        postfix
+    }
+
+    /// `postmap -q`: its exit code, and what it prints.
+    pub fn query(&self, map: &str, key: &str) -> (i32, String) {
+        let config = self.place.inside("postfix/etc");
+        let table = format!("socketmap:unix:{}:{map}", self.place.inside("postfix/spool/gatepost/map"));
+        let mut command = self.place.tree().command("postmap");
+        let output = command.args(["-c", &config, "-q", key, &table]).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    }
+
     pub fn start_again(&mut self) {
         let started = self.control("start");
         assert!(started.status.success(), "{started:?}\n{}", self.log());
@@ -62,6 +82,7 @@ impl<'a> Postfix<'a> {
         let group = place.tree().gid("postfix");
         vec![
             Listener::unix("dovecot-client", place.outside("postfix/spool/gatepost/auth"), 0o660, group),
+            Listener::unix("postfix-socketmap", place.outside("postfix/spool/gatepost/map"), 0o660, group),
             Listener::inet("dovecot-client", place.port(INET)),
         ]
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod maps;
 mod memory;
 
 /// Of a listener that is right but for what follows.
@@ -347,7 +348,7 @@ const BAD: &[(&str, &str, &[&str])] = &[
 #[test]
 fn every_mistake_is_said_where_it_stands() {
     assert!(BAD.len() >= 30);
-    for (before, text, expected) in BAD.iter().chain(memory::BAD) {
+    for (before, text, expected) in BAD.iter().chain(maps::BAD).chain(memory::BAD) {
         let expected: Vec<String> = expected
             .iter()
             .map(|head| {

@@ -45,7 +45,7 @@ fn the_shipped_files_are_fine_as_they_are_and_with_everything_in_force() {
     let texts = SHIPPED.map(|(name, text)| (name, in_force(text)));
     let texts: Vec<_> = texts.iter().map(|(name, text)| (Path::new(*name), text.as_str())).collect();
     let config = Config::from_texts(&texts, &around).unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!((config.listeners.len(), config.directories.len(), config.oidc.len()), (6, 8, 1));
+    assert_eq!((config.listeners.len(), config.directories.len(), config.oidc.len()), (7, 8, 1));
 }
 
 /// Each beside the files that it is to be copied to, which leave it its mechanisms.
@@ -81,6 +81,7 @@ fn every_key_is_explained_in_the_shipped_files() {
         include_str!("../cache.rs"),
         include_str!("../hashing.rs"),
         include_str!("../log.rs"),
+        include_str!("../maps.rs"),
         include_str!("../listener.rs"),
         include_str!("../directory.rs"),
         include_str!("../directory/sql.rs"),

@@ -1,5 +1,5 @@
-//! Real Postfix 3.7 and 3.10 that ask gatepost about SMTP AUTH: over Unix sockets and TCP, from smtpds in
-//! their chroot and outside of it.
+//! Real Postfix 3.7 and 3.10 that ask gatepost: about SMTP AUTH over Unix sockets and TCP, from smtpds in their chroot and
+//! outside of it, and for the tables of who there is.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,7 +10,10 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../support/mod.rs"]
 mod support;
+
+mod maps;
 
 use std::fs;
 
