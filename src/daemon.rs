@@ -73,7 +73,7 @@ where
     let started = Instant::now();
     let config = loaded.config;
     make_private(&config.server.state_dir).map_err(|error| Failure::Io("the state directory", error))?;
-    if let Err(trouble) = directory::make_embedded(&config.directories) {
+    if let Err(trouble) = directory::make_embedded(&config.directories, &config.server.state_dir) {
         tracing::error!(%trouble, "the embedded user database could not be made");
     }
     listener::make_dirs(&config.server.runtime_dir)

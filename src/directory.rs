@@ -12,7 +12,7 @@
 //! - `passwd_file`: Dovecot's passwd-file, held in memory.
 //! - `static_`: one answer for everybody.
 
-use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, fmt, path::Path, sync::Arc, time::Duration};
 
 use gatepost_protocol::secret::Secret;
 use tokio::sync::mpsc;
@@ -104,7 +104,10 @@ impl Directory {
         let domains = recipe.domains.clone();
         let decoy = Arc::new(Decoy::new().map_err(|broken: Broken| misfit(broken.to_string()))?);
         let kind = match &config.kind {
-            config::Kind::Sqlite { file } => Kind::Sqlite(Sqlite::open(file, recipe, &decoy)),
+            config::Kind::Sqlite { file, provision } => {
+                let database = Sqlite::open(file, provision.as_deref(), recipe, &decoy);
+                Kind::Sqlite(database.map_err(misfit)?)
+            }
             config::Kind::Sql(sql) => {
                 recipe.default_scheme = scheme(sql.default_scheme.as_deref()).map_err(misfit)?;
                 Kind::Sql(Box::new(Sql::open(sql, config.change_poll, recipe, &decoy).map_err(misfit)?))
@@ -255,28 +258,28 @@ impl Directory {
         }
     }
 
-    /// Makes a user whom a provider vouches for: its `provision_query`. `claims`: what is said of each of
-    /// [`Self::provision_claims`].
+    /// Makes a user whom a provider vouches for: its `provision` or `provision_query`. `claims`: what is said of each of
+    /// [`Self::provision_claims`]. Whether they were made, and not found to be there already, as far as it can tell.
     ///
     /// # Errors
     ///
     /// When nobody can say whether the user was made; they may be there all the same, because somebody else was faster.
-    pub async fn provision(&self, user: &Username, claims: &[Option<String>]) -> Result<(), Unavailable> {
-        match &self.0.kind {
-            Kind::Sql(sql) => {
-                Box::pin(sql.provision(user, claims)).await.map_err(|why| self.unavailable(why))
-            }
-            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => {
-                Err(self.unavailable("it makes no users".to_owned()))
-            }
-        }
+    pub async fn provision(&self, user: &Username, claims: &[Option<String>]) -> Result<bool, Unavailable> {
+        let made = match &self.0.kind {
+            Kind::Sqlite(database) => Box::pin(database.provision(user, claims)).await,
+            // Statements that make somebody need not say that they have changed a row.
+            Kind::Sql(sql) => Box::pin(sql.provision(user, claims)).await.map(|()| true),
+            Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => Err("it makes no users".to_owned()),
+        };
+        made.map_err(|why| self.unavailable(why))
     }
 
-    /// The claims that its `provision_query` names; `None` where it has no such query.
+    /// The claims that it makes users of; `None` where it makes none.
     pub fn provision_claims(&self) -> Option<&[String]> {
         match &self.0.kind {
+            Kind::Sqlite(database) => database.provision_claims(),
             Kind::Sql(sql) => sql.provision_claims(),
-            Kind::Sqlite(_) | Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => None,
+            Kind::Ldap(_) | Kind::PasswdFile(_) | Kind::Static(_) => None,
         }
     }
 
@@ -413,15 +416,18 @@ impl Directory {
     }
 }
 
-/// Makes the user database that nobody configured, if it is not there: what the daemon starts on when it is started
-/// for the first time. A configured one is made by `gatepost user add`.
+/// Makes the user databases that are to be there when the daemon is started for the first time, if they are not: the one
+/// that nobody configured, and one that users come to by themselves. Any other is made by `gatepost user add`, and so is
+/// one outside of the state directory: where its file system is not mounted, an empty one would bounce everybody's mail.
 ///
 /// # Errors
 ///
 /// The daemon can go on: the directory is unavailable.
-pub fn make_embedded(configs: &[config::Directory]) -> Result<(), Trouble> {
-    for config in configs.iter().filter(|config| config.place.is_none()) {
-        if let config::Kind::Sqlite { file } = &config.kind {
+pub fn make_embedded(configs: &[config::Directory], state_dir: &Path) -> Result<(), Trouble> {
+    for config in configs {
+        if let config::Kind::Sqlite { file, provision } = &config.kind
+            && (config.place.is_none() || provision.is_some() && file.parent() == Some(state_dir))
+        {
             sqlite::make(file)?;
         }
     }
@@ -441,7 +447,9 @@ pub fn users(
     create: bool,
 ) -> Result<Result<Users, Trouble>, Misfit> {
     match &config.kind {
-        config::Kind::Sqlite { file } => Ok(Users::open(file, create, recipe(config, default_domain)?)),
+        config::Kind::Sqlite { file, .. } => {
+            Ok(Users::open(file, create, Arc::new(recipe(config, default_domain)?)))
+        }
         config::Kind::Sql(_)
         | config::Kind::Ldap(_)
         | config::Kind::PasswdFile { .. }

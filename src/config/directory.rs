@@ -19,6 +19,7 @@ use super::{
 use crate::password::NewHash;
 
 pub mod ldap;
+mod provision;
 pub mod sql;
 
 /// One `[[directory]]`.
@@ -55,6 +56,9 @@ pub enum Kind {
     Sqlite {
         /// `file`: the database. Absolute. Default: `users.db` in the state directory.
         file: PathBuf,
+        /// `provision`, `[directory.provision_fields]`: what users are made of whom a provider vouches for and no directory
+        /// knows, in the order of the file. Never a `password`. `None`: nobody is made.
+        provision: Option<Vec<(String, Template)>>,
     },
     /// `mysql`, `postgres`, and `sqlite` with a `user_query`: tables of somebody else.
     Sql(Box<sql::Sql>),
@@ -115,11 +119,12 @@ const TYPES: &[(&str, Type)] = &[
     ("static", Type::Static),
 ];
 
-/// Reads all `[[directory]]`.
+/// Reads all `[[directory]]`. `vouched`: whether anybody vouches for users who have to be in one of them.
 pub(super) fn directories(
     readers: Vec<Reader<'_>>,
     server: &Server,
     around: &Surroundings,
+    vouched: bool,
 ) -> Vec<Directory> {
     let mut names: Vec<(Arc<str>, Option<&Spot>)> = Vec::new();
     let mut directories = Vec::with_capacity(readers.len());
@@ -136,7 +141,7 @@ pub(super) fn directories(
                 None => names.push((Arc::clone(name), reader.spot_of("name"))),
             }
         }
-        directories.extend(directory(reader, name, server, around));
+        directories.extend(directory(reader, name, server, around, vouched));
     }
     directories
 }
@@ -148,7 +153,7 @@ pub(super) fn embedded(server: &Server) -> Directory {
         domains: Vec::new(),
         fields: Vec::new(),
         primary_password_services: None,
-        kind: Kind::Sqlite { file: server.state_dir.join(USERS_DB) },
+        kind: Kind::Sqlite { file: server.state_dir.join(USERS_DB), provision: None },
         master: None,
         rehash: None,
         change_poll: Some(OWN_POLL),
@@ -170,6 +175,7 @@ fn directory(
     name: Option<Arc<str>>,
     server: &Server,
     around: &Surroundings,
+    vouched: bool,
 ) -> Option<Directory> {
     let kind = reader.one_of("type", TYPES, &[]);
     reader.need("type", "write what it is, as in type = \"sqlite\"");
@@ -189,7 +195,7 @@ fn directory(
                 sql::file(&mut reader, file).map(|sql| Kind::Sql(Box::new(sql)))
             } else {
                 let file = file.unwrap_or_else(|| server.state_dir.join(USERS_DB));
-                Some(Kind::Sqlite { file })
+                Some(Kind::Sqlite { file, provision: provision::provision(&mut reader) })
             }
         }
         Type::Server(dialect) => {
@@ -213,6 +219,9 @@ fn directory(
             Some(Kind::Static { password, users })
         }
     };
+    if let Some(kind) = &kind {
+        provision::judge(&reader, kind, master.is_some(), vouched);
+    }
     let rehash = reader.one_of("rehash", &NewHash::NAMES, &[]);
     if rehash.is_some() && !kind.as_ref().is_none_or(Kind::is_written) {
         let what = "needs a directory that gatepost can write to";

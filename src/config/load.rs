@@ -92,9 +92,15 @@ fn check(root: &Table, around: &Surroundings, found: Found, extent: Extent) -> R
     let tables = reader.tables("listener");
     let listeners = listeners(tables, &server, around);
     let sasl = sasl(reader.table("sasl"), reader.has("oidc"));
+    let tables = reader.tables("oidc");
+    let providers = tables.len();
+    let oidc = oidc(tables, around);
+    // One that cannot be read may well be the one.
+    let vouched = extent == Extent::Part
+        || oidc.len() < providers
+        || oidc.iter().any(|oidc| !oidc.account.is_of_claims());
     let tables = reader.tables("directory");
-    let mut directories = directories(tables, &server, around);
-    let oidc = oidc(reader.tables("oidc"), around);
+    let mut directories = directories(tables, &server, around, vouched);
     if !reader.has("directory") {
         match extent {
             Extent::Nothing => directories.push(directory::embedded(&server)),

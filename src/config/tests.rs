@@ -13,6 +13,7 @@ use crate::mechanism::Mechanism;
 mod bad;
 mod changes;
 mod oidc;
+mod provision;
 mod secrets;
 mod shipped;
 mod sql;
@@ -44,6 +45,9 @@ fn heads(texts: &[(&str, &str)]) -> Vec<String> {
     }
 }
 
+/// Whose users may be made in directories, beside one whose accounts are made of claims.
+const ANOTHER_PROVIDER: &str = "[[oidc]]\nname = 'another'\nissuer = 'https://another.test'\nclient_id = 'c'\naudience = ['a']\nvalidation = 'jwt'\n";
+
 const SOME_DIRECTORY: &str = "[[directory]]\nname = 'some'\ntype = 'sqlite'\n";
 
 #[test]
@@ -59,7 +63,9 @@ fn without_files_there_are_an_embedded_directory_and_the_default_sockets() {
     assert_eq!(config.log, Log { filter: "info".to_owned(), format: Format::Text });
     let [directory] = config.directories.as_slice() else { panic!("{:?}", config.directories) };
     assert_eq!(&*directory.name, "local");
-    assert!(matches!(&directory.kind, Kind::Sqlite { file } if file == Path::new("/state/users.db")));
+    assert!(
+        matches!(&directory.kind, Kind::Sqlite { file, provision: None } if file == Path::new("/state/users.db"))
+    );
     assert!(directory.serves(None) && directory.serves(Some("example.org")));
     let sockets: Vec<_> = config
         .listeners
@@ -214,9 +220,10 @@ fn the_files_that_are_installed_are_accepted() {
     files.sort();
     assert!(files.len() >= 3, "{files:?}");
     let texts: Vec<String> = files.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
+    let names = [files.as_slice(), &["another.toml".into()]].concat();
     let named = |texts: &[String]| {
         let texts: Vec<_> =
-            files.iter().map(PathBuf::as_path).zip(texts.iter().map(String::as_str)).collect();
+            names.iter().map(PathBuf::as_path).zip(texts.iter().map(String::as_str)).collect();
         let credentials = tempfile::tempdir().unwrap();
         fs::write(credentials.path().join("robots"), "{PLAIN}x\n").unwrap();
         fs::write(credentials.path().join("mail"), "x\n").unwrap();
@@ -231,7 +238,7 @@ fn the_files_that_are_installed_are_accepted() {
     assert_eq!((config.listeners, config.hashing), (embedded.listeners, embedded.hashing));
     assert_eq!(config.log, embedded.log);
     assert!(
-        matches!(&config.directories[0].kind, Kind::Sqlite { file } if file == Path::new("/state/users.db"))
+        matches!(&config.directories[0].kind, Kind::Sqlite { file, provision: None } if file == Path::new("/state/users.db"))
     );
     // With every example in force: a comment has a blank behind its #, an example has none.
     let uncommented: Vec<String> = texts
@@ -243,8 +250,8 @@ fn the_files_that_are_installed_are_accepted() {
             text.lines().map(line).collect::<Vec<_>>().join("\n")
         })
         .collect();
-    let config = named(&uncommented);
-    assert_eq!((config.listeners.len(), config.directories.len(), config.oidc.len()), (7, 8, 1));
+    let config = named(&[uncommented.as_slice(), &[ANOTHER_PROVIDER.to_owned()]].concat());
+    assert_eq!((config.listeners.len(), config.directories.len(), config.oidc.len()), (7, 8, 2));
 }
 
 fn write(path: PathBuf, text: impl AsRef<[u8]>) {

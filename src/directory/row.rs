@@ -171,7 +171,12 @@ impl Recipe {
 
     /// Finds the first of the operator's `fields` that could not be part of any account.
     pub(super) fn check(&self) -> Result<(), (&str, BadRow)> {
-        for (name, template) in &self.fields {
+        self.check_fields(&self.fields)
+    }
+
+    /// The same of other fields.
+    pub(super) fn check_fields<'f>(&self, fields: &'f [(String, Template)]) -> Result<(), (&'f str, BadRow)> {
+        for (name, template) in fields {
             let place = Place::of(Audience::Field, name).map_err(|bad| (name.as_str(), bad))?;
             if let [Part::Literal(text)] = template.parts() {
                 let mut draft = Draft::new(self);
@@ -223,6 +228,11 @@ impl Recipe {
         }
         Ok(user)
     }
+}
+
+/// What a text says where `active` stands.
+pub(super) fn is_active(text: &str) -> Result<bool, BadRow> {
+    draft::active(Value::Text(text.as_bytes()))
 }
 
 /// Puts the row's values into a template; `None` where one of them is NULL.

@@ -25,12 +25,16 @@ use tokio::sync::oneshot;
 use tracing::{error, warn};
 use zeroize::Zeroizing;
 
-use self::reader::{Job, Reader};
+use self::{
+    provision::Maker,
+    reader::{Job, Reader},
+};
 use super::row::Recipe;
-use crate::{account::Account, password::Decoy, username::Username};
+use crate::{account::Account, config::Template, password::Decoy, username::Username};
 
 mod changed;
 mod entry;
+mod provision;
 mod reader;
 mod schema;
 mod users;
@@ -51,13 +55,20 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Sqlite {
     jobs: SyncSender<Job>,
     path: PathBuf,
+    maker: Option<Arc<Maker>>,
 }
 
 impl Sqlite {
-    /// Starts the readers.
-    pub(super) fn open(path: &Path, recipe: Recipe, decoy: &Arc<Decoy>) -> Self {
+    /// Starts the readers. `provision`: what users are made of, if they are. `Err` is the operator's to mend.
+    pub(super) fn open(
+        path: &Path,
+        provision: Option<&[(String, Template)]>,
+        recipe: Recipe,
+        decoy: &Arc<Decoy>,
+    ) -> Result<Self, String> {
         recipe.warm();
         let recipe = Arc::new(recipe);
+        let maker = provision.map(|fields| Maker::new(fields, &recipe)).transpose()?.map(Arc::new);
         let (jobs, queue) = sync_channel(QUEUE);
         let queue = Arc::new(Mutex::new(queue));
         for _ in 0..threads() {
@@ -69,7 +80,7 @@ impl Sqlite {
             };
             start(reader, Arc::clone(&queue));
         }
-        Self { jobs, path: path.to_owned() }
+        Ok(Self { jobs, path: path.to_owned(), maker })
     }
 
     pub(super) async fn lookup(&self, user: &Username) -> Result<Option<Arc<Account>>, String> {
@@ -95,6 +106,22 @@ impl Sqlite {
                 .map_err(|trouble| format!("{}: {trouble}", path.display()))
         });
         written.await.map_err(|_| "the writer failed".to_owned())?
+    }
+
+    /// Makes a user, of whom a token says this for each of [`Self::provision_claims`], unless they are there. Whether they
+    /// were made.
+    ///
+    /// As with passwords, through a connection and on a thread of its own.
+    pub(super) async fn provision(&self, user: &Username, claims: &[Option<String>]) -> Result<bool, String> {
+        let Some(maker) = self.maker.clone() else { return Err("it makes no users".to_owned()) };
+        let (path, user, claims) = (self.path.clone(), user.clone(), claims.to_vec());
+        let made = tokio::task::spawn_blocking(move || maker.make(&path, &user, &claims));
+        made.await.map_err(|_| "the writer failed".to_owned())?
+    }
+
+    /// The claims that users are made of; `None` where none are made.
+    pub(super) fn provision_claims(&self) -> Option<&[String]> {
+        self.maker.as_deref().map(Maker::claims)
     }
 
     /// The next names after `after`, which starts as `""`, and where to go on; `None` at the end.

@@ -16,6 +16,7 @@ mod clients;
 mod doors;
 mod logout;
 mod memory;
+mod newcomers;
 mod outages;
 mod passwords;
 mod provider;

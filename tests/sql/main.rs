@@ -29,6 +29,7 @@ mod listing;
 mod login;
 mod outage;
 mod passwords;
+mod provision;
 mod stale;
 mod trips;
 mod userdb;

@@ -68,7 +68,7 @@ impl<'c> Target<'c> {
 
     pub(super) fn trouble(&self, trouble: &Trouble) -> Answer {
         let file = match &self.config.kind {
-            Kind::Sqlite { file } => format!("{}: ", file.display()),
+            Kind::Sqlite { file, .. } => format!("{}: ", file.display()),
             Kind::Sql(_) | Kind::Ldap(_) | Kind::PasswdFile { .. } | Kind::Static { .. } => String::new(),
         };
         let reason = format!("directory {}: {file}{trouble}", self.config.name);

@@ -175,6 +175,8 @@ fn queries(reader: &mut Reader<'_>, dialect: Dialect) -> Option<Sql> {
         reader.text("app_password_query", |text| asks_for_a_user(Query::parse(text, dialect, USER)?));
     let update_password_query =
         reader.text("update_password_query", |text| replaces(Query::parse(text, dialect, UPDATE)?));
+    let what = "is for gatepost's own database, and these tables are somebody else's";
+    reader.refuse(&["provision", "provision_fields"], what, "write a provision_query");
     let provision_query =
         reader.text("provision_query", |text| asks_for_a_user(Query::parse(text, dialect, PROVISION)?));
     let changes = changes(reader, dialect);

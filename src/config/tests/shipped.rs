@@ -43,9 +43,10 @@ fn the_shipped_files_are_fine_as_they_are_and_with_everything_in_force() {
     fs::write(credentials.path().join("oidc"), "secret").unwrap();
     let around = Surroundings { credentials_dir: Some(credentials.path().to_owned()), ..around() };
     let texts = SHIPPED.map(|(name, text)| (name, in_force(text)));
-    let texts: Vec<_> = texts.iter().map(|(name, text)| (Path::new(*name), text.as_str())).collect();
+    let texts = texts.iter().map(|(name, text)| (Path::new(*name), text.as_str()));
+    let texts: Vec<_> = texts.chain([(Path::new("another.toml"), ANOTHER_PROVIDER)]).collect();
     let config = Config::from_texts(&texts, &around).unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!((config.listeners.len(), config.directories.len(), config.oidc.len()), (7, 8, 1));
+    assert_eq!((config.listeners.len(), config.directories.len(), config.oidc.len()), (7, 8, 2));
 }
 
 /// Each beside the files that it is to be copied to, which leave it its mechanisms.
@@ -84,6 +85,7 @@ fn every_key_is_explained_in_the_shipped_files() {
         include_str!("../maps.rs"),
         include_str!("../listener.rs"),
         include_str!("../directory.rs"),
+        include_str!("../directory/provision.rs"),
         include_str!("../directory/sql.rs"),
         include_str!("../directory/ldap.rs"),
         include_str!("../master.rs"),

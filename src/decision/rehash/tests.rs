@@ -35,7 +35,7 @@ impl Fixture {
             domains: Vec::new(),
             fields: Vec::new(),
             primary_password_services: None,
-            kind: config::Kind::Sqlite { file: home.path().join("users.db") },
+            kind: config::Kind::Sqlite { file: home.path().join("users.db"), provision: None },
             master: None,
             rehash,
             change_poll: None,

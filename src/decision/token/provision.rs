@@ -1,8 +1,8 @@
-//! Making a user whom a provider vouches for when they come for the first time (`provision_query`).
+//! Making a user whom a provider vouches for when they come for the first time (`provision`, `provision_query`).
 //!
-//! Those who come at once for somebody wait for one question. On another machine another one may be asked at the same time:
-//! the table has a unique key, one of the two fails, and the user is there. So what counts is not what came of the question
-//! but whether the user is there after it.
+//! Those who come at once for somebody wait for one question. On another machine, or by `gatepost user add`, another one
+//! may be asked at the same time: the table has a unique key, one of the two fails or does nothing, and the user is there.
+//! So what counts is not what came of the question but whether the user is there after it.
 
 use std::collections::HashSet;
 
@@ -66,11 +66,12 @@ impl Engine {
             made.unwrap_or_else(|_| Err(Unavailable::new(directory.name(), "no answer within the deadline")));
         let (user, name) = (user.as_str(), &**directory.name());
         match &made {
-            Ok(()) => tracing::info!(user, directory = name, provider, "a user was made"),
+            Ok(true) => tracing::info!(user, directory = name, provider, "a user was made"),
+            Ok(false) => tracing::debug!(user, directory = name, provider, "a user was there already"),
             Err(why) => {
                 tracing::warn!(user, directory = name, provider, reason = %why, "a user was not made")
             }
         }
-        made
+        made.map(drop)
     }
 }

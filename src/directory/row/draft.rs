@@ -212,7 +212,7 @@ fn boolean(name: &'static str, value: Value<'_>) -> Result<bool, BadRow> {
 }
 
 /// As a boolean; and a mailbox that may be delivered to and not be logged in to, which mailcow calls 2.
-fn active(value: Value<'_>) -> Result<bool, BadRow> {
+pub(super) fn active(value: Value<'_>) -> Result<bool, BadRow> {
     match value {
         Value::Text(text) if text == b"2" || text.eq_ignore_ascii_case(b"lookup") => Ok(false),
         Value::Text(_) | Value::Flag | Value::Null => boolean("active", value),

@@ -138,10 +138,20 @@ impl Design {
     }
 
     /// Opens an existing file for writing, and brings it to the current version.
+    ///
+    /// # Errors
+    ///
+    /// An empty database is one here too: with tables it would be taken for one that never held anybody.
     pub(crate) fn open_to_write(&self, path: &Path) -> Result<Connection, Trouble> {
+        self.write(path, false)
+    }
+
+    fn write(&self, path: &Path, even_empty: bool) -> Result<Connection, Trouble> {
         let mut db = open(path, WRITE_PATIENCE)?;
         // Says whose it is before anything is written to it.
-        self.version(&db)?;
+        if self.version(&db)?.is_none() && !even_empty {
+            return Err(Trouble::Empty);
+        }
         // Readers are not held up by writers, nor the other way round.
         db.pragma_update(None, "journal_mode", "WAL")?;
         // Each commit is on the disk when it returns. NORMAL may lose the last ones with the power: an account that
@@ -154,7 +164,8 @@ impl Design {
         Ok(db)
     }
 
-    /// As [`Self::open_to_write`]; makes the file, 0600, and the directory it is in, 0700, where they are not there.
+    /// As [`Self::open_to_write`]; makes the file, 0600, with its tables, and the directory it is in, 0700, where they are
+    /// not there.
     ///
     /// What root makes belongs to the owner of the directory: the daemon is to read what `sudo gatepost user add`
     /// wrote. A directory that root makes belongs to whom the one above it belongs to, or to the user of the shipped
@@ -174,7 +185,7 @@ impl Design {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error.into()),
         }
-        self.open_to_write(path)
+        self.write(path, true)
     }
 
     /// The version that this program reads and writes: `PRAGMA user_version`.
@@ -357,13 +368,14 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_database_gets_its_tables_from_a_writer_only() {
+    fn an_empty_database_gets_its_tables_from_whoever_would_make_it_only() {
         let (_home, path) = place();
         fs::create_dir(path.parent().unwrap()).unwrap();
         fs::write(&path, "").unwrap();
         assert!(matches!(open_to_read(&path), Err(Trouble::Empty)));
+        assert!(matches!(open_to_write(&path), Err(Trouble::Empty)));
         assert_eq!(fs::metadata(&path).unwrap().len(), 0);
-        assert_eq!(version(&open_to_write(&path).unwrap()).unwrap(), Some(CURRENT));
+        assert_eq!(version(&create(&path).unwrap()).unwrap(), Some(CURRENT));
         assert_eq!(version(&open_to_read(&path).unwrap()).unwrap(), Some(CURRENT));
     }
 

@@ -1,3 +1,5 @@
+mod provision;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -166,10 +168,11 @@ async fn a_missing_or_broken_file_is_an_outage_until_it_is_whole() {
 #[tokio::test]
 async fn the_embedded_default_is_made_at_the_start_and_a_configured_file_is_not() {
     let mut fixture = Fixture::new();
-    make_embedded(std::slice::from_ref(&fixture.config)).unwrap();
+    let state_dir = fixture.path.parent().unwrap().to_owned();
+    make_embedded(std::slice::from_ref(&fixture.config), &state_dir).unwrap();
     assert!(!fixture.path.exists());
     fixture.config.place = None;
-    make_embedded(std::slice::from_ref(&fixture.config)).unwrap();
+    make_embedded(std::slice::from_ref(&fixture.config), Path::new("/elsewhere")).unwrap();
     assert_eq!(ask(&fixture.directory(), "alice@example.org").await, "unknown");
 }
 
@@ -271,7 +274,7 @@ async fn a_full_queue_and_a_dead_reader_are_outages() {
     let directory = fixture.directory();
     let Kind::Sqlite(database) = &directory.0.kind else { panic!("not sqlite") };
     let (jobs, queue) = std::sync::mpsc::sync_channel(QUEUE);
-    let stuck = super::Sqlite { jobs, path: PathBuf::new() };
+    let stuck = super::Sqlite { jobs, path: PathBuf::new(), maker: None };
     let mut waiting = Vec::new();
     for _ in 0..QUEUE {
         let mut lookup = Box::pin(stuck.page(String::new()));
@@ -289,7 +292,7 @@ async fn a_full_queue_and_a_dead_reader_are_outages() {
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_for_a_reader_that_hangs() {
     let (jobs, _queue) = std::sync::mpsc::sync_channel(1);
-    let stuck = super::Sqlite { jobs, path: PathBuf::new() };
+    let stuck = super::Sqlite { jobs, path: PathBuf::new(), maker: None };
     assert!(stuck.lookup(&name("a@example.org")).await.unwrap_err().starts_with("no answer within"));
 }
 

@@ -1,6 +1,6 @@
 //! The administrator's side: what `gatepost user` does to the tables.
 
-use std::{fmt, path::Path};
+use std::{fmt, path::Path, sync::Arc};
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use zeroize::Zeroizing;
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     account::Password,
-    directory::row::{BadRow, Recipe},
+    directory::row::{BadRow, Recipe, is_active},
     password::Scheme,
     username::Username,
 };
@@ -19,7 +19,7 @@ use crate::{
 /// A user database, open for changes. Readers in other processes see each of them at once, and as a whole.
 pub struct Users {
     db: Connection,
-    recipe: Recipe,
+    recipe: Arc<Recipe>,
 }
 
 /// A user to be added.
@@ -73,7 +73,11 @@ pub enum AddError {
 
 impl Users {
     /// Opens the database of a directory, or makes it.
-    pub(in crate::directory) fn open(path: &Path, create: bool, recipe: Recipe) -> Result<Self, Trouble> {
+    pub(in crate::directory) fn open(
+        path: &Path,
+        create: bool,
+        recipe: Arc<Recipe>,
+    ) -> Result<Self, Trouble> {
         let db = if create { schema::create(path)? } else { schema::open_to_write(path)? };
         Ok(Self { db, recipe })
     }
@@ -91,8 +95,7 @@ impl Users {
                 "password" | "uid" | "gid" | "home" => {
                     return Err(AddError::Bad(format!("{field} is not a further field")));
                 }
-                "active" if value == "yes" || value == "no" => active = value == "yes",
-                "active" => return Err(AddError::Bad("active is neither yes nor no".to_owned())),
+                "active" => active = is_active(value).map_err(|bad| AddError::Bad(bad.to_string()))?,
                 _ if new_fields.iter().any(|(known, _)| known == field) => {
                     return Err(AddError::Bad(format!("{field} is given twice")));
                 }

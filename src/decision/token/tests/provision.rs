@@ -1,3 +1,5 @@
+mod embedded;
+
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
@@ -6,6 +8,15 @@ use serde_json::json;
 
 use super::{House, attempt, of};
 use crate::oidc::{Claims, Vouched};
+
+/// Whose word the tests give themselves.
+const PROVIDER: &str = "[[oidc]]
+name = 'idp'
+issuer = 'https://idp.test'
+client_id = 'gatepost'
+audience = ['gatepost']
+validation = 'jwt'
+";
 
 const TABLE: &str = "
 [[directory]]
@@ -20,7 +31,7 @@ quota_rule = '*:bytes={quota}'
 ";
 
 fn house() -> (House, Connection) {
-    let house = House::slow(TABLE, "", Duration::from_millis(1));
+    let house = House::slow(&format!("{TABLE}{PROVIDER}"), "", Duration::from_millis(1));
     let database = Connection::open(house._dir.path().join("mail.db")).unwrap();
     let table = "CREATE TABLE people (user TEXT PRIMARY KEY, name TEXT, quota INTEGER, active INTEGER DEFAULT 1 NOT NULL)";
     database.execute_batch(table).unwrap();
