@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cleartext;
 mod clients;
 mod doors;
 mod logout;
@@ -24,10 +25,12 @@ mod sso;
 mod standin;
 mod tokens;
 
-use std::fmt::Display;
+use std::{fmt::Display, path::PathBuf};
 
 use doors::{Door, Outcome};
-use support::{Bearer, Dovecot, Gatepost, Listener, People, Place, Postfix, Provider, Smtpd, Tree};
+use support::{
+    Authority, Bearer, Dovecot, Gatepost, Listener, People, Place, Postfix, Provider, Smtpd, Tree,
+};
 
 const SASL: &str = "mechanisms = [\"PLAIN\", \"LOGIN\", \"OAUTHBEARER\", \"XOAUTH2\"]";
 
@@ -45,15 +48,17 @@ struct Front<'a> {
 impl<'a> Front<'a> {
     /// Before gatepost, over the people of the place and with these `[[oidc]]`, or any other tables.
     fn open(place: &'a Place, oidc: &str) -> Self {
-        People::settle(place);
-        let listeners: Vec<_> =
-            Listener::dovecot(place).into_iter().chain(Postfix::listeners(place)).collect();
-        let people = place.outside("people");
-        let directory =
-            format!("[[directory]]\nname = \"people\"\ntype = \"passwd-file\"\nfile = {people:?}\n");
-        let gatepost = Gatepost::start_offering(place, &listeners, SASL, &format!("{directory}{oidc}"));
+        let gatepost = gatepost(place, oidc);
         let dovecot = Dovecot::start(place);
         let postfix = Postfix::start(place, Some(dovecot.lmtp_address()));
+        Self { dovecot, postfix, gatepost: Some(gatepost) }
+    }
+
+    /// The same for who comes by TLS, after [`certify`].
+    fn open_over_tls(place: &'a Place, oidc: &str) -> Self {
+        let gatepost = gatepost(place, oidc);
+        let dovecot = Dovecot::start_also(place, &Dovecot::over_tls(place));
+        let postfix = Postfix::start_over_tls(place, Some(dovecot.lmtp_address()));
         Self { dovecot, postfix, gatepost: Some(gatepost) }
     }
 
@@ -91,6 +96,22 @@ impl<'a> Front<'a> {
             }
         }
     }
+}
+
+/// gatepost over the people of a place.
+fn gatepost<'a>(place: &'a Place, oidc: &str) -> Gatepost<'a> {
+    People::settle(place);
+    let listeners: Vec<_> = Listener::dovecot(place).into_iter().chain(Postfix::listeners(place)).collect();
+    let people = place.outside("people");
+    let directory = format!("[[directory]]\nname = \"people\"\ntype = \"passwd-file\"\nfile = {people:?}\n");
+    Gatepost::start_offering(place, &listeners, SASL, &format!("{directory}{oidc}"))
+}
+
+/// Gives the mail servers of a place a certificate, and returns that of who vouches for it.
+fn certify(place: &Place) -> PathBuf {
+    let authority = Authority::found(place, "mail-authority");
+    authority.certify("mail");
+    authority.file()
 }
 
 /// Runs a test with the servers of each Debian, side by side: each with a provider of its own.

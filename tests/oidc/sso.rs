@@ -8,8 +8,8 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
-    Front, Outcome,
-    support::{Browser, Place, Provider, Smtpd, Tree, Webmail, wait_until},
+    ALICE, Bearer, Front, Outcome, certify, doors,
+    support::{Authority, Browser, Place, Provider, Servers, Smtpd, Tree, Webmail, wait_until},
 };
 
 /// Alice before webmail.
@@ -25,7 +25,8 @@ struct Session<'a> {
 #[derive(Debug, Eq, PartialEq)]
 struct Cost {
     /// Logins at Dovecot.
-    logins: u64,
+    imap: u64,
+    sieve: u64,
     introspections: u64,
 }
 
@@ -35,11 +36,14 @@ fn a_session_in_webmail_costs_the_provider_one_introspection() {
     let mut session = Session::begin(&web, &place, "opaque", |provider| over_gatepost(&place, provider));
     session.reads();
     let cost = session.cost();
-    assert!(cost.logins >= 10 && cost.introspections == 1, "{cost:?}");
+    assert!(cost.imap >= 10 && cost.introspections == 1, "{cost:?}");
     session.browser.picture("sso-opaque");
+    session.sorts();
+    session.browser.picture("sso-opaque-filter");
     session.writes();
     session.browser.picture("sso-opaque-sent");
-    assert_eq!(session.cost().introspections, 1);
+    let cost = session.cost();
+    assert!(cost.sieve >= 3 && cost.introspections == 1, "{cost:?}");
 }
 
 #[test]
@@ -47,10 +51,19 @@ fn a_session_in_webmail_with_a_jwt_costs_the_provider_nothing() {
     let (web, place) = (Place::new(&Tree::web()), Place::new(&Tree::trixie()));
     let mut session = Session::begin(&web, &place, "RS256", |provider| over_gatepost(&place, provider));
     session.reads();
+    session.sorts();
+    session.browser.picture("sso-jwt-filter");
     session.writes();
     session.browser.picture("sso-jwt");
     let cost = session.cost();
-    assert!(cost.logins >= 10 && cost.introspections == 0, "{cost:?}");
+    assert!(cost.imap >= 10 && cost.sieve >= 3 && cost.introspections == 0, "{cost:?}");
+
+    // Somebody else in the place of the mail servers sees no token.
+    session.webmail.trusts(&Authority::found(&place, "stranger").file());
+    session.finds_nothing();
+    let filters = session.does("filters", json!({ "url": session.webmail.url() }));
+    assert!(filters.as_str().unwrap().contains("Unable to connect to server"), "{filters}");
+    assert_eq!(session.cost(), cost);
 }
 
 /// Webmail shows it again with whatever it does next.
@@ -66,31 +79,40 @@ fn a_token_that_webmail_repeats_when_it_is_dead_costs_one_introspection_and_nobo
 
     let token = session.provider.opaque();
     let begun = Instant::now();
-    assert_eq!(session.front.imap(&token), Outcome::Enters, "{}", session.front.log());
+    let (mut imap, _tls) = session.front.dovecot.imaps_lines();
+    let told = Bearer::OAuthBearer.imap(&mut imap, ALICE, &token, true);
+    assert_eq!(doors::imap(told), Outcome::Enters, "{}", session.front.log());
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
 }
 
 #[test]
 fn a_session_in_webmail_costs_an_introspection_a_login_where_dovecot_asks_itself() {
     let (web, place) = (Place::new(&Tree::web()), Place::new(&Tree::bookworm()));
-    let mut session = Session::begin(&web, &place, "opaque", |provider| Front::judging(&place, provider));
+    let mut session =
+        Session::begin(&web, &place, "opaque", |provider| Front::judging_over_tls(&place, provider));
     session.reads();
     let cost = session.cost();
-    assert_eq!(cost.introspections, cost.logins, "{cost:?}");
+    assert_eq!(cost.introspections, cost.imap, "{cost:?}");
     session.browser.picture("sso-dovecot");
+    session.sorts();
+    let cost = session.cost();
+    assert_eq!(cost.introspections, cost.imap + cost.sieve, "{cost:?}");
     session.writes();
     session.browser.picture("sso-dovecot-sent");
+    // Postfix asks Dovecot, which asks again.
+    let cost = session.cost();
+    assert_eq!(cost.introspections, cost.imap + cost.sieve + 1, "{cost:?}");
 
     session.provider.revoke_all("alice");
     let before = session.cost();
     session.finds_nothing();
     let after = session.cost();
     assert!(after.introspections >= before.introspections + 6, "{before:?} {after:?}");
-    assert_eq!(after.logins, before.logins);
+    assert_eq!((after.imap, after.sieve), (before.imap, before.sieve));
 }
 
 fn over_gatepost<'a>(place: &'a Place, provider: &Provider<'_>) -> Front<'a> {
-    Front::open(place, &provider.table(""))
+    Front::open_over_tls(place, &provider.table(""))
 }
 
 impl<'a> Session<'a> {
@@ -102,12 +124,18 @@ impl<'a> Session<'a> {
         open: impl FnOnce(&Provider<'_>) -> Front<'a>,
     ) -> Self {
         let provider = Provider::start(web);
+        let authority = certify(place);
         let front = open(&provider);
         for number in 1..=3 {
             deliver(&front, &format!("Letter {number}"), &format!("This is what letter {number} says."));
         }
-        let (imap, smtp) = (front.dovecot.imap_address(), front.postfix.address(Smtpd::Unix));
-        let webmail = Webmail::start(web, &provider, imap, smtp, format);
+        let servers = Servers {
+            imaps: front.dovecot.imaps_address(),
+            sieve: front.dovecot.sieve_address(),
+            submission: front.postfix.address(Smtpd::Submission),
+            authority,
+        };
+        let webmail = Webmail::start(web, &provider, &servers, format);
         let browser = Browser::start(web);
         let mut session = Self { place, front, provider, webmail, browser };
 
@@ -137,9 +165,25 @@ impl<'a> Session<'a> {
             "url": self.webmail.url(), "to": "bob@example.test", "subject": "An answer", "text": text,
         });
         self.does("send", letter);
-        wait_until("the letter is in Bob's mailbox", || has(self.place, "bob", text));
+        let mut mail = None;
+        wait_until("the letter is in Bob's mailbox", || {
+            mail = find(self.place, "bob", text);
+            mail.is_some()
+        });
         let log = self.front.postfix.log();
         assert!(log.contains("sasl_method=XOAUTH2, sasl_username=alice@example.test"), "{log}");
+        // RFC 3848: within TLS and logged in.
+        assert!(mail.as_ref().unwrap().contains("with ESMTPSA id"), "{mail:?}");
+    }
+
+    /// She has webmail sort her letters, by ManageSieve.
+    fn sorts(&mut self) {
+        self.does("filters", json!({ "url": self.webmail.url() }));
+        let filter = json!({ "name": "Bills", "word": "invoice", "folder": "Trash" });
+        assert_eq!(self.does("filter", filter), json!(["Bills"]), "{}", self.webmail.log());
+        // The link to the script that counts.
+        let script = self.place.read("mail/alice/.dovecot.sieve");
+        assert!(script.contains("invoice") && script.contains("fileinto \"Trash\""), "{script}");
     }
 
     /// She asks for everything anew, twice, and webmail is kept out of her mailbox.
@@ -158,10 +202,17 @@ impl<'a> Session<'a> {
 
     fn cost(&self) -> Cost {
         let log = self.front.dovecot.log();
-        // As 2.3 and 2.4 put it.
-        let words = ["imap-login: Info: Login: user=<alice@", "imap-login: Info: Logged in: user=<alice@"];
-        let logins = words.iter().map(|words| log.matches(words).count() as u64).sum();
-        let cost = Cost { logins, introspections: self.provider.asked("introspection") };
+        let logins = |service: &str| {
+            // As 2.3 and 2.4 put it.
+            let words =
+                ["Login", "Logged in"].map(|word| format!(" {service}-login: Info: {word}: user=<alice@"));
+            let logins = log.lines().filter(|line| words.iter().any(|words| line.contains(words)));
+            let logins: Vec<_> = logins.collect();
+            assert!(logins.iter().all(|line| line.contains(", TLS")), "{logins:#?}");
+            logins.len() as u64
+        };
+        let introspections = self.provider.asked("introspection");
+        let cost = Cost { imap: logins("imap"), sieve: logins("managesieve"), introspections };
         eprintln!("{cost:?}");
         cost
     }
@@ -178,9 +229,9 @@ fn deliver(front: &Front<'_>, subject: &str, text: &str) {
     assert_eq!(reply.code, 250, "{}", reply.text);
 }
 
-/// Whether there is such a new message in somebody's mailbox.
-fn has(place: &Place, name: &str, text: &str) -> bool {
+/// The new message with this text in somebody's mailbox, when it is there.
+fn find(place: &Place, name: &str, text: &str) -> Option<String> {
     let new = fs::read_dir(place.outside(&format!("mail/{name}/Maildir/new")));
-    let mut mails = new.into_iter().flatten().flatten();
-    mails.any(|mail| fs::read_to_string(mail.path()).is_ok_and(|mail| mail.contains(text)))
+    let mails = new.into_iter().flatten().flatten();
+    mails.filter_map(|mail| fs::read_to_string(mail.path()).ok()).find(|mail| mail.contains(text))
 }

@@ -9,8 +9,16 @@ impl<'a> Front<'a> {
     /// Dovecot judges by itself, and for Postfix. It knows whoever the provider knows.
     pub(crate) fn judging(place: &'a Place, provider: &Provider<'_>) -> Self {
         place.dir("postfix/spool/gatepost", 0o755, 0, 0);
-        let dovecot = Dovecot::start_judging(place, &judge(place, provider));
+        let dovecot = Dovecot::start_judging(place, &judge(place, provider), "");
         let postfix = Postfix::start(place, Some(dovecot.lmtp_address()));
+        Self { dovecot, postfix, gatepost: None }
+    }
+
+    /// The same for who comes by TLS, after [`crate::certify`].
+    pub(crate) fn judging_over_tls(place: &'a Place, provider: &Provider<'_>) -> Self {
+        place.dir("postfix/spool/gatepost", 0o755, 0, 0);
+        let dovecot = Dovecot::start_judging(place, &judge(place, provider), &Dovecot::over_tls(place));
+        let postfix = Postfix::start_over_tls(place, Some(dovecot.lmtp_address()));
         Self { dovecot, postfix, gatepost: None }
     }
 }

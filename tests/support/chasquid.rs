@@ -3,7 +3,7 @@ use std::{
     process::Stdio,
 };
 
-use super::{Lines, Listener, Place, Smtp, process::Process, wait_until};
+use super::{Listener, Place, Smtp, process::Process, wait_until, within_tls};
 
 const SUBMISSION: u16 = 11587;
 
@@ -64,13 +64,8 @@ dovecot_userdb_path: "{home}/userdb"
 
     /// A session within TLS, as chasquid offers authentication in no other.
     pub fn connect(&self) -> Session {
-        let address = self.place.port(SUBMISSION).to_string();
-        let mut command = self.place.tree().command("openssl");
-        command.args(["s_client", "-quiet", "-verify_quiet", "-starttls", "smtp", "-connect", &address]);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut process = Process::start("openssl", &mut command);
-        let (input, output) = process.streams();
-        Session { smtp: Smtp::over(Lines::over(output, input)), _tls: process }
+        let (lines, tls) = within_tls(self.place, self.place.port(SUBMISSION).into(), Some("smtp"));
+        Session { smtp: Smtp::over(lines), _tls: tls }
     }
 }
 

@@ -7,9 +7,10 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-use super::{Imap, Lines, Place, Smtp, process::Process, wait_until};
+use super::{Imap, Lines, Place, Smtp, process::Process, wait_until, within_tls};
 
 const IMAP: u16 = 10143;
+const IMAPS: u16 = 10993;
 const POP3: u16 = 10110;
 const SIEVE: u16 = 14190;
 const LMTP: u16 = 10024;
@@ -44,14 +45,38 @@ impl<'a> Dovecot<'a> {
         dovecot
     }
 
-    /// Judges by itself, as these settings have it.
-    pub fn start_judging(place: &'a Place, settings: &str) -> Self {
+    /// Judges by itself, as these settings have it; `more` have the last word.
+    pub fn start_judging(place: &'a Place, settings: &str, more: &str) -> Self {
         install(place, settings);
+        place.write("dovecot/local.conf", &(place.read("dovecot/local.conf") + more));
         // It would have the users of the machine besides.
         place.write("dovecot/conf.d/10-auth.conf", "");
         let mut dovecot = Self { place, process: None };
         dovecot.start_again();
         dovecot
+    }
+
+    /// Settings with the certificate `mail.pem` of its place, as Debian has them but for the port of IMAPS: whoever is not
+    /// within TLS is offered no login that says a password or a token as it is.
+    pub fn over_tls(place: &Place) -> String {
+        let (certificate, key) = (place.inside("mail.pem"), place.inside("mail.key"));
+        let settings = match place.tree().name() {
+            "bookworm" => {
+                format!("disable_plaintext_auth = yes\nssl_cert = <{certificate}\nssl_key = <{key}\n")
+            }
+            _ => format!(
+                "auth_allow_cleartext = no\nssl_server_cert_file = {certificate}\nssl_server_key_file = {key}\n"
+            ),
+        };
+        format!(
+            "ssl = yes
+{settings}service imap-login {{
+  inet_listener imaps {{
+    port = {IMAPS}
+  }}
+}}
+"
+        )
     }
 
     pub fn stop(&mut self) {
@@ -91,6 +116,15 @@ impl<'a> Dovecot<'a> {
         self.address(IMAP)
     }
 
+    /// The same within TLS from the first byte, where [`over_tls`](Self::over_tls) has it.
+    pub fn imaps_address(&self) -> SocketAddr {
+        self.address(IMAPS)
+    }
+
+    pub fn sieve_address(&self) -> SocketAddr {
+        self.address(SIEVE)
+    }
+
     pub fn imap(&self) -> Imap {
         Imap::connect(self.address(IMAP))
     }
@@ -100,6 +134,13 @@ impl<'a> Dovecot<'a> {
         let mut lines = Lines::connect(self.address(IMAP));
         lines.expect("* OK");
         lines
+    }
+
+    /// The same within TLS, with the process that speaks it.
+    pub fn imaps_lines(&self) -> (Lines, Process) {
+        let (mut lines, tls) = within_tls(self.place, self.imaps_address(), None);
+        lines.expect("* OK");
+        (lines, tls)
     }
 
     pub fn pop3(&self) -> Lines {

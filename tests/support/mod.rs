@@ -35,6 +35,7 @@ mod replay;
 pub mod samba;
 pub mod slapd;
 mod smtp;
+mod tls;
 mod transcript;
 mod tree;
 mod watching;
@@ -71,10 +72,11 @@ pub use replay::{Replay, Subject, Writes};
 pub use samba::Samba;
 pub use slapd::Slapd;
 pub use smtp::{Reply, Smtp};
+pub use tls::within_tls;
 pub use transcript::{Bindings, Line, Step, Transcript, What, socket};
 pub use tree::Tree;
 pub use watching::Watching;
-pub use webmail::{Browser, Webmail};
+pub use webmail::{Browser, Servers, Webmail};
 
 /// How long anything may take that should happen at once. Generous, as two cores may run many servers.
 pub const DEADLINE: Duration = Duration::from_secs(20);

@@ -8,13 +8,15 @@ use super::{Lines, Listener, Place, Smtp, wait_until};
 /// Where gatepost answers over TCP.
 const INET: u16 = 10901;
 
-/// The four ways in which an smtpd reaches gatepost, each on its own port.
+/// The four ways in which an smtpd reaches gatepost, each on its own port, and the one for mail programs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Smtpd {
     Unix = 10587,
     Inet = 10588,
     ChrootedUnix = 10589,
     ChrootedInet = 10590,
+    /// Nobody does anything there but within TLS. There is one where the place has a certificate for it.
+    Submission = 10591,
 }
 
 impl Smtpd {
@@ -22,7 +24,7 @@ impl Smtpd {
 
     /// Whether a restart of gatepost is out of the remote's sight: on TCP the first request after one is lost.
     pub fn is_unix(self) -> bool {
-        matches!(self, Self::Unix | Self::ChrootedUnix)
+        matches!(self, Self::Unix | Self::ChrootedUnix | Self::Submission)
     }
 }
 
@@ -48,6 +50,15 @@ impl<'a> Postfix<'a> {
         install(place, deliver_to);
         let main = place.read("postfix/etc/main.cf").replace("virtual_mailbox_domains = example.test\n", "");
         place.write("postfix/etc/main.cf", &(main + &Place::snippet("postfix-maps.cf")));
+        let mut postfix = Self { place, running: false };
+        postfix.start_again();
+        postfix
+    }
+
+    /// The same with [`Smtpd::Submission`] besides, whose certificate is `mail.pem` of the place.
+    pub fn start_over_tls(place: &'a Place, deliver_to: Option<SocketAddr>) -> Self {
+        install(place, deliver_to);
+        place.write("postfix/etc/master.cf", &(services(place) + &submission(place)));
         let mut postfix = Self { place, running: false };
         postfix.start_again();
         postfix
@@ -199,4 +210,19 @@ lmtp unix - - n - - lmtp
 anvil unix - - n - 1 anvil
 postlog unix-dgram n - n - 1 postlogd
 "
+}
+
+/// As it is in Debian's master.cf, commented out.
+fn submission(place: &Place) -> String {
+    let (address, port) = (place.address(), Smtpd::Submission as u16);
+    let (certificate, key) = (place.inside("mail.pem"), place.inside("mail.key"));
+    format!(
+        "{address}:{port} inet n - y - - smtpd
+  -o syslog_name=postfix/submission
+  -o smtpd_tls_security_level=encrypt
+  -o smtpd_tls_cert_file={certificate}
+  -o smtpd_tls_key_file={key}
+tlsmgr unix - - n 1000? 1 tlsmgr
+"
+    )
 }

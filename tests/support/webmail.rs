@@ -10,6 +10,20 @@ use serde_json::{Value, json};
 
 use super::{Lines, Place, Provider, process::Process, provider::WEBMAIL_PORT, wait_until};
 
+/// The mail servers that webmail logs in to, each over TLS.
+#[derive(Debug)]
+pub struct Servers {
+    pub imaps: SocketAddr,
+    /// With STARTTLS, as all but `imaps`.
+    pub sieve: SocketAddr,
+    pub submission: SocketAddr,
+    /// The certificate of who vouches for theirs.
+    pub authority: PathBuf,
+}
+
+/// Who vouches for the certificates of the mail servers, in the place of webmail.
+const AUTHORITY: &str = "mail-authority.pem";
+
 /// Debian's Roundcube, whose people log in at a [`Provider`] in the same place.
 #[derive(Debug)]
 pub struct Webmail<'a> {
@@ -18,14 +32,8 @@ pub struct Webmail<'a> {
 }
 
 impl<'a> Webmail<'a> {
-    /// Before an IMAP and an SMTP server. `format` is what its access tokens are to be, see [`super::provider::Wanted`].
-    pub fn start(
-        place: &'a Place,
-        provider: &Provider<'_>,
-        imap: SocketAddr,
-        smtp: SocketAddr,
-        format: &str,
-    ) -> Self {
+    /// `format` is what its access tokens are to be, see [`super::provider::Wanted`].
+    pub fn start(place: &'a Place, provider: &Provider<'_>, servers: &Servers, format: &str) -> Self {
         for dir in ["roundcube", "roundcube/logs", "roundcube/temp"] {
             fs::create_dir_all(place.outside(dir)).unwrap();
         }
@@ -33,14 +41,21 @@ impl<'a> Webmail<'a> {
             let there = Path::new("/etc/roundcube").join(file);
             symlink(there, place.outside(&format!("roundcube/{file}"))).unwrap();
         }
-        place.write("roundcube/config.inc.php", &configuration(place, provider, imap, smtp, format));
+        place.write("roundcube/config.inc.php", &configuration(place, provider, servers, format));
         let schema = "/usr/share/roundcube/SQL/sqlite.initial.sql";
         let database = place.inside("roundcube/mail.db");
         let made = "(new PDO('sqlite:' . $argv[1]))->exec(file_get_contents($argv[2]));";
         let made = place.tree().command("php").args(["-r", made, "--", &database, schema]).status();
         assert!(made.unwrap().success());
         let process = serve(place);
-        Self { place, process }
+        let webmail = Self { place, process };
+        webmail.trusts(&servers.authority);
+        webmail
+    }
+
+    /// Takes the certificates of mail servers that this authority vouches for from now on, and no others.
+    pub fn trusts(&self, authority: &Path) {
+        fs::copy(authority, self.place.outside(AUTHORITY)).unwrap();
     }
 
     pub fn url(&self) -> String {
@@ -76,27 +91,28 @@ fn serve(place: &Place) -> Process {
     process
 }
 
-fn configuration(
-    place: &Place,
-    provider: &Provider<'_>,
-    imap: SocketAddr,
-    smtp: SocketAddr,
-    format: &str,
-) -> String {
+fn configuration(place: &Place, provider: &Provider<'_>, servers: &Servers, format: &str) -> String {
     let (home, issuer) = (place.inside("roundcube"), provider.issuer());
     let authority = place.inside("authority.pem");
+    let mail_authority = place.inside(AUTHORITY);
+    let Servers { imaps, sieve, submission, .. } = servers;
     format!(
         "<?php
 $config['db_dsnw'] = 'sqlite:///{home}/mail.db?mode=0600';
 $config['log_dir'] = '{home}/logs/';
 $config['temp_dir'] = '{home}/temp/';
 $config['des_key'] = '0123456789abcdefABCDEFGH';
-$config['plugins'] = [];
+$config['plugins'] = ['managesieve'];
 $config['skin'] = 'elastic';
 $config['enable_spellcheck'] = false;
 $config['create_default_folders'] = true;
-$config['imap_host'] = '{imap}';
-$config['smtp_host'] = '{smtp}';
+$verified = ['ssl' => ['verify_peer' => true, 'verify_peer_name' => true, 'cafile' => '{mail_authority}']];
+$config['imap_host'] = 'ssl://{imaps}';
+$config['imap_conn_options'] = $verified;
+$config['smtp_host'] = 'tls://{submission}';
+$config['smtp_conn_options'] = $verified;
+$config['managesieve_host'] = 'tls://{sieve}';
+$config['managesieve_conn_options'] = $verified;
 $config['oauth_provider'] = 'generic';
 $config['oauth_provider_name'] = 'the house';
 $config['oauth_client_id'] = 'webmail';

@@ -100,6 +100,29 @@ const can = {
     return listed();
   },
 
+  // Opens the page of filters. Sees whatever is there then.
+  async filters({ url }) {
+    await page.goto(`${url}?_task=settings`);
+    await page.click('#settings-menu a.filter');
+    await page.locator('#filterslist').waitFor({ state: 'attached' });
+    await quiet();
+    return page.innerText('body');
+  },
+
+  // There, has messages with this word in their subject moved to a folder from now on. Sees the names of all filters.
+  async filter({ name, word, folder }) {
+    await page.click('#layout-content a.create:not(.disabled)');
+    const form = page.frameLocator('#filter-box');
+    await form.locator('#_name').fill(name);
+    // The script of the page has made a list of lines of the field.
+    await form.locator('input[name="_rule_target[0][]"]').fill(word);
+    await form.locator('select[name="_action_mailbox[0]"]').selectOption(folder);
+    await form.locator('button.submit').click();
+    await page.locator('#filterslist td', { hasText: name }).waitFor();
+    await quiet();
+    return page.locator('#filterslist td.name').allInnerTexts();
+  },
+
   async picture({ file }) {
     await page.screenshot({ path: file });
   },
