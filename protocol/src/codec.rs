@@ -1,4 +1,4 @@
-//! [`frame::Lines`](crate::frame::Lines) for `tokio_util::codec`: the same lines, cut off a growing buffer.
+//! [`frame::Lines`](crate::frame::Lines) and its like for `tokio_util::codec`: the same messages, cut off a growing buffer.
 
 use std::io;
 
@@ -7,6 +7,10 @@ use memchr::memchr;
 use tokio_util::codec::{Decoder, Encoder};
 
 use crate::error::TooLong;
+
+mod netstring;
+
+pub use self::netstring::NetstringCodec;
 
 /// Lines in, whole encoded lines out.
 ///

@@ -26,17 +26,51 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// A line longer than its protocol allows. The peer's fault; the connection cannot be read any further.
+/// A line, netstring or block longer than its protocol allows. The peer's fault; the connection cannot be read any
+/// further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLong {
-    /// The limit that was passed, in bytes, without the LF.
+    /// The limit that was passed, in bytes, without what ends it.
     pub limit: usize,
 }
 
 impl fmt::Display for TooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line longer than {} bytes", self.limit)
+        write!(f, "message longer than {} bytes", self.limit)
     }
 }
 
 impl std::error::Error for TooLong {}
+
+/// A stream that cannot be cut into messages any further, where they say themselves how long they are. The peer's fault;
+/// the only thing left to do is to disconnect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Broken {
+    /// What stands around a message does not follow its grammar.
+    Malformed(Malformed),
+    /// A message is announced that is longer than allowed.
+    TooLong(TooLong),
+}
+
+impl From<Malformed> for Broken {
+    fn from(malformed: Malformed) -> Self {
+        Self::Malformed(malformed)
+    }
+}
+
+impl From<TooLong> for Broken {
+    fn from(too_long: TooLong) -> Self {
+        Self::TooLong(too_long)
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(malformed) => malformed.fmt(f),
+            Self::TooLong(too_long) => too_long.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Broken {}

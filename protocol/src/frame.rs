@@ -1,4 +1,4 @@
-//! Cuts a byte stream into lines. Where a message ends and how much is held for a peer is settled here and nowhere else.
+//! Cuts a byte stream into lines. Where a line ends and how much is held for a peer is settled here and nowhere else.
 
 use memchr::memchr;
 
