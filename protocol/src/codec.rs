@@ -8,8 +8,10 @@ use tokio_util::codec::{Decoder, Encoder};
 
 use crate::error::TooLong;
 
+mod block;
 mod netstring;
 
+pub use self::block::BlockCodec;
 pub use self::netstring::NetstringCodec;
 
 /// Lines in, whole encoded lines out.

@@ -8,6 +8,7 @@
 //! - [`text`] holds the two encodings that the lines are made of: tab-escaping and base64.
 //! - [`dovecot`] is the grammar of Dovecot's auth protocols, one module a protocol.
 //! - [`postfix`] is the grammar of Postfix's lookup and policy protocols.
+//! - [`saslauthd`] is that of Cyrus SASL's daemon.
 //! - [`sasl`] is the grammar of what travels inside: the payloads of the SASL mechanisms.
 //! - [`secret`] keeps what grants access away from logs.
 
@@ -20,6 +21,7 @@ pub mod error;
 pub mod frame;
 pub mod postfix;
 pub mod sasl;
+pub mod saslauthd;
 mod scan;
 pub mod secret;
 pub mod text;

@@ -4,6 +4,7 @@
 //! - [`netstring`]: how messages of socketmap are framed.
 //! - [`socketmap`]: lookups in maps of several names at one socket.
 //! - [`tcp_table`]: lookups in one map, for what cannot do better.
+//! - [`policy`]: whether a mail is to be taken.
 //!
 //! For SMTP AUTH, Postfix speaks [`dovecot::auth`](crate::dovecot::auth).
 //!
@@ -30,6 +31,7 @@
 //! ```
 
 pub mod netstring;
+pub mod policy;
 pub mod socketmap;
 pub mod tcp_table;
 

@@ -4,7 +4,9 @@ use std::fmt::Debug;
 
 use bytes::BytesMut;
 use gatepost_protocol::dovecot::{Cookie, FieldsBuf, auth, master, reply};
+use gatepost_protocol::postfix::{socketmap, tcp_table};
 use gatepost_protocol::sasl::{OAuthBearer, Plain, XOAuth2};
+use gatepost_protocol::saslauthd;
 use gatepost_protocol::secret::{Scratch, Secret};
 use gatepost_protocol::text::{Encoded, base64_into};
 
@@ -69,6 +71,14 @@ fn debug_shows_no_password_in_any_spelling() {
     let mut scratch = Scratch::new();
     show(&mut shown, &Encoded::new(encoded.as_bytes()).unwrap().decode_into(&mut scratch));
     show(&mut shown, &scratch);
+    let saslauthd = [b"\0\x05alice\0\x07", PASSWORD.as_bytes(), b"\0\x04imap\0\0"].concat();
+    let request = saslauthd::Request::cut(&mut &saslauthd[..]).unwrap().unwrap();
+    show(&mut shown, &request);
+    show(&mut shown, &request.encode());
+    // Maps may hold passwords, as `smtp_sasl_password_maps` does.
+    let value = format!("alice:{PASSWORD}");
+    show(&mut shown, &socketmap::Reply::parse(format!("OK {value}").as_bytes()).unwrap());
+    show(&mut shown, &tcp_table::Reply::parse(format!("200 {value}").as_bytes()).unwrap());
 
     assert!(shown.contains("alice") && shown.contains("imap"), "something is shown at all: {shown}");
     let numbers = PASSWORD.bytes().take(3).map(|byte| byte.to_string()).collect::<Vec<_>>();
