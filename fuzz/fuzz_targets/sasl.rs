@@ -30,12 +30,14 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(message.encode(), data);
     }
     if let Ok(message) = OAuthBearer::parse(data) {
+        assert_eq!(OAuthBearer::split(data).as_ref(), Ok(&message));
         assert!(bearer::is_token(message.token) && data.len() <= bearer::RESPONSE);
         let written = message.encode().expect("a message");
         assert_eq!(OAuthBearer::parse(written.expose()), Ok(message));
         assert!(XOAuth2::parse(data).is_err(), "the name in it would go unread");
     }
     if let Ok(message) = XOAuth2::parse(data) {
+        assert_eq!(XOAuth2::split(data).as_ref(), Ok(&message));
         assert!(bearer::is_token(message.token) && data.len() <= bearer::RESPONSE);
         let written = message.encode().expect("a message");
         assert_eq!(XOAuth2::parse(written.expose()), Ok(message));

@@ -67,6 +67,11 @@ const fn below(word: u64, limit: u8) -> u64 {
 /// Whether there are control characters that might mean something on a line.
 #[inline]
 pub(crate) fn any_mark(bytes: &[u8]) -> bool {
+    // As with `only_tabs`.
+    if let Some(last) = bytes.last_chunk::<32>() {
+        let least = |bytes: &[u8]| bytes.iter().fold(u8::MAX, |least, &byte| least.min(byte));
+        return least(bytes.as_chunks::<32>().0.as_flattened()).min(least(last)) < MARKS;
+    }
     // The last word and the one before it may have bytes in common.
     let Some(last) = bytes.last_chunk() else {
         return bytes.iter().any(|&byte| byte < MARKS);

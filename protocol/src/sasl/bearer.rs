@@ -74,9 +74,13 @@ impl<'a> Pairs<'a> {
 
 /// The token in the value of `auth=`: `"Bearer" 1*SP b64token` (RFC 6750 section 2.1), the word in any case.
 pub(super) fn token(value: &[u8]) -> Option<&[u8]> {
+    credentials(value).filter(|token| is_token(token))
+}
+
+/// The same without a look at what the token is made of.
+pub(super) fn credentials(value: &[u8]) -> Option<&[u8]> {
     let (scheme, token) = cut(b' ', value)?;
-    let token = token.trim_ascii_start();
-    (scheme.eq_ignore_ascii_case(b"Bearer") && is_token(token)).then_some(token)
+    scheme.eq_ignore_ascii_case(b"Bearer").then(|| token.trim_ascii_start())
 }
 
 /// `b64token`: `1*(ALPHA / DIGIT / "-" / "." / "_" / "~" / "+" / "/") *"="`

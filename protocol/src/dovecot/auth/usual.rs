@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::dovecot::params::address;
 use crate::dovecot::{RequestId, grammar};
-use crate::scan::{find, only_tabs};
+use crate::scan::{any_mark, find, only_tabs};
 use crate::text::Encoded;
 
 /// A mechanism with which everything is in the first response.
@@ -49,9 +49,6 @@ impl<'a> Usual<'a> {
             (name, list) if name.eq_ignore_ascii_case(b"\tPLAIN\t") => (OneStep::Plain, list),
             _ => of_tokens(args)?,
         };
-        if !only_tabs(list) {
-            return None;
-        }
         let (mut service, mut session, mut rip_text) = (None, None, None);
         let mut rest = list;
         let response = loop {
@@ -69,6 +66,11 @@ impl<'a> Usual<'a> {
             };
             *to = Some(value);
         };
+        let params = list.get(..list.len() - response.len())?;
+        // There is no TAB in the response, and it may be long.
+        if !only_tabs(params) || any_mark(response) {
+            return None;
+        }
         let response = Encoded::of_field(response);
         Some(Self { id, mechanism, service: service?, session, rip_text, response })
     }

@@ -44,12 +44,12 @@ impl<'a> Shown<'a> {
     ) -> Option<Self> {
         let service = fitting_service(line)?;
         let (name, token) = match line.mechanism {
-            OneStep::OAuthBearer => match OAuthBearer::parse(response).ok()? {
+            OneStep::OAuthBearer => match OAuthBearer::split(response).ok()? {
                 OAuthBearer { user: Some(Cow::Borrowed(user)), token, .. } => (user, token),
                 _ => return None,
             },
             OneStep::XOAuth2 => {
-                let XOAuth2 { user, token } = XOAuth2::parse(response).ok()?;
+                let XOAuth2 { user, token } = XOAuth2::split(response).ok()?;
                 (user?, token)
             }
             OneStep::Plain => return None,
