@@ -52,7 +52,7 @@ pub use self::{
     flight::{Flights, Full},
     learn::{Lesson, Said},
     recall::{Holder, Recall, Right, Typed},
-    revoked::{Logout, Revocations, Sighting},
+    revoked::{Logout, Revocations, SESSION as REVOKED_SESSION, Sighting, USER as REVOKED_USER},
 };
 use self::{
     clock::{Clock, tenths},

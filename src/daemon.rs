@@ -5,7 +5,7 @@ use std::{
     os::unix::fs::DirBuilderExt as _,
     path::Path,
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use arc_swap::ArcSwap;
@@ -18,7 +18,7 @@ use crate::{
     cache,
     config::{self, Config, Loaded, Problems, Protocol},
     control,
-    decision::{Engine, Kick, Limits, Revocations, SaltKey},
+    decision::{Engine, Kick, Ledger, Limits, Revocations, SaltKey},
     directory::{self, Chain, Misfit, Tell},
     listener::{self, Desks, Listener, Slots, Stream},
     mechanism::Mechanism,
@@ -56,6 +56,7 @@ struct Replaceable {
     app_passwords: AppPasswords,
     /// What was revoked stays so, whatever the new configuration says.
     revocations: Arc<Revocations>,
+    ledger: Ledger,
     engines: Arc<driver::Engines>,
     offer: ArcSwap<Offer>,
     /// Ends the watches of the directories that were replaced.
@@ -143,12 +144,17 @@ impl Replaceable {
     async fn new(config: &Config, shared: &Shared) -> Result<Self, Failure> {
         let app_passwords = AppPasswords::at(&config.server.state_dir);
         let revocations = Arc::<Revocations>::default();
+        let ledger = Ledger::at(&config.server.state_dir);
+        if let Err(trouble) = ledger.recall(&revocations, SystemTime::now()) {
+            tracing::error!(%trouble, "what was revoked cannot be read");
+        }
         let engine = examined(config, &app_passwords).await?.with_revocations(Arc::clone(&revocations));
-        let engine = Arc::new(lasting(engine, shared));
+        let engine = Arc::new(lasting(engine.with_ledger(ledger.clone()), shared));
         let watch = watch(&engine);
         Ok(Self {
             app_passwords,
             revocations,
+            ledger,
             engines: Arc::new(ArcSwap::new(engine)),
             offer: ArcSwap::from_pointee(offer(config)),
             watches: ArcSwap::from_pointee(watch),
@@ -157,7 +163,7 @@ impl Replaceable {
 
     async fn replace(&self, config: &Config, shared: &Shared) -> Result<(), Failure> {
         let engine = examined(config, &self.app_passwords).await?;
-        let engine = engine.with_revocations(Arc::clone(&self.revocations));
+        let engine = engine.with_revocations(Arc::clone(&self.revocations)).with_ledger(self.ledger.clone());
         let engine = Arc::new(lasting(engine, shared));
         let watch = watch(&engine);
         self.engines.store(engine);

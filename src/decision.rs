@@ -30,7 +30,7 @@ pub use self::{
     map::Map,
     memory::{Knock, Known, Moment, Now, Recalled, Recollection},
     salts::SaltKey,
-    token::{Bearer, Ended, Logout, Revocations, Revoked},
+    token::{Bearer, Ended, Ledger, Logout, Revocations, Revoked},
     whom::Whom,
 };
 use crate::{

@@ -11,7 +11,8 @@
 //! *everybody* that were issued until then are void, because nobody knows any more whose they may be. That costs some a new
 //! login and lets nobody in.
 //!
-//! One for the life of the process: it is not made anew with the configuration.
+//! One for the life of the process: it is not made anew with the configuration. What has to outlive the process is written
+//! down elsewhere; only that a single token is void is not, as what tells tokens apart is drawn anew.
 
 use std::{
     hash::{Hash, Hasher, RandomState},
@@ -36,10 +37,10 @@ const MOST: usize = 65_536;
 
 /// How long that the tokens of a user were revoked is kept at least: somebody has done it by hand, and few tokens live
 /// longer.
-const USER: Duration = Duration::from_secs(30 * 24 * 3600);
+pub const USER: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The same of sessions, which end all day long: their tokens live for minutes, or an hour.
-const SESSION: Duration = Duration::from_secs(24 * 3600);
+pub const SESSION: Duration = Duration::from_secs(24 * 3600);
 
 /// What was revoked.
 #[derive(Debug)]
@@ -193,6 +194,13 @@ impl Revocations {
             (None, Some(subject)) => self.note(Sought::Subject(issuer, subject), since, None),
             (None, None) => {}
         }
+    }
+
+    /// Voids all tokens, whoever they are of, that were issued until then: nobody knows which were revoked.
+    pub fn note_everybody(&self, since: SystemTime) {
+        let mut notes = self.notes();
+        notes.all = notes.all.max(Some(since));
+        self.any.store(true, Ordering::Release);
     }
 
     /// Voids a token until it ends.

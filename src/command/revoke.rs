@@ -40,7 +40,7 @@ fn say(response: &Response) -> Answer {
         Response::UNAVAILABLE => {
             let why = reason.unwrap_or_default();
             let what =
-                format!("revoked: {}, and no other name of theirs: {why}", response.revoked.join(", "));
+                format!("revoked: {}; that is not all there is to it: {why}", response.revoked.join(", "));
             (Exit::Temporary, what)
         }
         outcome => (Exit::No, format!("{}: {}", outcome.replace('_', " "), reason.unwrap_or_default())),
@@ -67,7 +67,7 @@ mod tests {
             (
                 serde_json::json!({"outcome": "unavailable", "revoked": ["al@x.test"], "flushed": 1, "reason": "away"}),
                 Exit::Temporary,
-                "revoked: al@x.test, and no other name of theirs: away",
+                "revoked: al@x.test; that is not all there is to it: away",
             ),
             (
                 serde_json::json!({"outcome": "invalid_name", "reason": "empty"}),

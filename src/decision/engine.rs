@@ -18,7 +18,7 @@ use super::{
     rehash::{Job, Renewal},
     route::Router,
     rules,
-    token::Revocations,
+    token::{Ledger, Revocations},
 };
 use crate::{
     account::{Account, State, is_delivery},
@@ -41,6 +41,7 @@ pub struct Engine {
     pub(super) memory: Option<Memory>,
     pub(super) providers: Arc<Providers>,
     pub(super) revocations: Arc<Revocations>,
+    pub(super) ledger: Option<Ledger>,
     pub(super) kick: Option<Kick>,
     limits: Limits,
     default_domain: Option<Box<str>>,
@@ -74,6 +75,7 @@ impl Engine {
             memory: None,
             providers: Arc::new(Providers::none()),
             revocations: Arc::default(),
+            ledger: None,
             kick: None,
             limits,
             default_domain: default_domain.map(Into::into),
@@ -113,6 +115,12 @@ impl Engine {
     #[must_use]
     pub fn with_revocations(self, revocations: Arc<Revocations>) -> Self {
         Self { revocations, ..self }
+    }
+
+    /// The same, with a place where these are written down.
+    #[must_use]
+    pub fn with_ledger(self, ledger: Ledger) -> Self {
+        Self { ledger: Some(ledger), ..self }
     }
 
     /// The same with somebody who ends the connections of those who were revoked.

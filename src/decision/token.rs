@@ -16,6 +16,7 @@
 
 mod granted;
 mod known;
+mod ledger;
 mod owner;
 mod provision;
 mod recall;
@@ -32,6 +33,7 @@ use gatepost_protocol::secret::Secret;
 
 pub(super) use self::{known::Tokens, owner::Owner};
 pub use self::{
+    ledger::Ledger,
     recall::Bearer,
     revoke::{Ended, Revoked},
 };

@@ -147,6 +147,26 @@ fn whose_tokens_the_operator_revokes_is_out_and_their_connections_end() {
     });
 }
 
+#[test]
+fn a_restart_makes_nothing_good_again() {
+    with_each_debian(|place, provider| {
+        let (mut front, desk) = open(place, provider);
+        let alices = provider.jwt();
+        let bobs = bobs(provider, "RS256");
+        front.expect("before", &Door::USUAL, ALICE, &alices, &Outcome::Enters);
+        revoke(&front, ALICE);
+        front.restart();
+        wait_until("Dovecot has gatepost again", || {
+            front.enter(Door::Imap, Bearer::OAuthBearer, BOB, &bobs) == Outcome::Enters
+        });
+        assert_eq!(front.imap(&alices), Outcome::invalid(provider), "{}", front.log());
+        assert_eq!(desk.told(&logout_token(provider, json!({ "sub": "id-2" }))), 200);
+        front.restart();
+        wait_until("a new token is of later", || front.imap(&provider.jwt()) == Outcome::Enters);
+        front.expect("Bob's", &Door::USUAL, BOB, &bobs, &Outcome::invalid(provider));
+    });
+}
+
 fn open<'a>(place: &'a Place, provider: &Provider<'_>) -> (Front<'a>, Desk) {
     let address = place.port(PORT);
     let listener = Listener::inet("http", address).config();

@@ -78,6 +78,11 @@ impl<'a> Front<'a> {
         self.enter(Door::Imap, Bearer::OAuthBearer, ALICE, token)
     }
 
+    /// Starts gatepost anew.
+    fn restart(&mut self) {
+        self.gatepost.as_mut().expect("gatepost judges").restart();
+    }
+
     fn gatepost(&self) -> &Gatepost<'a> {
         self.gatepost.as_ref().expect("gatepost judges")
     }

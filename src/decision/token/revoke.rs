@@ -3,9 +3,9 @@
 use std::{cell::RefCell, time::Instant};
 
 use gatepost_protocol::secret::Secret;
-use tracing::info;
+use tracing::{error, info};
 
-use super::Vouching;
+use super::{Vouching, ledger::Line};
 use crate::{
     cache::Logout,
     decision::{Engine, Now, memory::in_time},
@@ -21,7 +21,8 @@ pub struct Revoked {
     pub users: Vec<Username>,
     /// How many entries were forgotten of them.
     pub forgotten: usize,
-    /// Why it could not be found out whether the name leads to another one. Tokens of that are good still.
+    /// Why it could not be found out whether the name leads to another one, so that tokens of that are good still; or why it
+    /// could not be written down, so that a restart makes them good again.
     pub unavailable: Option<Unavailable>,
 }
 
@@ -58,6 +59,8 @@ impl Engine {
                 Err(why) => unavailable = Some(why),
             }
         }
+        let lines = users.iter().map(|user| Line::User(user.as_str().to_owned())).collect();
+        unavailable = self.write_down(lines, now).await.or(unavailable);
         info!(?users, forgotten, "the tokens of a user were revoked");
         // Connections go by the canonical name.
         self.kick(users.last());
@@ -82,7 +85,14 @@ impl Engine {
         }
         let (subject, session) = (told.subject.as_deref(), told.session.as_deref());
         let logout = Logout { issuer: &told.issuer, subject, session };
-        let ended = self.logged_out(&logout, now.after(started.elapsed()));
+        let now = now.after(started.elapsed());
+        let ended = self.logged_out(&logout, now);
+        let line = Line::Logout {
+            issuer: told.issuer.to_string(),
+            subject: subject.map(str::to_owned),
+            session: session.map(str::to_owned),
+        };
+        self.write_down(vec![line], now).await;
         self.kick(&ended.users);
         Ok((told, Some(ended)))
     }
@@ -121,6 +131,13 @@ impl Engine {
             let (subject, session) = (vouching.subject.as_deref(), vouching.session.as_deref());
             self.revocations.note_bearer(&vouching.issuer, subject, session, user);
         }
+    }
+
+    /// Why it could not be.
+    async fn write_down(&self, lines: Vec<Line>, now: Now) -> Option<Unavailable> {
+        let unavailable = self.ledger.as_ref()?.keep(lines, now.wall).await.err()?;
+        error!(reason = %unavailable, "what was revoked could not be written down");
+        Some(unavailable)
     }
 
     fn kick<'a>(&self, users: impl IntoIterator<Item = &'a Username>) {
