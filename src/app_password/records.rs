@@ -91,18 +91,7 @@ impl From<rusqlite::Error> for Trouble {
 
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            sqlite::Trouble::Missing => {
-                f.write_str("there is no such file; `gatepost app-password create` makes it")
-            }
-            sqlite::Trouble::Empty => {
-                f.write_str("the database is empty; `gatepost app-password create` makes its tables")
-            }
-            sqlite::Trouble::Foreign => f.write_str("this is not a database of app passwords"),
-            trouble @ (sqlite::Trouble::Newer { .. }
-            | sqlite::Trouble::Io(_)
-            | sqlite::Trouble::Sqlite(_)) => trouble.fmt(f),
-        }
+        self.0.tell("database of app passwords", "`gatepost app-password create`", f)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     cache::{Logout, REVOKED_SESSION, REVOKED_USER, Revocations},
     directory::{
         Unavailable,
-        sqlite::{Design, Trouble},
+        sqlite::{self, Design},
     },
 };
 
@@ -54,6 +54,10 @@ struct Inner {
     db: Mutex<Option<Connection>>,
 }
 
+/// Why the database cannot be used.
+#[derive(Debug)]
+pub struct Trouble(sqlite::Trouble);
+
 /// What was revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Line {
@@ -83,12 +87,12 @@ impl Ledger {
             }
         });
         match noted {
-            Err(Trouble::Missing) => Ok(0),
+            Ok(count) => Ok(count),
+            Err(sqlite::Trouble::Missing) => Ok(0),
             Err(trouble) => {
                 revocations.note_everybody(now);
-                Err(trouble)
+                Err(Trouble(trouble))
             }
-            noted => noted,
         }
     }
 
@@ -98,7 +102,7 @@ impl Ledger {
         let written = spawn_blocking(move || inner.write(&lines, since));
         let why = match tokio::time::timeout(PATIENCE, written).await {
             Ok(Ok(Ok(()))) => return Ok(()),
-            Ok(Ok(Err(trouble))) => trouble.to_string(),
+            Ok(Ok(Err(trouble))) => Trouble(trouble).to_string(),
             Ok(Err(_panic)) => "a writer failed".to_owned(),
             Err(_elapsed) => format!("no answer within {PATIENCE:?}"),
         };
@@ -107,7 +111,11 @@ impl Ledger {
 }
 
 impl Inner {
-    fn read(&self, now: SystemTime, mut note: impl FnMut(Line, SystemTime)) -> Result<usize, Trouble> {
+    fn read(
+        &self,
+        now: SystemTime,
+        mut note: impl FnMut(Line, SystemTime),
+    ) -> Result<usize, sqlite::Trouble> {
         let db = DESIGN.open_to_read(&self.path)?;
         let query = "SELECT user, issuer, subject, session, since FROM revoked
             WHERE since > CASE WHEN user IS NULL THEN ?1 ELSE ?2 END";
@@ -126,7 +134,7 @@ impl Inner {
         Ok(count)
     }
 
-    fn write(&self, lines: &[Line], since: SystemTime) -> Result<(), Trouble> {
+    fn write(&self, lines: &[Line], since: SystemTime) -> Result<(), sqlite::Trouble> {
         let mut held = self.db.lock().unwrap_or_else(PoisonError::into_inner);
         // A connection that has failed is not used again: the file may be another one by now.
         let mut db = match held.take() {
@@ -161,6 +169,14 @@ fn micros(time: SystemTime) -> i64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.tell("database of what was revoked", "the next `gatepost revoke`", f)
+    }
+}
+
+impl std::error::Error for Trouble {}
 
 impl fmt::Debug for Ledger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -239,7 +255,8 @@ mod tests {
         for garbage in [&b""[..], &b"no database at all, but as long as one may be".repeat(40)] {
             fs::write(home.path().join(FILE), garbage).unwrap();
             let revocations = Revocations::default();
-            Ledger::at(home.path()).recall(&revocations, at(0)).unwrap_err();
+            let trouble = Ledger::at(home.path()).recall(&revocations, at(0)).unwrap_err().to_string();
+            assert!(!trouble.contains("user add"), "{trouble}");
             assert!(void(&revocations, 1, at(0)) && !void(&revocations, 1, at(1)));
         }
         let ledger = Ledger::at(Path::new("/proc/no/such/place"));

@@ -288,19 +288,26 @@ impl From<io::Error> for Trouble {
     }
 }
 
-impl fmt::Display for Trouble {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Trouble {
+    /// Says it of a database that is `what`, and that `maker` makes.
+    pub(crate) fn tell(&self, what: &str, maker: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing => f.write_str("there is no such file; `gatepost user add` makes it"),
-            Self::Empty => f.write_str("the database is empty; `gatepost user add` makes its tables"),
-            Self::Foreign => f.write_str("this is not a user database of gatepost"),
+            Self::Missing => write!(f, "there is no such file; {maker} makes it"),
+            Self::Empty => write!(f, "the database is empty; {maker} makes its tables"),
+            Self::Foreign => write!(f, "this is not a {what}"),
             Self::Newer { found, known } => write!(
                 f,
                 "the database is of version {found}, written by a later gatepost; this one knows up to {known}"
             ),
-            Self::Io(error) => error.fmt(f),
-            Self::Sqlite(error) => error.fmt(f),
+            Self::Io(error) => write!(f, "{error}"),
+            Self::Sqlite(error) => write!(f, "{error}"),
         }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tell("user database of gatepost", "`gatepost user add`", f)
     }
 }
 
