@@ -5,6 +5,7 @@
 //! - [`socketmap`]: lookups in maps of several names at one socket.
 //! - [`tcp_table`]: lookups in one map, for what cannot do better.
 //! - [`policy`]: whether a mail is to be taken.
+//! - [`address`] and [`walk`]: what is asked for, and under which keys it may be found.
 //!
 //! For SMTP AUTH, Postfix speaks [`dovecot::auth`](crate::dovecot::auth).
 //!
@@ -30,10 +31,12 @@
 //! # }
 //! ```
 
+pub mod address;
 pub mod netstring;
 pub mod policy;
 pub mod socketmap;
 pub mod tcp_table;
+pub mod walk;
 
 /// Longest reason in a reply, in bytes. Postfix logs no more of it.
 const REASON: usize = 200;
