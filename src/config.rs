@@ -23,6 +23,7 @@ use std::{
 mod cache;
 mod directory;
 mod domain;
+mod expansion;
 mod hashing;
 mod kick;
 mod listener;
@@ -51,6 +52,7 @@ pub use self::{
         sql,
     },
     domain::DomainPattern,
+    expansion::{Expansion, Of, Piece, Subject},
     hashing::Hashing,
     kick::KickCommand,
     listener::{Endpoint, Listener, Protocol},

@@ -198,7 +198,8 @@ impl Link {
             | Parameter::Password
             | Parameter::OldPassword
             | Parameter::Since
-            | Parameter::Claim(_) => Type::TEXT,
+            | Parameter::Claim(_)
+            | Parameter::Expansion(_) => Type::TEXT,
         };
         let types: Vec<Type> = query.parameters().iter().map(type_of).collect();
         let statement = self.client.prepare_typed(query.sql(), &types).await.map_err(fault)?;

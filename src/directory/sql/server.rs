@@ -93,6 +93,7 @@ pub(in crate::directory) struct Values<'a> {
     pub(in crate::directory) old_password: Option<&'a str>,
     pub(in crate::directory) since: Option<&'a str>,
     pub(in crate::directory) claims: &'a [Option<String>],
+    pub(in crate::directory) expanded: &'a [String],
 }
 
 /// One value to bind.
@@ -118,6 +119,9 @@ impl<'a> Ask<'a> {
             Parameter::Since => Bound::Text(values.since),
             Parameter::Claim(at) => {
                 Bound::Text(values.claims.get(usize::from(*at)).and_then(|claim| claim.as_deref()))
+            }
+            Parameter::Expansion(at) => {
+                Bound::Text(values.expanded.get(usize::from(*at)).map(String::as_str))
             }
         })
     }
