@@ -152,12 +152,15 @@ pub struct Status {
     /// Of tokens: beside all that.
     #[serde(default)]
     pub tokens: Tokens,
+    /// Of what tables of Postfix's have said: beside all that.
+    #[serde(default)]
+    pub maps: Tokens,
 }
 
-/// How it stands with tokens.
+/// How it stands with tokens, or with another kind of answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tokens {
-    /// Tokens that something is known of.
+    /// Of how many something is known.
     pub entries: usize,
     /// Bytes of memory that they take.
     pub bytes: usize,

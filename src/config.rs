@@ -47,7 +47,7 @@ pub(crate) use self::oidc::bare_type;
 pub use self::{
     cache::Cache,
     directory::{
-        Directory, Kind,
+        Directory, Kind, MapFind, MapSearch, MapTable,
         ldap::{self, Ldap},
         sql,
     },
@@ -57,7 +57,7 @@ pub use self::{
     kick::KickCommand,
     listener::{Endpoint, Listener, Protocol},
     log::{Format, Log},
-    maps::Maps,
+    maps::{BUILT_IN, MapRules, Maps},
     master::{Master, Target},
     oidc::{AccountOf, ClientAuth, Oidc, PrivateKey, Proxy, Validation},
     problem::{Excerpt, Place, Problem, Problems},

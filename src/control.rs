@@ -33,7 +33,7 @@ use zeroize::Zeroize as _;
 use crate::{
     account::Account,
     cache::Status,
-    decision::{AppPassword, Attempt, Decision, Engine, Hop, Map, Refusal, Revoked},
+    decision::{Answer, AppPassword, Asker, Attempt, Decision, Engine, Hop, Refusal, Revoked},
     mechanism::{Claim, Credential, Mechanism},
     oidc::Counts,
 };
@@ -287,16 +287,22 @@ pub async fn answer(engine: &Engine, request: Request, password: Option<Secret>)
                 Response { reason: Some(refusal.to_string()), ..Response::of(refusal.outcome()) }
             }
         },
-        Request::MapQuery { map, key } => match Map::named(map.as_bytes()) {
-            None => Response::of(Response::NO_SUCH_MAP),
-            Some(map) => match engine.map(map, key.as_bytes()).await {
-                Ok(Some(value)) => Response { value: Some(value.into()), ..Response::of(Response::FOUND) },
-                Ok(None) => Response::of(Response::NOT_FOUND),
+        Request::MapQuery { map, key } => {
+            match engine.map(map.as_bytes(), key.as_bytes(), Asker::Operator).await {
+                Ok(Answer::Found(value)) => {
+                    Response { value: Some(value.as_str().to_owned()), ..Response::of(Response::FOUND) }
+                }
+                Ok(Answer::NotThere) => Response::of(Response::NOT_FOUND),
+                Ok(Answer::NoSuchMap | Answer::NotForYou) => {
+                    let known: Vec<&str> = engine.maps().names().collect();
+                    let reason = format!("known are {}", known.join(", "));
+                    Response { reason: Some(reason), ..Response::of(Response::NO_SUCH_MAP) }
+                }
                 Err(unavailable) => {
                     Response { reason: Some(unavailable.to_string()), ..Response::of(Response::UNAVAILABLE) }
                 }
-            },
-        },
+            }
+        }
         Request::Lookup { user, service } => match engine.lookup(user.as_bytes(), &service).await {
             Ok(Some(account)) => Response::of(Response::FOUND).with(&account),
             Ok(None) => Response::of(Response::NO_SUCH_USER),
@@ -441,6 +447,7 @@ mod tests {
             master: None,
             rehash: None,
             change_poll: None,
+            maps: Vec::new(),
             place: None,
         };
         let pool = Pool::with_queue(1, 1 << 26, 1);

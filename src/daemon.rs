@@ -18,7 +18,7 @@ use crate::{
     cache,
     config::{self, Config, Loaded, Problems, Protocol},
     control,
-    decision::{Engine, Kick, Ledger, Limits, Revocations, SaltKey},
+    decision::{Asker, Engine, Kick, Ledger, Limits, Revocations, SaltKey},
     directory::{self, Chain, Misfit, Tell},
     listener::{self, Desks, Listener, Slots, Stream},
     mechanism::Mechanism,
@@ -201,7 +201,7 @@ fn engine_with(config: &Config, app_passwords: AppPasswords) -> Result<Engine, F
         .with_memory(limits, Instant::now())
         .map_err(|error| Failure::Io("random numbers", io::Error::other(error)))?;
     let engine = engine.with_kick(config.server.kick_command.clone().map(Kick::new));
-    let engine = engine.with_delimiters(&config.maps.recipient_delimiter);
+    let engine = engine.with_maps(&config.maps);
     Ok(engine.with_separator(separator).with_proxy_self(config.server.proxy_self.clone()))
 }
 
@@ -262,7 +262,8 @@ fn listen(
             let role = match protocol {
                 Protocol::Http => return Box::pin(http::serve(stream, engines, stop)).await,
                 Protocol::PostfixSocketmap => {
-                    return Box::pin(socketmap::serve(stream, engines, stop)).await;
+                    let asker = peer.uid.map_or(Asker::Unknown, Asker::Process);
+                    return Box::pin(socketmap::serve(stream, asker, engines, stop)).await;
                 }
                 Protocol::DovecotLogin => Ok(auth::Role::Login),
                 Protocol::DovecotClient => Ok(auth::Role::Client),

@@ -27,7 +27,7 @@ pub use self::{
     engine::{Engine, Limits},
     identity::Separator,
     kick::Kick,
-    map::Map,
+    map::{Answer, Asker, Maps},
     memory::{Knock, Known, Moment, Now, Recalled, Recollection},
     salts::SaltKey,
     token::{Bearer, Ended, Ledger, Logout, Revocations, Revoked},

@@ -16,7 +16,7 @@ use tracing::{Level, debug, error, field::display, info, level_filters::LevelFil
 pub use self::{decided::Decided, prepared::flush};
 use crate::{
     account::Account,
-    decision::{AppPassword, Attempt, Decision, Map, Refusal, TempFail},
+    decision::{Answer, AppPassword, Attempt, Decision, Refusal, TempFail},
     directory::Unavailable,
     mechanism::Mechanism,
     username::Username,
@@ -157,22 +157,20 @@ pub fn looked_up(name: &[u8], found: &Result<Option<Arc<Account>>, Unavailable>,
 }
 
 /// The event of a lookup in a map: of these, too, Postfix makes many a message.
-pub fn mapped(map: Map, key: &[u8], found: &Result<Option<Box<str>>, Unavailable>, took: Duration) {
+pub fn mapped(name: &[u8], key: &[u8], found: &Result<Answer, Unavailable>, took: Duration) {
     let took_us = micros(took);
-    let key = String::from_utf8_lossy(key);
+    let (map, key) = (name.escape_ascii(), String::from_utf8_lossy(key));
     let key = &*key;
     match found {
-        Ok(Some(_)) => debug!(%map, key, took_us, "key found"),
-        Ok(None) => debug!(%map, key, took_us, "key not found"),
+        Ok(Answer::Found(_)) => debug!(%map, key, took_us, "key found"),
+        Ok(Answer::NotThere) => debug!(%map, key, took_us, "key not found"),
+        // The configuration of whoever asks is wrong.
+        Ok(Answer::NoSuchMap) => warn!(%map, "a map is asked for that there is none of"),
+        Ok(Answer::NotForYou) => warn!(%map, "a map is asked for by somebody who is none of its readers"),
         Err(unavailable) => {
             error!(%map, key, directory = %unavailable.directory, reason = %unavailable, took_us, "key not looked up");
         }
     }
-}
-
-/// The event of a map that is asked for and does not exist: the peer's configuration is wrong.
-pub fn no_such_map(name: &[u8]) {
-    warn!(map = %name.escape_ascii(), "a map is asked for that there is none of");
 }
 
 /// In whole microseconds.

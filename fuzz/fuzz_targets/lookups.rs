@@ -84,7 +84,7 @@ fuzz_target!(|data: &[u8]| {
 
     let login = log_in(now);
     let (mut out, mut greeting) = (BytesMut::new(), BytesMut::new());
-    let session = Session::new(role, Arc::clone(&SHARED), Peer { pid, restricted_to });
+    let session = Session::new(role, Arc::clone(&SHARED), Peer { pid, uid: restricted_to, restricted_to });
     let mut connection = Lookups::new(session, &ENGINE, &mut greeting);
     for bytes in dialogue.chunks(usize::from(*chunk) * 8 + 1) {
         if connection.receive(bytes, now, &mut out).is_err() {

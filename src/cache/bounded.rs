@@ -88,6 +88,15 @@ impl<V: Clone> Bounded<V> {
         part.places.insert(key, Place { value, weight, used });
     }
 
+    /// Forgets the answer to a question.
+    pub fn remove(&self, digest: &Digest) {
+        let mut part = self.part(digest);
+        let key = digest.bytes();
+        if part.take_out(&key).0 {
+            part.round.retain(|other| *other != key);
+        }
+    }
+
     /// Forgets those of which `goes` says so; how many that were.
     pub fn forget(&self, mut goes: impl FnMut(&V) -> bool) -> usize {
         self.parts.iter().map(|part| lock(part).forget(&mut goes)).sum()

@@ -78,6 +78,15 @@ impl Digester {
         Digest(hasher.finish128().as_bytes())
     }
 
+    /// Of a key that a table is asked for.
+    pub fn map(&self, directory: u16, table: u16, key: &str) -> Digest {
+        let mut hasher = SipHasher24::new_with_key(&self.tokens);
+        hasher.write(&directory.to_le_bytes());
+        hasher.write(&table.to_le_bytes());
+        hasher.write(key.as_bytes());
+        Digest(hasher.finish128().as_bytes())
+    }
+
     /// Of a stored password; `feed` hands out the bytes that make it what it is.
     pub fn stored(&self, feed: impl FnOnce(&mut dyn FnMut(&[u8]))) -> Fingerprint {
         Fingerprint(NonZeroU64::MIN | self.bits(b"\0stored\0", feed))

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, io, net::IpAddr, path::Path};
 
-use clap::{Args, builder::PossibleValuesParser};
+use clap::Args;
 use gatepost_protocol::secret::Secret;
 use serde_json::json;
 
@@ -11,7 +11,6 @@ use crate::{
     config::Config,
     control::{self, Request, Response},
     daemon::{self, Failure},
-    decision::Map,
 };
 
 /// A login to try.
@@ -43,8 +42,7 @@ pub struct Lookup {
 /// A key to look up in a table.
 #[derive(Debug, Args)]
 pub struct Query {
-    /// The table
-    #[arg(value_parser = PossibleValuesParser::new(Map::ALL.map(Map::name)))]
+    /// The map: domains, mailboxes, aliases, alias_domains, senders, recipients, or one of [directory.maps]
     name: String,
     /// The key as Postfix has it: an address or a domain
     key: String,

@@ -59,7 +59,7 @@ fn say(response: &Response) -> Answer {
 }
 
 fn status_text(status: &Status) -> String {
-    let Status { entries, bytes, max_memory, counts, tokens } = status;
+    let Status { entries, bytes, max_memory, counts, tokens, maps } = status;
     let mib = |bytes: &usize| format!("{}.{} MiB", bytes >> 20, ((bytes >> 10) & 1023) * 10 / 1024);
     let mut lines = vec![
         format!("entries        {entries}"),
@@ -72,19 +72,21 @@ fn status_text(status: &Status) -> String {
         format!("refreshes      {}", counts.refreshes),
         format!("evicted        {}", counts.evicted),
     ];
-    if tokens.entries > 0 || tokens.counts != Counts::default() {
-        let counts = &tokens.counts;
-        lines.extend([
-            "tokens".to_owned(),
-            format!("  entries        {}", tokens.entries),
-            format!("  memory         {}", mib(&tokens.bytes)),
-            format!("  hits           {}", counts.hits),
-            format!("  negative hits  {}", counts.negative_hits),
-            format!("  misses         {}", counts.misses),
-            format!("  stale          {}", counts.stale),
-            format!("  refreshes      {}", counts.refreshes),
-            format!("  evicted        {}", counts.evicted),
-        ]);
+    for (name, others) in [("tokens", tokens), ("maps", maps)] {
+        if others.entries > 0 || others.counts != Counts::default() {
+            let counts = &others.counts;
+            lines.extend([
+                name.to_owned(),
+                format!("  entries        {}", others.entries),
+                format!("  memory         {}", mib(&others.bytes)),
+                format!("  hits           {}", counts.hits),
+                format!("  negative hits  {}", counts.negative_hits),
+                format!("  misses         {}", counts.misses),
+                format!("  stale          {}", counts.stale),
+                format!("  refreshes      {}", counts.refreshes),
+                format!("  evicted        {}", counts.evicted),
+            ]);
+        }
     }
     lines.join("\n")
 }

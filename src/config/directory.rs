@@ -4,8 +4,10 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use gatepost_protocol::secret::Secret;
 
+pub use self::maps::{MapFind, MapSearch, MapTable};
 use super::{
     domain::DomainPattern,
+    maps::Maps,
     master::{Master, master},
     problem::{Place, Wrong, quoted},
     query::Dialect,
@@ -19,6 +21,7 @@ use super::{
 use crate::password::NewHash;
 
 pub mod ldap;
+mod maps;
 mod provision;
 pub mod sql;
 
@@ -45,6 +48,8 @@ pub struct Directory {
     /// `change_poll`: how often it is asked who has changed, 100ms to 1h. `None`, written `0s`: never; always where it
     /// cannot tell, and with a `cache.ttl` of 0s.
     pub change_poll: Option<Duration>,
+    /// `[directory.maps]`: tables that Postfix looks things up in, in the order of the file.
+    pub maps: Vec<MapTable>,
     /// Where it was configured; `None` for the embedded default.
     pub place: Option<Place>,
 }
@@ -124,6 +129,7 @@ pub(super) fn directories(
     readers: Vec<Reader<'_>>,
     server: &Server,
     around: &Surroundings,
+    maps: &Maps,
     vouched: bool,
 ) -> Vec<Directory> {
     let mut names: Vec<(Arc<str>, Option<&Spot>)> = Vec::new();
@@ -141,7 +147,7 @@ pub(super) fn directories(
                 None => names.push((Arc::clone(name), reader.spot_of("name"))),
             }
         }
-        directories.extend(directory(reader, name, server, around, vouched));
+        directories.extend(directory(reader, name, server, around, maps, vouched));
     }
     directories
 }
@@ -157,6 +163,7 @@ pub(super) fn embedded(server: &Server) -> Directory {
         master: None,
         rehash: None,
         change_poll: Some(OWN_POLL),
+        maps: Vec::new(),
         place: None,
     }
 }
@@ -175,6 +182,7 @@ fn directory(
     name: Option<Arc<str>>,
     server: &Server,
     around: &Surroundings,
+    maps: &Maps,
     vouched: bool,
 ) -> Option<Directory> {
     let kind = reader.one_of("type", TYPES, &[]);
@@ -186,6 +194,8 @@ fn directory(
         primary_password_services.map(|services| services.into_iter().map(|(service, _)| service).collect());
     let master = master(&mut reader);
     let place = reader.spot().map(Spot::place);
+    let has_own = !reader.has("user_query");
+    let maps = maps::tables(&mut reader, kind, has_own, maps);
     // Without a type nobody knows which keys belong here.
     let kind = match kind? {
         Type::Sqlite => {
@@ -240,6 +250,7 @@ fn directory(
         master,
         rehash,
         change_poll,
+        maps,
         place,
     })
 }

@@ -20,8 +20,8 @@ use super::{
 
 mod place;
 
-pub(super) use self::place::LONGEST_PATH;
-use self::place::{network, owner, socket_address, socket_path};
+pub(super) use self::place::{LONGEST_PATH, owner};
+use self::place::{network, socket_address, socket_path};
 
 /// One `[[listener]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,8 +82,8 @@ impl Protocol {
     /// Whether its answers depend on who asks.
     pub const fn asks_who(self) -> bool {
         match self {
-            Self::DovecotMaster | Self::DovecotUserdb => true,
-            Self::DovecotLogin | Self::DovecotClient | Self::PostfixSocketmap | Self::Http => false,
+            Self::DovecotMaster | Self::DovecotUserdb | Self::PostfixSocketmap => true,
+            Self::DovecotLogin | Self::DovecotClient | Self::Http => false,
         }
     }
 

@@ -99,8 +99,12 @@ fn check(root: &Table, around: &Surroundings, found: Found, extent: Extent) -> R
     let vouched = extent == Extent::Part
         || oidc.len() < providers
         || oidc.iter().any(|oidc| !oidc.account.is_of_claims());
+    let (maps, named) = maps(reader.table("maps"), around);
     let tables = reader.tables("directory");
-    let mut directories = directories(tables, &server, around, vouched);
+    let mut directories = directories(tables, &server, around, &maps, vouched);
+    if extent == Extent::Whole {
+        maps.judge(named, &directories, &found);
+    }
     if !reader.has("directory") {
         match extent {
             Extent::Nothing => directories.push(directory::embedded(&server)),
@@ -118,7 +122,6 @@ fn check(root: &Table, around: &Surroundings, found: Found, extent: Extent) -> R
         directories.iter_mut().for_each(|directory| directory.change_poll = None);
     }
     let hashing = hashing(reader.table("hashing"));
-    let maps = maps(reader.table("maps"));
     let log = log(reader.table("log"));
     reader.refuse(LATER, "is not in this version yet", "take the table away");
     reader.finish();

@@ -29,6 +29,14 @@ pub(super) struct Reader<'a> {
     found: &'a Found,
 }
 
+/// One of what stands behind a name that the operator makes up.
+pub(super) enum Item<'a> {
+    /// A text, and where it stands.
+    Text(&'a str, &'a Spot),
+    /// A table.
+    Table(Reader<'a>),
+}
+
 impl<'a> Reader<'a> {
     /// The outermost table.
     pub(super) fn root(table: &'a Table, found: &'a Found) -> Self {
@@ -254,6 +262,69 @@ impl<'a> Reader<'a> {
             }
         }
         fields
+    }
+
+    /// All keys of a table whose names the operator makes up, each with one text or table, or a list of them.
+    pub(super) fn sets(self) -> Vec<(&'a str, &'a Spot, Vec<Item<'a>>)> {
+        let mut sets = Vec::with_capacity(self.table.0.len());
+        for entry in &self.table.0 {
+            let path = self.path_of(&entry.name);
+            let nodes = match &entry.node.value {
+                Value::List(nodes) => nodes.as_slice(),
+                Value::Text(_)
+                | Value::Table(_)
+                | Value::Integer(_)
+                | Value::Bool(_)
+                | Value::Float
+                | Value::Datetime => std::slice::from_ref(&entry.node),
+            };
+            let mut items = Vec::with_capacity(nodes.len());
+            for Node { value, spot } in nodes {
+                match value {
+                    Value::Text(text) => items.push(Item::Text(text, spot)),
+                    Value::Table(table) => {
+                        items.push(Item::Table(Reader::new(table, Some(spot), path.clone(), self.found)));
+                    }
+                    Value::List(_) | Value::Integer(_) | Value::Bool(_) | Value::Float | Value::Datetime => {
+                        let what = format!("a text or a table is wanted here, not {}", value.kind());
+                        let remedy = format!("write {path} = \"...\", or [{path}] and its keys below");
+                        self.found.at(spot, path.clone(), Wrong::new(what, remedy));
+                    }
+                }
+            }
+            sets.push((entry.name.as_str(), &entry.spot, items));
+        }
+        sets
+    }
+
+    /// The tables in this one that nobody has asked for so far.
+    pub(super) fn named_tables(&mut self) -> Vec<(&'a str, &'a Spot, Reader<'a>)> {
+        let mut tables = Vec::new();
+        for entry in &self.table.0 {
+            if let Node { value: Value::Table(table), spot } = &entry.node
+                && !self.known.contains(&entry.name)
+            {
+                let path = self.path_of(&entry.name);
+                tables.push((entry.name.as_str(), spot, Reader::new(table, Some(spot), path, self.found)));
+            }
+        }
+        self.known.extend(tables.iter().map(|(name, _, _)| (*name).to_owned()));
+        tables
+    }
+
+    /// A list of strings, or one string with blanks and commas between them, each through `read`.
+    pub(super) fn one_or_more<T>(
+        &mut self,
+        key: &str,
+        read: impl Fn(&str) -> Result<T, Wrong>,
+    ) -> Option<Vec<T>> {
+        if self.items(key).is_some() {
+            return Some(self.list(key, read)?.into_iter().map(|(item, _)| item).collect());
+        }
+        self.text(key, |text| {
+            let parts = text.split([',', ' ', '\t', '\n']).filter(|part| !part.is_empty());
+            parts.map(&read).collect()
+        })
     }
 
     /// Notes each of `keys` that is there: `why` it cannot be, and the remedy.

@@ -13,6 +13,7 @@ use super::{
     app_password::{self, Here},
     identity::{self, Identity, Separator},
     kick::Kick,
+    map::Maps,
     memory::Memory,
     proof::{Proven, Prover},
     rehash::{Job, Renewal},
@@ -23,7 +24,7 @@ use super::{
 use crate::{
     account::{Account, State, is_delivery},
     app_password::{AppPasswords, Moment, Seen, Use},
-    cache,
+    cache, config,
     directory::{Chain, Check, Found, Inquiry, Unavailable},
     mechanism::{Credential, Sought},
     observe,
@@ -48,7 +49,7 @@ pub struct Engine {
     salts: Option<SaltKey>,
     pub(super) renewal: Renewal,
     pub(super) separator: Separator,
-    pub(super) delimiters: Box<str>,
+    pub(super) maps: Maps,
     router: Router,
 }
 
@@ -82,7 +83,7 @@ impl Engine {
             salts: SaltKey::ephemeral().ok(),
             renewal: Renewal::default(),
             separator: None,
-            delimiters: "+".into(),
+            maps: Maps::none(),
             router: Router::default(),
         }
     }
@@ -100,14 +101,14 @@ impl Engine {
     /// Without random numbers.
     pub fn with_memory(self, limits: cache::Limits, now: Instant) -> Result<Self, getrandom::Error> {
         let memory = Memory::new(limits, &self.chain, now)?;
-        let memory = memory.map(|memory| memory.shared_with_tokens(!self.providers.is_empty()));
+        let memory = memory.map(|memory| memory.shared(!self.providers.is_empty()));
         Ok(Self { memory, ..self })
     }
 
     /// The same with providers that vouch for tokens.
     #[must_use]
     pub fn with_providers(self, providers: Arc<Providers>) -> Self {
-        let memory = self.memory.map(|memory| memory.shared_with_tokens(!providers.is_empty()));
+        let memory = self.memory.map(|memory| memory.shared(!providers.is_empty()));
         Self { providers, memory, ..self }
     }
 
@@ -141,10 +142,12 @@ impl Engine {
         Self { separator, ..self }
     }
 
-    /// The same where any of these begins the extension of an address.
+    /// The same with tables that Postfix looks things up in.
     #[must_use]
-    pub fn with_delimiters(self, delimiters: &str) -> Self {
-        Self { delimiters: delimiters.into(), ..self }
+    pub fn with_maps(self, config: &config::Maps) -> Self {
+        let maps = Maps::of(config, &self.chain);
+        let memory = self.memory.map(|memory| memory.shared(maps.has_tables()));
+        Self { maps, memory, ..self }
     }
 
     /// The same for mail servers with these addresses: `proxy_maybe` leads nowhere else from there.

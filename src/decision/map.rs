@@ -1,102 +1,332 @@
-//! Tables that Postfix looks things up in, made of who there is.
+//! Tables that Postfix looks things up in, made of who there is and of what the operator has it ask.
 //!
-//! Postfix asks a socketmap once and with the whole key: what it does itself with a file or a database, to fold the case and
-//! to try again without an extension, is done here. What is looked up is remembered like any other lookup.
+//! Postfix asks a socketmap once and with the whole key. What it does itself with a file or a database, to fold the case and
+//! to try again without an extension and with the domain alone, is done here ([`Walk`]).
+//!
+//! Of the tables of directories each answer is remembered by itself, as it was asked for (`known`); those of people are
+//! answered from what is remembered of people. While a directory does not answer, what it has said still serves to find
+//! something, and never to say that there is nothing: mail would come back.
+//!
+//! - `aliases`: where mail of an address goes on to. `senders`: who may send under it.
+
+mod aliases;
+mod known;
+mod senders;
 
 use std::{fmt, sync::Arc};
 
-use super::Engine;
-use crate::{account::Account, directory::Unavailable};
+use gatepost_protocol::postfix::{
+    address::{Address, extended, halves},
+    walk::{Step, Walk},
+};
 
-/// One of the tables that are made of the directories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Map {
-    /// `domains`, by domain: the domain itself, if it is one of the `domains` of a directory. For
-    /// `virtual_mailbox_domains`.
-    Domains,
-    /// `mailboxes`, by address: the login name of whoever has it, if they take in mail. For `virtual_mailbox_maps` and
-    /// `relay_recipient_maps`.
-    Mailboxes,
-    /// `senders`, by address: the login name of whoever has it, and who therefore may send under it. For
-    /// `smtpd_sender_login_maps`.
-    Senders,
-}
+pub(super) use self::known::Tables;
+use super::Engine;
+use crate::{
+    account::Account,
+    config::{self, MapRules},
+    directory::{Chain, Mapped, Unavailable},
+};
 
 /// Delivers the mail of whoever has an address.
 const DELIVERY: &str = "lmtp";
 
-impl Map {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Domains, Self::Mailboxes, Self::Senders];
+/// All maps, by their names.
+#[derive(Debug)]
+pub struct Maps {
+    delimiters: Box<str>,
+    aliases_may_send: bool,
+    named: Vec<Named>,
+}
 
-    /// What it is called in a peer's configuration.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Domains => "domains",
-            Self::Mailboxes => "mailboxes",
-            Self::Senders => "senders",
-        }
-    }
+/// One map.
+#[derive(Debug)]
+struct Named {
+    rules: MapRules,
+    made_of: MadeOf,
+    /// Its tables, in the order in which they are asked.
+    tables: Vec<Table>,
+}
 
-    /// The one that is called like that.
-    pub fn named(name: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|map| map.name().as_bytes() == name)
+/// A table: that of this number of the directory of this number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Table {
+    directory: u16,
+    table: u16,
+}
+
+/// Where a map comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MadeOf {
+    /// `domains`, by domain: the domain itself, if it is one of the `domains` of a directory, or a table knows it, or it is
+    /// another name of such a one. For `virtual_mailbox_domains`.
+    Domains,
+    /// `mailboxes`, by address: the login name of whoever has it, if they take in mail, or what a table says. For
+    /// `virtual_mailbox_maps`.
+    Mailboxes,
+    /// `aliases`, by address: where its mail goes on to. For `virtual_alias_maps`.
+    Aliases,
+    /// `senders`, by address: the login names of those who may send under it. For `smtpd_sender_login_maps`.
+    Senders,
+    /// `recipients`, by address: something, if mail is taken in for it in whichever way. For `relay_recipient_maps`.
+    Recipients,
+    /// Any other, and `alias_domains`: of tables alone.
+    Tables,
+}
+
+/// Who asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asker {
+    /// A process of the user with this number, as the kernel says.
+    Process(u32),
+    /// Somebody at a TCP socket.
+    Unknown,
+    /// Whoever runs gatepost.
+    Operator,
+}
+
+/// What a map says of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// What is there. Several values have `,` between.
+    Found(Mapped),
+    /// It is not there: whoever knows said so.
+    NotThere,
+    /// There is no such map.
+    NoSuchMap,
+    /// This one is not for whoever asks: its `readers`.
+    NotForYou,
+}
+
+/// What tables have to say.
+#[derive(Debug)]
+struct Said<T = Arc<Mapped>> {
+    /// What is there.
+    found: Option<T>,
+    /// That something is not there was said some time ago, and cannot be asked now.
+    lately: Option<Unavailable>,
+}
+
+impl<T> Default for Said<T> {
+    fn default() -> Self {
+        Self { found: None, lately: None }
     }
 }
 
-impl fmt::Display for Map {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+impl Maps {
+    /// Without any table.
+    pub fn none() -> Self {
+        Self::new(&config::Maps::default(), &[])
+    }
+
+    /// Those of these directories.
+    pub fn of(config: &config::Maps, chain: &Chain) -> Self {
+        let number = |number: usize| u16::try_from(number).ok();
+        let mut tables = Vec::new();
+        for (at, directory) in chain.directories().iter().enumerate() {
+            for (table, map) in directory.maps().enumerate() {
+                if let (Some(directory), Some(table)) = (number(at), number(table)) {
+                    tables.push((map, Table { directory, table }));
+                }
+            }
+        }
+        Self::new(config, &tables)
+    }
+
+    fn new(config: &config::Maps, tables: &[(&str, Table)]) -> Self {
+        let mut names: Vec<&str> = config::BUILT_IN.to_vec();
+        for (name, _) in tables {
+            if !names.contains(name) {
+                names.push(name);
+            }
+        }
+        let named = |name: &str| Named {
+            rules: config.rules(name),
+            made_of: MadeOf::named(name),
+            tables: tables.iter().filter(|(map, _)| *map == name).map(|(_, table)| *table).collect(),
+        };
+        Self {
+            delimiters: config.recipient_delimiter.clone(),
+            aliases_may_send: config.aliases_may_send,
+            named: names.into_iter().map(named).collect(),
+        }
+    }
+
+    /// What they are called.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.iter().map(|named| &*named.rules.name)
+    }
+
+    /// Whether any is made of tables.
+    pub(super) fn has_tables(&self) -> bool {
+        self.named.iter().any(|named| !named.tables.is_empty())
+    }
+
+    fn tables(&self) -> impl Iterator<Item = Table> {
+        self.named.iter().flat_map(|named| &named.tables).copied()
+    }
+
+    fn named(&self, name: &str) -> Option<&Named> {
+        self.named.iter().find(|named| &*named.rules.name == name)
+    }
+}
+
+impl MadeOf {
+    fn named(name: &str) -> Self {
+        match name {
+            "domains" => Self::Domains,
+            "mailboxes" => Self::Mailboxes,
+            "aliases" => Self::Aliases,
+            "senders" => Self::Senders,
+            "recipients" => Self::Recipients,
+            _ => Self::Tables,
+        }
+    }
+}
+
+impl Named {
+    fn is_for(&self, asker: Asker) -> bool {
+        match (&self.rules.readers, asker) {
+            (None, _) | (_, Asker::Operator | Asker::Process(0)) => true,
+            (Some(readers), Asker::Process(uid)) => readers.iter().any(|reader| reader.as_raw() == uid),
+            (Some(_), Asker::Unknown) => false,
+        }
     }
 }
 
 impl Engine {
-    /// What a table says of a key. `None`: whoever knows said that it is not there.
+    /// What a map says of a key.
     ///
     /// # Errors
     ///
     /// Nobody could tell.
-    pub async fn map(&self, map: Map, key: &[u8]) -> Result<Option<Box<str>>, Unavailable> {
-        match map {
-            Map::Domains => Ok(self.domain(key)),
-            Map::Mailboxes => Ok(self.owner_of(key, DELIVERY).await?.map(named)),
-            Map::Senders => {
-                let owner = self.owner_of(key, "").await?.map(named);
-                // Postfix would take it for two names.
-                Ok(owner.filter(|name| !name.contains(',')))
+    pub async fn map(&self, name: &[u8], key: &[u8], asker: Asker) -> Result<Answer, Unavailable> {
+        let Some(named) = std::str::from_utf8(name).ok().and_then(|name| self.maps.named(name)) else {
+            return Ok(Answer::NoSuchMap);
+        };
+        if !named.is_for(asker) {
+            return Ok(Answer::NotForYou);
+        }
+        // As with Postfix's own tables: nothing is called like that.
+        let Ok(key) = std::str::from_utf8(key) else { return Ok(Answer::NotThere) };
+        let found = match named.made_of {
+            MadeOf::Domains => self.domain(key).await?,
+            MadeOf::Mailboxes => self.mailbox(key).await?,
+            MadeOf::Aliases => self.alias_of(key).await?,
+            MadeOf::Senders => self.senders(key).await?,
+            MadeOf::Recipients => self.recipient(key).await?,
+            MadeOf::Tables => self.walk(named, key).await?,
+        };
+        Ok(found.map_or(Answer::NotThere, Answer::Found))
+    }
+
+    /// All maps.
+    pub const fn maps(&self) -> &Maps {
+        &self.maps
+    }
+
+    /// What the tables of a map say of a key, under one of the keys that it is asked for.
+    async fn walk(&self, named: &Named, key: &str) -> Result<Option<Mapped>, Unavailable> {
+        if named.tables.is_empty() {
+            return Ok(None);
+        }
+        let mut lately = None;
+        for step in named.rules.walk.steps(key, &self.maps.delimiters) {
+            let said = self.said(named, &step.key).await?;
+            lately = lately.or(said.lately);
+            if let Some(found) = said.found {
+                return Ok(onward(named, &found, &step));
             }
+        }
+        lately.map_or(Ok(None), Err)
+    }
+
+    /// The same of the map of this name.
+    async fn walk_named(&self, name: &str, key: &str) -> Result<Option<Mapped>, Unavailable> {
+        match self.maps.named(name) {
+            Some(named) => self.walk(named, key).await,
+            None => Ok(None),
         }
     }
 
-    fn domain(&self, key: &[u8]) -> Option<Box<str>> {
-        let domain = std::str::from_utf8(key).ok()?.to_lowercase();
-        self.chain().names(&domain).then(|| domain.into())
+    /// What the tables of a map say of a key as it is. The first that knows it has the say.
+    async fn said(&self, named: &Named, key: &str) -> Result<Said, Unavailable> {
+        let mut all = Said::default();
+        for table in &named.tables {
+            let said = self.table_says(*table, key).await?;
+            all.lately = all.lately.or(said.lately);
+            if said.found.is_some() {
+                return Ok(Said { found: said.found, ..all });
+            }
+        }
+        Ok(all)
+    }
+
+    async fn domain(&self, key: &str) -> Result<Option<Mapped>, Unavailable> {
+        let domain = key.to_lowercase();
+        if self.chain().names(&domain) || self.walk_named("domains", &domain).await?.is_some() {
+            return Ok(Mapped::new(domain));
+        }
+        let other = self.walk_named("alias_domains", &domain).await?;
+        Ok(other.and_then(|_| Mapped::new(domain)))
+    }
+
+    async fn mailbox(&self, key: &str) -> Result<Option<Mapped>, Unavailable> {
+        match self.owner_of(key, DELIVERY).await? {
+            Some(owner) => Ok(Mapped::new(owner.user.as_str().to_owned())),
+            None => self.walk_named("mailboxes", key).await,
+        }
+    }
+
+    async fn recipient(&self, key: &str) -> Result<Option<Mapped>, Unavailable> {
+        match self.walk_named("recipients", key).await? {
+            None => match self.mailbox(key).await? {
+                None => self.alias_of(key).await,
+                mailbox => Ok(mailbox),
+            },
+            recipient => Ok(recipient),
+        }
     }
 
     /// Who has an address, as it is or without its extension.
-    async fn owner_of(&self, address: &[u8], service: &str) -> Result<Option<Arc<Account>>, Unavailable> {
-        match self.lookup(address, service).await? {
-            None => match without_extension(address, &self.delimiters) {
-                Some(short) => self.lookup(&short, service).await,
-                None => Ok(None),
-            },
-            owner => Ok(owner),
+    async fn owner_of(&self, address: &str, service: &str) -> Result<Option<Arc<Account>>, Unavailable> {
+        for step in Walk::Address.steps(address, &self.maps.delimiters) {
+            if !step.is_whole {
+                break;
+            }
+            if let Some(owner) = self.lookup(step.key.as_bytes(), service).await? {
+                return Ok(Some(owner));
+            }
         }
+        Ok(None)
     }
 }
 
-fn named(account: Arc<Account>) -> Box<str> {
-    account.user.as_str().into()
+/// What is told of what a step has found: with the extension that was taken off for it, where that goes on.
+fn onward(named: &Named, found: &Mapped, step: &Step) -> Option<Mapped> {
+    let value = match &step.extension {
+        None => return Some(found.clone()),
+        // The same local part elsewhere. Postfix would take the one with the extension.
+        Some(_) if found.as_str().starts_with('@') && named.rules.walk == Walk::Address => {
+            let (_, domain) = halves(found.as_str());
+            Address { domain, ..Address::read(&step.key) }.external()
+        }
+        Some(extension) if named.rules.propagate_extension => extended(found.as_str(), extension),
+        Some(_) => return Some(found.clone()),
+    };
+    Mapped::new(value)
 }
 
-/// An address without what stands between the first delimiter of its local part and its `@`. `None`: it has no extension,
-/// which never begins at the first character.
-fn without_extension(address: &[u8], delimiters: &str) -> Option<Vec<u8>> {
-    let at = address.iter().rposition(|&byte| byte == b'@').unwrap_or(address.len());
-    let (local, domain) = address.split_at(at);
-    let delimits = |byte: &u8| delimiters.as_bytes().contains(byte);
-    let end = local.iter().position(delimits).filter(|&end| end > 0)?;
-    Some([local.get(..end)?, domain].concat())
+impl fmt::Display for Answer {
+    /// Without any value.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Found(_) => "found",
+            Self::NotThere => "not there",
+            Self::NoSuchMap => "there is no such map",
+            Self::NotForYou => "the map is for others",
+        })
+    }
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ pub use self::recall::{Knock, Known, Moment, Recalled};
 use super::{
     AppPassword, Attempt, By, Decision, Engine, Refusal, Verified,
     identity::{self, Identity},
+    map::Tables,
     rules,
     token::{Owner, Tokens},
 };
@@ -47,8 +48,9 @@ const ASKED: usize = 8192;
 /// How many are asked about ahead of time at once. Others are let in from memory a little longer.
 const AHEAD: usize = 64;
 
-/// One part in so many of the memory is for tokens, where there are providers that vouch for any.
-const TOKENS: usize = 8;
+/// One part in so many of the memory is for tokens, where there are providers that vouch for any, and as much for tables of
+/// Postfix's, where there are such.
+const SHARE: usize = 8;
 
 /// The time of a judgement, by both clocks: what runs out on a certain day, and what lasts for a certain time.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +78,7 @@ pub enum Recollection {
 pub(super) struct Memory {
     pub(super) cache: Cache,
     pub(super) tokens: Tokens,
+    pub(super) maps: Tables,
     logins: Flights<Arc<Judged>>,
     lookups: Flights<(Asking, Result<Looked, Unavailable>)>,
     pub(super) owners: Flights<(Asking, Result<Owner, Refusal>)>,
@@ -164,10 +167,11 @@ impl Judged {
 impl Memory {
     pub(super) fn new(limits: Limits, chain: &Chain, now: Instant) -> Result<Option<Self>, getrandom::Error> {
         let reads_service = chain.directories().iter().any(|directory| directory.reads_service());
-        let share = Limits { max_memory: limits.max_memory / TOKENS, ..limits };
+        let share = Limits { max_memory: limits.max_memory / SHARE, ..limits };
         Ok(Cache::new(limits, now)?.map(|cache| Self {
             cache,
             tokens: Tokens::new(&share),
+            maps: Tables::new(&share),
             logins: Flights::new(ASKED),
             lookups: Flights::new(ASKED),
             owners: Flights::new(ASKED),
@@ -176,9 +180,9 @@ impl Memory {
         }))
     }
 
-    /// The same, of which tokens have a share, if there can be any.
-    pub(super) fn shared_with_tokens(self, tokens: bool) -> Self {
-        let cache = if tokens { self.cache.without_one_in(TOKENS) } else { self.cache };
+    /// The same, of which something else has a share, if there is any of that.
+    pub(super) fn shared(self, with_others: bool) -> Self {
+        let cache = if with_others { self.cache.without_one_in(SHARE) } else { self.cache };
         Self { cache, ..self }
     }
 
@@ -299,7 +303,9 @@ impl Engine {
 
     /// Forgets those of whom `whom` says so by one of their names; how many that were.
     pub fn flush(&self, whom: impl Fn(&str) -> bool) -> usize {
-        self.flush_tokens(&whom) + self.memory.as_ref().map_or(0, |memory| memory.cache.flush(whom))
+        let memory = self.memory.as_ref();
+        let maps = memory.map_or(0, |memory| memory.maps.flush(&whom));
+        self.flush_tokens(&whom) + maps + memory.map_or(0, |memory| memory.cache.flush(whom))
     }
 
     /// Takes note of what has changed in the directories: whoever that is, is forgotten; where nobody knows who it is,
@@ -312,16 +318,21 @@ impl Engine {
         };
         if changed.contains(&Changed::Everybody) {
             memory.cache.doubt(memory.tick());
+            memory.maps.doubt(Instant::now());
         }
         let names: HashSet<&str> = changed.iter().filter_map(name).collect();
         if !names.is_empty() {
             memory.cache.forget(&names);
+            self.forget_keys(names);
         }
     }
 
     /// How memory stands; `None` where nothing is kept.
     pub fn memory_status(&self) -> Option<Status> {
-        let status = |memory: &Memory| Status { tokens: memory.tokens.status(), ..memory.cache.status() };
+        let status = |memory: &Memory| {
+            let (tokens, maps) = (memory.tokens.status(), memory.maps.status());
+            Status { tokens, maps, ..memory.cache.status() }
+        };
         self.memory.as_ref().map(status)
     }
 

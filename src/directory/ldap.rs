@@ -8,6 +8,7 @@
 //! - `link`: one connection; `ber` guards it, `bind` has the password's way out, `entry` reads what comes.
 //! - `server`: which server, as long as some of them do not answer. `pool`: the connections that are kept.
 //! - `verdict` and `policy`: what an answer to a bind says.
+//! - `maps`: tables that Postfix looks things up in.
 //! - `listing`: all names, page by page. `changed`: who has changed; `naming`: what they are called.
 
 use std::{
@@ -53,6 +54,7 @@ mod encode;
 mod entry;
 mod link;
 mod listing;
+mod maps;
 mod naming;
 mod policy;
 mod pool;

@@ -9,7 +9,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use gatepost_protocol::secret::Secret;
+use gatepost_protocol::{postfix::address::halves, secret::Secret};
 
 use self::{
     mysql::MySql,
@@ -26,7 +26,7 @@ use super::{
 use crate::{
     app_password::Listed,
     config::{
-        Dialect, Parameter, Part, Query,
+        Dialect, MapFind, MapTable, Parameter, Part, Query, Subject,
         sql::{self as config, Changes, Source},
     },
     password::Decoy,
@@ -43,6 +43,9 @@ mod sqlite;
 
 /// The most app passwords of one user that are looked at.
 const APP_PASSWORDS: usize = 200;
+
+/// The most rows of a table of Postfix's that are looked at.
+const FOUND: usize = 10_000;
 
 /// One database and its queries.
 pub(super) struct Sql {
@@ -184,6 +187,22 @@ impl Sql {
         self.provision_query.as_ref().map(Query::claims)
     }
 
+    /// The values of all columns of all rows of a table of Postfix's, in their order; NULL left out.
+    pub(super) async fn find(&self, query: &Query, key: &str) -> Result<Vec<Vec<u8>>, String> {
+        let subject = Subject::key(key);
+        let expanded = query.expansions().iter().map(|expansion| expansion.plain(&subject));
+        let Some(expanded) = expanded.collect::<Option<Vec<_>>>() else { return Ok(Vec::new()) };
+        let (local, domain) = halves(key);
+        let values =
+            Values { user: Some(key), local: Some(local), domain, expanded: &expanded, ..Values::default() };
+        let rows = self.rows(&Ask { query, values }, FOUND + 1).await.map_err(|fault| fault.to_string())?;
+        if rows.len() > FOUND {
+            return Err(format!("it gives more than {FOUND} rows"));
+        }
+        let values = rows.iter().flat_map(Record::columns).filter_map(|(_, value)| value);
+        Ok(values.map(<[u8]>::to_vec).collect())
+    }
+
     async fn change(&self, ask: &Ask<'_>) -> Result<u64, Fault> {
         match &self.asked {
             Asked::MySql(pool) => pool.change(ask).await,
@@ -203,7 +222,13 @@ impl Sql {
     }
 
     /// Has the database read all queries, without executing any, and looks at the columns that they would give.
-    pub(super) async fn examine(&self) -> Result<(), Examined> {
+    pub(super) async fn examine(&self, maps: &[MapTable]) -> Result<(), Examined> {
+        let tables = maps.iter().filter_map(|table| match &table.find {
+            MapFind::Sql(query) => Some((format!("maps.{}", table.map), query)),
+            MapFind::Ldap(_) => None,
+        });
+        let tables: Vec<_> = tables.collect();
+        let tables = tables.iter().map(|(key, query)| (key.as_str(), Some(*query), false));
         let queries = [
             ("user_query", Some(&self.user_query), true),
             ("list_query", self.list_query.as_ref(), true),
@@ -213,7 +238,7 @@ impl Sql {
             (CHANGED, self.changes.as_ref().map(|changes| &changes.written), true),
             ("changed_query, sorted by changed", self.changes.as_ref().map(|changes| &changes.query), true),
         ];
-        for (key, query, names) in queries {
+        for (key, query, names) in queries.into_iter().chain(tables) {
             let Some(query) = query else { continue };
             let columns = match &self.asked {
                 Asked::MySql(pool) => pool.columns(query).await,

@@ -145,7 +145,7 @@ async fn next(listener: &Listener) -> Option<(Stream, Peer)> {
 fn describe(peer: UCred, access: Access) -> Peer {
     // 0 stands for a process that is not visible from this pid namespace.
     let pid = peer.pid().and_then(|pid| u32::try_from(pid).ok()).filter(|&pid| pid > 0);
-    Peer { pid, restricted_to: access.restriction(peer.uid(), peer.gid()) }
+    Peer { pid, uid: Some(peer.uid()), restricted_to: access.restriction(peer.uid(), peer.gid()) }
 }
 
 fn admits(from: IpAddr, allow_from: &[ipnet::IpNet], loopback: bool) -> bool {

@@ -39,6 +39,8 @@ pub enum Role {
 pub struct Peer {
     /// The process, unless it lives in a pid namespace that cannot be seen from here.
     pub pid: Option<u32>,
+    /// Its user, likewise.
+    pub uid: Option<u32>,
     /// Set if the peer may only see itself: the socket is open to everybody (mode 0666) and the peer is neither
     /// its owner nor of its group.
     pub restricted_to: Option<u32>,

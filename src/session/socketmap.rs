@@ -20,7 +20,7 @@ use super::{
     wire::{Go, Wire},
 };
 use crate::{
-    decision::{Engine, Map},
+    decision::{Answer, Asker, Engine},
     directory::Unavailable,
     listener::Stream,
     observe,
@@ -32,16 +32,13 @@ struct Asked {
     key: Box<[u8]>,
 }
 
-/// What comes of it.
-enum Told {
-    Found(Box<str>),
-    NotFound,
-    Unavailable,
-    NoSuchMap,
-}
+/// What comes of it. `None`: nobody can tell.
+struct Told(Option<Answer>);
 
 /// Serves one connection to its end.
-pub async fn serve(stream: Stream, engines: Arc<Engines>, stop: CancellationToken) {
+///
+/// `asker`: who is at the other end.
+pub async fn serve(stream: Stream, asker: Asker, engines: Arc<Engines>, stop: CancellationToken) {
     let mut wire = Wire::new(stream, Netstrings::new(REQUEST));
     let mut asked = Vec::new();
     let mut next = Go::On;
@@ -70,7 +67,7 @@ pub async fn serve(stream: Stream, engines: Arc<Engines>, stop: CancellationToke
         let engine = engines.load_full();
         let mut unread = false;
         for request in asked.drain(..) {
-            request.answer(&engine).await.as_reply().encode(&mut wire.out);
+            request.answer(&engine, asker).await.as_reply().encode(&mut wire.out);
             unread = wire.out.len() > HIGH_WATER && flush(&mut wire).await.is_none();
             if unread {
                 break;
@@ -99,35 +96,28 @@ impl Asked {
         Self { name: name.into(), key: key.into() }
     }
 
-    async fn answer(&self, engine: &Engine) -> Told {
-        let Some(map) = Map::named(&self.name) else {
-            observe::no_such_map(&self.name);
-            return Told::NoSuchMap;
-        };
+    async fn answer(&self, engine: &Engine, asker: Asker) -> Told {
         let started = Instant::now();
-        let looked = pin!(AssertUnwindSafe(engine.map(map, &self.key)).catch_unwind());
+        let looked = pin!(AssertUnwindSafe(engine.map(&self.name, &self.key, asker)).catch_unwind());
         let found = match within(engine.deadline(), looked).await {
             Ok(Ok(found)) => found,
             Ok(Err(_panic)) => Err(Unavailable::new("-", "the lookup panicked")),
             Err(_elapsed) => Err(Unavailable::new("-", "no answer within the deadline")),
         };
-        observe::mapped(map, &self.key, &found, started.elapsed());
-        match found {
-            Ok(Some(value)) => Told::Found(value),
-            Ok(None) => Told::NotFound,
-            Err(_) => Told::Unavailable,
-        }
+        observe::mapped(&self.name, &self.key, &found, started.elapsed());
+        Told(found.ok())
     }
 }
 
 impl Told {
     fn as_reply(&self) -> Reply<'_> {
-        match self {
-            Self::Found(value) => Reply::Ok(value.as_bytes()),
-            Self::NotFound => Reply::NotFound,
+        match &self.0 {
+            Some(Answer::Found(value)) => Reply::Ok(value.as_str().as_bytes()),
+            Some(Answer::NotThere) => Reply::NotFound,
             // Who it is that does not answer is for the log of gatepost.
-            Self::Unavailable => Reply::Temp(b"the directory does not answer"),
-            Self::NoSuchMap => Reply::Perm(b"there is no such map"),
+            None => Reply::Temp(b"the directory does not answer"),
+            Some(Answer::NoSuchMap) => Reply::Perm(b"there is no such map"),
+            Some(Answer::NotForYou) => Reply::Perm(b"the map is for others"),
         }
     }
 }

@@ -93,6 +93,7 @@ pub(super) fn engine_over(lines: &str) -> Engine {
         master,
         rehash: None,
         change_poll: None,
+        maps: Vec::new(),
         place: None,
     };
     let directories =

@@ -12,8 +12,8 @@ use crate::config::{
     template::Template,
 };
 
-mod name;
-mod pattern;
+pub(super) mod name;
+pub(super) mod pattern;
 
 /// What belongs to a directory of this type alone.
 #[derive(Debug)]
@@ -98,7 +98,8 @@ pub enum Scope {
     Base,
 }
 
-const SCOPES: &[(&str, Scope)] = &[("sub", Scope::Subtree), ("one", Scope::OneLevel), ("base", Scope::Base)];
+pub(super) const SCOPES: &[(&str, Scope)] =
+    &[("sub", Scope::Subtree), ("one", Scope::OneLevel), ("base", Scope::Base)];
 
 /// What is told of secrets that would travel for all to read.
 const CLEAR: &str = "write ldaps://, or starttls = true; or allow_cleartext = true, if nobody can listen on the way to the server";
@@ -316,9 +317,7 @@ fn attribute(text: &str) -> Result<Option<String>, Wrong> {
     if text == "bind" {
         return Ok(None);
     }
-    let mut bytes = text.bytes();
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b';' | b'.');
-    if text.len() <= 64 && bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic()) && bytes.all(fits) {
+    if is_description(text) {
         return Ok(Some(text.to_owned()));
     }
     // What is in it may be a password.
@@ -327,6 +326,21 @@ fn attribute(text: &str) -> Result<Option<String>, Wrong> {
         what,
         "write password = \"bind\", or the attribute that holds it, such as \"userPassword\"",
     ))
+}
+
+/// The name of an attribute.
+pub(super) fn described(text: &str) -> Result<String, Wrong> {
+    if is_description(text) {
+        return Ok(text.to_owned());
+    }
+    Err(Wrong::new(format!("{} is no attribute", quoted(text)), "write its name, such as \"mail\""))
+}
+
+/// `attributedescription` of RFC 4512 2.5.
+fn is_description(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b';' | b'.');
+    text.len() <= 64 && bytes.next().is_some_and(|byte| byte.is_ascii_alphabetic()) && bytes.all(fits)
 }
 
 impl fmt::Display for Url {

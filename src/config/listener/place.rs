@@ -57,7 +57,11 @@ pub(super) fn network(text: &str) -> Result<IpNet, Wrong> {
 }
 
 /// A number as it is, a name as the system knows it.
-pub(super) fn owner(name: &str, kind: &str, lookup: impl FnOnce(&str) -> Option<u32>) -> Result<u32, Wrong> {
+pub(in crate::config) fn owner(
+    name: &str,
+    kind: &str,
+    lookup: impl FnOnce(&str) -> Option<u32>,
+) -> Result<u32, Wrong> {
     if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()) {
         let number = name.parse().ok().filter(|&number: &u32| number != u32::MAX);
         return number.ok_or_else(|| {

@@ -47,6 +47,7 @@ impl House {
             master: None,
             rehash: None,
             change_poll: None,
+            maps: Vec::new(),
             place: None,
         };
         let admins = config::Directory {
@@ -61,6 +62,7 @@ impl House {
             master: Some(config::Master { targets: None }),
             rehash: None,
             change_poll: None,
+            maps: Vec::new(),
             place: None,
         };
         let records = Records::open(&dir.path().join(FILE), true).unwrap();

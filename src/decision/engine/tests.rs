@@ -32,6 +32,7 @@ fn engine(lines: Option<&[u8]>) -> Engine {
         master: None,
         rehash: None,
         change_poll: None,
+        maps: Vec::new(),
         place: None,
     };
     let chain = Chain::open(&[people], None).unwrap();

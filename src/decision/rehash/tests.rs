@@ -39,6 +39,7 @@ impl Fixture {
             master: None,
             rehash,
             change_poll: None,
+            maps: Vec::new(),
             place: None,
         };
         let fixture = Self { config, _home: home };

@@ -4,7 +4,7 @@
 //! Where a value may be put, `config` has made sure of: inside an assertion value or an attribute value.
 
 use crate::{
-    config::{Part, Template},
+    config::{Expansion, Part, Subject, Template},
     username::Username,
 };
 
@@ -16,6 +16,16 @@ pub(super) fn filter(template: &Template, user: &Username) -> Option<String> {
 /// A DN (RFC 4514) of one user. `None`: it needs a domain, and the name has none.
 pub(super) fn dn(template: &Template, user: &Username) -> Option<String> {
     render(template, user, dn_value)
+}
+
+/// A filter for a key of a table. `None`: the key has not all that it needs.
+pub(super) fn map_filter(expansion: &Expansion, key: &str) -> Option<String> {
+    expansion.expand(&Subject::key(key), |part, text| filter_value(part.as_bytes(), text))
+}
+
+/// A DN for a key of a table. `None`: the key has not all that it needs.
+pub(super) fn map_base(expansion: &Expansion, key: &str) -> Option<String> {
+    expansion.expand(&Subject::key(key), |part, text| dn_value(part.as_bytes(), text))
 }
 
 /// `valueencoding` of RFC 4515, for any bytes: letters, digits and `@ . - _` as they are, everything else as `\xx`.
@@ -69,7 +79,7 @@ mod tests {
     use ldap3::asn1::{ASNTag as _, PL, StructureTag};
     use proptest::prelude::*;
 
-    use super::{dn_value, filter_value};
+    use super::{Expansion, dn_value, filter_value, map_filter};
 
     fn encoded(value: &[u8], encode: fn(&[u8], &mut String)) -> String {
         let mut text = String::new();
@@ -138,6 +148,24 @@ mod tests {
             let filter = format!("(uid={})", encoded(&value, filter_value));
             prop_assert_eq!(sent(&filter), (3, vec![b"uid".to_vec(), value.clone()]));
             prop_assert_eq!(read_dn_value(&encoded(&value, dn_value)), Some(value));
+        }
+
+        #[test]
+        fn any_key_of_a_table_stays_a_value(key in "[^@]{1,12}(@[^@.]{1,8}(\\.[^@.]{1,8})?)?") {
+            let expansion = Expansion::of("(&(mail=%s)(uid=%u))");
+            let filter = map_filter(&expansion, &key).unwrap();
+            let local = key.split('@').next().unwrap();
+            let parts = ldap3::parse_filter(&filter).unwrap().into_structure();
+            let PL::C(parts) = parts.payload else { panic!("{filter}") };
+            let value = |part: &StructureTag| match &part.payload {
+                PL::C(sides) => match &sides[1].payload {
+                    PL::P(bytes) => bytes.clone(),
+                    PL::C(_) => panic!("{filter}"),
+                },
+                PL::P(_) => panic!("{filter}"),
+            };
+            let values: Vec<_> = parts.iter().map(value).collect();
+            prop_assert_eq!(values, [key.as_bytes(), local.as_bytes()]);
         }
 
         #[test]

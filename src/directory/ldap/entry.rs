@@ -48,6 +48,11 @@ impl Entry {
         self.values(name).next()
     }
 
+    /// All attributes in the server's order, each with its name as the server spells it.
+    pub(super) fn attributes(&self) -> impl Iterator<Item = (&str, &[Vec<u8>])> {
+        self.attributes.iter().map(|(name, values)| (name.as_str(), values.as_slice()))
+    }
+
     /// The values of an attribute, whatever the case of its name: LDAP's names have none (RFC 4512 2.5).
     pub(super) fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         let named = self.attributes.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name));

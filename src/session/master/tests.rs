@@ -90,12 +90,12 @@ fn nobody_special() -> Peer {
 
 /// What a process of this pid is, to the kernel.
 fn process(pid: u32) -> Peer {
-    Peer { pid: Some(pid), restricted_to: None }
+    Peer { pid: Some(pid), uid: None, restricted_to: None }
 }
 
 /// Who came in through a socket of mode 0666 and is neither its owner nor of its group.
 fn stranger(uid: u32) -> Peer {
-    Peer { pid: Some(99), restricted_to: Some(uid) }
+    Peer { pid: Some(99), uid: Some(uid), restricted_to: Some(uid) }
 }
 
 const REQUEST: &str = "REQUEST\t3\t7\t1\t69e1a8ba17881df894b135f8a8d853f9";

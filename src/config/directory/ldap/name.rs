@@ -2,6 +2,7 @@
 
 use super::holes;
 use crate::config::{
+    expansion::{Expansion, Piece},
     problem::Wrong,
     template::{Part, Template},
 };
@@ -25,6 +26,22 @@ pub(super) fn template(text: &str) -> Result<Template, Wrong> {
         return Err(wrong("as in \"uid={local},ou=people,dc=example,dc=org\""));
     }
     Ok(template)
+}
+
+/// A DN with expansions of Postfix's, or without. Each must be within the value of an attribute.
+pub(in crate::config::directory) fn expansion(text: &str) -> Result<Expansion, Wrong> {
+    let expansion = Expansion::parse(text)?;
+    let mut filled = String::new();
+    for piece in expansion.pieces() {
+        match piece {
+            Piece::Text(literal) => filled.push_str(literal),
+            Piece::Of(_) => filled.push(HOLE),
+        }
+    }
+    if text.contains(HOLE) || !is_dn(&filled) {
+        return Err(wrong("as in \"ou=%d,dc=example,dc=org\""));
+    }
+    Ok(expansion)
 }
 
 /// A DN without holes.

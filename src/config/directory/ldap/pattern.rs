@@ -4,6 +4,7 @@ use ldap3::asn1::{ASNTag as _, PL, StructureTag};
 
 use super::holes;
 use crate::config::{
+    expansion::{Expansion, Piece},
     problem::Wrong,
     template::{Part, Template},
 };
@@ -16,20 +17,49 @@ const HOLE: &str = "gatepost0hole";
 pub(super) fn filter(text: &str) -> Result<Template, Wrong> {
     let template = Template::parse(text)?;
     holes(&template)?;
-    let mut filled = String::new();
-    for part in template.parts() {
-        match part {
-            Part::Literal(literal) if literal.contains(HOLE) => return Err(unreadable()),
-            Part::Literal(literal) => filled.push_str(literal),
-            Part::Name(_) | Part::NameOr(..) => filled.push_str(HOLE),
-        }
-    }
-    let filter = read(&filled)?;
-    if values(&filter) != template.names().count() {
+    let pieces = template.parts().iter().map(|part| match part {
+        Part::Literal(literal) => Some(literal.as_str()),
+        Part::Name(_) | Part::NameOr(..) => None,
+    });
+    if !has_values_in_holes(pieces)? {
         let what = "has a name in braces where no value stands";
         return Err(Wrong::new(what, "write it behind the sign of a comparison, as in (mail={user})"));
     }
     Ok(template)
+}
+
+/// A filter with expansions of Postfix's, of which there is one at least. Each must be within an assertion value.
+pub(in crate::config::directory) fn expansion(text: &str) -> Result<Expansion, Wrong> {
+    let expansion = Expansion::parse(text)?;
+    let pieces = expansion.pieces().iter().map(|piece| match piece {
+        Piece::Text(literal) => Some(literal.as_str()),
+        Piece::Of(_) => None,
+    });
+    if !has_values_in_holes(pieces)? {
+        let what = "has an expansion where no value stands";
+        return Err(Wrong::new(what, "write it behind the sign of a comparison, as in (mail=%s)"));
+    }
+    if !expansion.is_dynamic() {
+        let what = "finds the same for every key";
+        return Err(Wrong::new(what, "write %s or %u where the key belongs, as in (mail=%s)"));
+    }
+    Ok(expansion)
+}
+
+/// Whether each hole of a filter, which is `None`, is within an assertion value.
+fn has_values_in_holes<'t>(pieces: impl Iterator<Item = Option<&'t str>>) -> Result<bool, Wrong> {
+    let (mut filled, mut holes) = (String::new(), 0);
+    for piece in pieces {
+        match piece {
+            Some(literal) if literal.contains(HOLE) => return Err(unreadable()),
+            Some(literal) => filled.push_str(literal),
+            None => {
+                filled.push_str(HOLE);
+                holes += 1;
+            }
+        }
+    }
+    Ok(values(&read(&filled)?) == holes)
 }
 
 /// A filter without holes.
@@ -80,7 +110,7 @@ fn values(filter: &StructureTag) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{filter, plain};
+    use super::{expansion, filter, plain};
 
     #[test]
     fn a_hole_is_where_a_value_is() {
@@ -115,6 +145,12 @@ mod tests {
             "(mail={user}gatepost0hole)",
         ] {
             assert!(filter(text).is_err(), "{text}");
+        }
+        for text in ["(mail=%s)", "(&(mail=%u@%d)(o=%2))", "(cn=100%%%s)", "(proxyAddresses=smtp:%s)"] {
+            assert!(expansion(text).is_ok(), "{text}");
+        }
+        for text in ["(%s=x)", "(mail=x)", "(mail=%x)", "mail=%s", "(mail=\\%s)", "(mail=gatepost0hole%s)"] {
+            assert!(expansion(text).is_err(), "{text}");
         }
         assert!(plain("(objectClass=person)").is_ok() && plain("objectClass=person").is_err());
     }

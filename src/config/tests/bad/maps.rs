@@ -1,5 +1,9 @@
 //! What is wrong with `[maps]`, and with a socket that serves them.
 
+/// A directory of tables that is right but for what follows.
+const SQL: &str =
+    "[[directory]]\nname = 'a'\ntype = 'sqlite'\nfile = '/a.db'\nuser_query = 'SELECT :user AS user'\n";
+
 /// As [`super::BAD`].
 pub(super) const BAD: &[(&str, &str, &[&str])] = &[
     (
@@ -11,6 +15,77 @@ pub(super) const BAD: &[(&str, &str, &[&str])] = &[
         "[maps]\n",
         "recipient_delimiter = ' '\n",
         &["2:23: maps.recipient_delimiter: \" \" is no list of delimiters"],
+    ),
+    (
+        "[maps]\n",
+        "aliases_may_send = 'no'\n",
+        &["2:20: maps.aliases_may_send: true or false is wanted here, not a string"],
+    ),
+    (
+        "[maps.relays]\n",
+        "walk = 'up'\n",
+        &[
+            "1:1: maps.relays: is a map that no directory has",
+            "2:8: maps.relays.walk: \"up\" is not known here",
+        ],
+    ),
+    ("[maps.aliases]\n", "walks = 'exact'\n", &["2:1: maps.aliases.walks: is no key of gatepost"]),
+    (
+        SQL,
+        "[directory.maps]\naliases = 'SELECT 1'\n",
+        &["7:11: directory.maps.aliases: gives the same for every key"],
+    ),
+    (
+        SQL,
+        "[directory.maps]\naliases = \"SELECT '%x'\"\n",
+        &["7:11: directory.maps.aliases: holds \"%x\", which stands for nothing"],
+    ),
+    (
+        SQL,
+        "[directory.maps]\naliases = 'SELECT :service'\n",
+        &["7:11: directory.maps.aliases: names \"service\", which nobody has a value for"],
+    ),
+    (
+        SQL,
+        "[directory.maps]\naliases = 1\n",
+        &["7:11: directory.maps.aliases: a text or a table is wanted here, not a whole number"],
+    ),
+    (
+        SQL,
+        "[directory.maps]\n'a b' = 'SELECT :key'\n",
+        &["7:1: directory.maps.a b: \"a b\" is no name of a map"],
+    ),
+    (
+        SQL,
+        "[directory.maps.x]\nhosts = 'localhost'\ntable = 'alias'\nquery_filter = '(a=%s)'\n",
+        &[
+            "6:2: directory.maps.x.query: is missing",
+            "7:1: directory.maps.x.hosts: is said of the server, and this is about one table of it",
+            "8:1: directory.maps.x.table: is a part of a query",
+            "9:1: directory.maps.x.query_filter: is no key of gatepost",
+        ],
+    ),
+    (
+        SQL,
+        "[directory.maps]\nsmtp_sasl_password_maps = 'SELECT p FROM x WHERE h = :key'\n",
+        &[
+            "7:1: directory.maps.smtp_sasl_password_maps: holds passwords, and would be told to anybody who may connect",
+        ],
+    ),
+    (
+        "[[directory]]\nname = 'a'\ntype = 'static'\n",
+        "[directory.maps]\naliases = 'SELECT :key'\n",
+        &["4:2: directory.maps: needs tables or entries to look things up in, and there are none here"],
+    ),
+    (
+        "[[directory]]\nname = 'a'\ntype = 'ldap'\nurls = ['ldap://localhost']\nbase_dn = 'dc=x'\nuser_filter = '(uid={user})'\n",
+        "[directory.maps]\naliases = '(mail=%s)'\n[directory.maps.y]\nquery_filter = '(mail=x)'\nresult_attribute = 'a b, =c'\nsearch_base = '%d'\n",
+        &[
+            "8:11: directory.maps.aliases: says what to look for, and not what is to come of it",
+            "10:16: directory.maps.y.query_filter: finds the same for every key",
+            "11:20: directory.maps.y.result_attribute: \"=c\" is no attribute",
+            "12:15: directory.maps.y.search_base: is no distinguished name",
+        ],
     ),
     ("[maps]\n", "recipient_delimiters = '+'\n", &["2:1: maps.recipient_delimiters: is no key of gatepost"]),
     (

@@ -1,0 +1,96 @@
+//! Where the mail of an address goes on to.
+//!
+//! In the order in which nothing is swallowed: an alias of the very address, with its extension and without; whoever has a
+//! mailbox keeps their mail; the same address in the domain that this one is another name of, if there is anybody; and what
+//! is for everybody of the domain. Postfix looks up again whatever this leads to.
+
+use gatepost_protocol::postfix::address::{Address, halves};
+
+use super::{Engine, Mapped, Said, Unavailable, onward};
+
+/// How many domains in a row may each be another name of the next one.
+const NAMES_IN_A_ROW: usize = 4;
+
+/// The maps that are asked.
+const ALIASES: &str = "aliases";
+const ALIAS_DOMAINS: &str = "alias_domains";
+
+impl Engine {
+    /// Where the mail of an address goes on to.
+    pub(super) async fn alias_of(&self, key: &str) -> Result<Option<Mapped>, Unavailable> {
+        self.alias_within(key, NAMES_IN_A_ROW).await
+    }
+
+    async fn alias_within(&self, key: &str, names: usize) -> Result<Option<Mapped>, Unavailable> {
+        let exact = self.own_alias(key).await?;
+        if let Some(found) = exact.found {
+            return Ok(Some(found));
+        }
+        if self.mailbox(key).await?.is_some() {
+            return Ok(None);
+        }
+        if let Some(lately) = exact.lately {
+            return Err(lately);
+        }
+        if let Some(address) = self.in_other_domain(key).await?
+            && names > 0
+        {
+            let taken_in = match self.mailbox(&address).await? {
+                None => Box::pin(self.alias_within(&address, names - 1)).await?.is_some(),
+                Some(_) => true,
+            };
+            if taken_in {
+                return Ok(Mapped::new(address));
+            }
+        }
+        self.catch_all(key).await
+    }
+
+    /// The alias of an address itself, which may have an extension.
+    pub(super) async fn own_alias(&self, key: &str) -> Result<Said<Mapped>, Unavailable> {
+        let mut all = Said::default();
+        let Some(named) = self.maps.named(ALIASES) else { return Ok(all) };
+        for step in named.rules.walk.steps(key, &self.maps.delimiters) {
+            if !step.is_whole {
+                continue;
+            }
+            let said = self.said(named, &step.key).await?;
+            all.lately = all.lately.or(said.lately);
+            if let Some(found) = said.found {
+                return Ok(Said { found: onward(named, &found, &step), ..all });
+            }
+        }
+        Ok(all)
+    }
+
+    /// What is for everybody of a domain.
+    pub(super) async fn catch_all(&self, key: &str) -> Result<Option<Mapped>, Unavailable> {
+        let Some(named) = self.maps.named(ALIASES) else { return Ok(None) };
+        for step in named.rules.walk.steps(key, &self.maps.delimiters) {
+            if step.is_whole {
+                continue;
+            }
+            let said = self.said(named, &step.key).await?;
+            match (said.found, said.lately) {
+                (Some(found), _) => return Ok(Some(Mapped::clone(&found))),
+                (None, Some(lately)) => return Err(lately),
+                (None, None) => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// The same address in the domain that its own is another name of.
+    pub(super) async fn in_other_domain(&self, key: &str) -> Result<Option<String>, Unavailable> {
+        let key = key.to_lowercase();
+        let (local, Some(domain)) = halves(&key) else { return Ok(None) };
+        if local.is_empty() {
+            return Ok(None);
+        }
+        let other = self.walk_named(ALIAS_DOMAINS, domain).await?;
+        // Some write it with the @ that PostfixAdmin's forms have.
+        let other = other.as_ref().map(|other| other.as_str().trim_start_matches('@').to_lowercase());
+        let other = other.filter(|other| !other.is_empty() && other != domain);
+        Ok(other.map(|other| Address { domain: Some(other.as_str()), ..Address::read(&key) }.external()))
+    }
+}

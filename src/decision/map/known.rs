@@ -1,0 +1,216 @@
+//! What tables have said, each answer by itself.
+//!
+//! What is there is good for `ttl`, and that it is not for `negative_ttl`. Where the directory does not answer, either is told
+//! for `max_stale` more, the latter as what was said lately: something may be found by it, and nothing refused. Times count
+//! from when the directory was asked. Nothing is remembered of what was asked for before a flush.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use super::{Said, Table};
+use crate::{
+    cache::{Bounded, Counts, Digest, Digester, Flights, Full, Limits, Tokens as Status},
+    decision::{Engine, memory::in_time},
+    directory::{Mapped, Unavailable},
+};
+
+/// How many different keys may be asked for at once. Beyond that one is unavailable at once.
+const ASKED: usize = 8192;
+
+/// What one engine remembers of tables, and what it is asking.
+#[derive(Debug)]
+pub(in crate::decision) struct Tables {
+    known: Bounded<Arc<Known>>,
+    flights: Flights<(u64, Result<Option<Arc<Mapped>>, Unavailable>)>,
+    /// Counts the flushes.
+    epoch: AtomicU64,
+    /// What was asked before that is to be asked again.
+    doubted: Mutex<Option<Instant>>,
+    ttl: Duration,
+    negative_ttl: Duration,
+    max_stale: Duration,
+    tally: Tally,
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    hits: AtomicU64,
+    negative_hits: AtomicU64,
+    misses: AtomicU64,
+    stale: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// When the directory was asked.
+    asked: Instant,
+    key: Box<str>,
+    found: Option<Arc<Mapped>>,
+}
+
+impl Tables {
+    pub(in crate::decision) fn new(limits: &Limits) -> Self {
+        Self {
+            known: Bounded::new(limits.max_memory),
+            flights: Flights::new(ASKED),
+            epoch: AtomicU64::new(0),
+            doubted: Mutex::new(None),
+            ttl: limits.ttl,
+            negative_ttl: limits.negative_ttl,
+            max_stale: limits.max_stale,
+            tally: Tally::default(),
+        }
+    }
+
+    /// Forgets what was said of keys of which `whom` says so. How many answers that were.
+    pub(in crate::decision) fn flush(&self, whom: impl Fn(&str) -> bool) -> usize {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.known.forget(|known| whom(&known.key))
+    }
+
+    /// Has everything asked for again before anything is said of it.
+    pub(in crate::decision) fn doubt(&self, now: Instant) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        *self.doubted.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    /// Forgets what one table has said of a key.
+    fn forget(&self, digest: &Digest) {
+        self.known.remove(digest);
+    }
+
+    /// How it stands.
+    pub(in crate::decision) fn status(&self) -> Status {
+        let fill = self.known.fill();
+        let tally = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counts = Counts {
+            hits: tally(&self.tally.hits),
+            negative_hits: tally(&self.tally.negative_hits),
+            misses: tally(&self.tally.misses),
+            stale: tally(&self.tally.stale),
+            evicted: fill.evicted,
+            ..Counts::default()
+        };
+        Status { entries: fill.entries, bytes: fill.bytes, counts }
+    }
+
+    /// What is known and young enough.
+    fn recall(&self, digest: &Digest, now: Instant) -> Option<Arc<Known>> {
+        let known = self.known.find(digest)?;
+        let limit = match known.found {
+            // What came in together does not go out together.
+            Some(_) => self.ttl - self.ttl / 8 * u32::from(digest.salt()) / 256,
+            None => self.negative_ttl.min(self.ttl),
+        };
+        let doubted = self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = known.age(now) < limit && doubted.is_none_or(|since| known.asked > since);
+        fresh.then_some(known)
+    }
+
+    /// What is known and can serve while nobody answers.
+    fn stale(&self, digest: &Digest, now: Instant, why: Unavailable) -> Result<Said, Unavailable> {
+        match self.known.find(digest) {
+            Some(known) if known.age(now) < self.ttl.saturating_add(self.max_stale) => {
+                count(&self.tally.stale);
+                let lately = known.found.is_none().then_some(why);
+                Ok(Said { found: known.found.clone(), lately })
+            }
+            Some(_) | None => Err(why),
+        }
+    }
+
+    fn learn(&self, digest: &Digest, epoch: u64, asked: Instant, key: &str, found: Option<&Arc<Mapped>>) {
+        let value = found.map_or(0, |found| found.as_str().len() + size_of::<Mapped>());
+        self.known.put(digest, |_| {
+            // Under the lock: a flush that comes after this takes it out again.
+            let stands = self.epoch.load(Ordering::Acquire) <= epoch;
+            let known = || Arc::new(Known { asked, key: key.into(), found: found.cloned() });
+            stands.then(|| (known(), size_of::<Known>() + key.len() + value))
+        });
+    }
+}
+
+impl Known {
+    fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.asked)
+    }
+}
+
+impl Engine {
+    /// What a table says of a key as it is: what is remembered of it, or else what its directory says.
+    pub(super) async fn table_says(&self, table: Table, key: &str) -> Result<Said, Unavailable> {
+        let Some(memory) = &self.memory else {
+            let found = self.find_in(table, key).await?;
+            return Ok(Said { found: found.map(Arc::new), lately: None });
+        };
+        let tables = &memory.maps;
+        let digest = digest_of(memory.cache.digester(), table, key);
+        if let Some(known) = tables.recall(&digest, Instant::now()) {
+            count(if known.found.is_some() { &tables.tally.hits } else { &tables.tally.negative_hits });
+            return Ok(Said { found: known.found.clone(), lately: None });
+        }
+        Box::pin(self.table_says_anew(tables, table, &digest, key)).await
+    }
+
+    async fn table_says_anew(
+        &self,
+        tables: &Tables,
+        table: Table,
+        digest: &Digest,
+        key: &str,
+    ) -> Result<Said, Unavailable> {
+        count(&tables.tally.misses);
+        let come = tables.epoch.load(Ordering::Acquire);
+        let ask = async {
+            let (epoch, asked) = (tables.epoch.load(Ordering::Acquire), Instant::now());
+            let found = match in_time(self.patience(), self.find_in(table, key)).await {
+                Ok(found) => found.map(|found| found.map(Arc::new)),
+                Err(_) => Err(Unavailable::new("-", "no answer within the deadline")),
+            };
+            if let Ok(found) = &found {
+                tables.learn(digest, epoch, asked, key, found.as_ref());
+            }
+            (epoch, found)
+        };
+        let fits = |(epoch, found): &(u64, Result<_, _>)| found.is_err() || *epoch >= come;
+        match tables.flights.once(digest, fits, ask).await {
+            Ok((_, Ok(found))) => Ok(Said { found, lately: None }),
+            Ok((_, Err(unavailable))) => tables.stale(digest, Instant::now(), unavailable),
+            Err(Full) => {
+                let full = Unavailable::new("-", "too many questions are being asked");
+                tables.stale(digest, Instant::now(), full)
+            }
+        }
+    }
+
+    async fn find_in(&self, table: Table, key: &str) -> Result<Option<Mapped>, Unavailable> {
+        match self.chain().directories().get(usize::from(table.directory)) {
+            Some(directory) => directory.find(usize::from(table.table), key).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Forgets what tables have said of these keys.
+    pub(in crate::decision) fn forget_keys<'k>(&self, keys: impl IntoIterator<Item = &'k str>) {
+        let Some(memory) = self.memory.as_ref().filter(|_| self.maps.has_tables()) else { return };
+        memory.maps.epoch.fetch_add(1, Ordering::AcqRel);
+        for key in keys {
+            for table in self.maps.tables() {
+                memory.maps.forget(&digest_of(memory.cache.digester(), table, key));
+            }
+        }
+    }
+}
+
+fn digest_of(digester: &Digester, table: Table, key: &str) -> Digest {
+    digester.map(table.directory, table.table, key)
+}
+
+fn count(tally: &AtomicU64) {
+    tally.fetch_add(1, Ordering::Relaxed);
+}

@@ -1,0 +1,108 @@
+//! Who may send under an address.
+//!
+//! All of these together: whoever has the mailbox; those to whom an alias of the address leads, or what is for everybody of the
+//! domain where there is nobody else; the same for the domain that this one is another name of; and whom the tables of the map
+//! `senders` name for the address, with its extension and without, for `@` and its domain, and for `*`.
+
+use std::collections::BTreeSet;
+
+use gatepost_protocol::postfix::address::{halves, listed};
+
+use super::{Engine, Mapped, Unavailable};
+
+/// How often an alias may lead to another one, and to how many addresses all in all.
+const DEEP: usize = 8;
+const WIDE: usize = 1000;
+
+/// The most domains in a row that are each another name of the next one.
+const NAMES_IN_A_ROW: usize = 4;
+
+/// The map of those who are named.
+const SENDERS: &str = "senders";
+
+/// Who was found so far.
+#[derive(Default)]
+struct Found {
+    logins: BTreeSet<String>,
+    /// Addresses that were looked at.
+    seen: BTreeSet<String>,
+    /// That somebody is not named was said some time ago, and cannot be asked now.
+    lately: Option<Unavailable>,
+}
+
+impl Engine {
+    /// The login names of those who may send under an address, with `,` between. What would be two names to Postfix is left
+    /// out.
+    pub(super) async fn senders(&self, key: &str) -> Result<Option<Mapped>, Unavailable> {
+        let mut found = Found::default();
+        let mut address = key.to_lowercase();
+        for _ in 0..=NAMES_IN_A_ROW {
+            self.add_named(&address, &mut found).await?;
+            let owned = self.add_owners(&address, 0, &mut found).await?;
+            let other = self.in_other_domain(&address).await?;
+            if !owned && other.is_none() && self.maps.aliases_may_send {
+                if let Some(everybody) = self.catch_all(&address).await? {
+                    self.add_all(&everybody, 1, &mut found).await?;
+                }
+            }
+            match other {
+                Some(other) => address = other,
+                None => break,
+            }
+        }
+        let one = |login: &&String| !login.contains([',', ' ', '\t', '\r', '\n']);
+        let logins: Vec<&str> = found.logins.iter().filter(one).map(String::as_str).collect();
+        match (Mapped::new(logins.join(",")), found.lately) {
+            (None, Some(lately)) => Err(lately),
+            (logins, _) => Ok(logins),
+        }
+    }
+
+    /// Those whom the tables name.
+    async fn add_named(&self, address: &str, found: &mut Found) -> Result<(), Unavailable> {
+        let Some(named) = self.maps.named(SENDERS).filter(|named| !named.tables.is_empty()) else {
+            return Ok(());
+        };
+        let mut keys = named.rules.walk.steps(address, &self.maps.delimiters);
+        keys.truncate(keys.iter().position(|step| !step.is_whole).map_or(keys.len(), |at| at + 1));
+        let keys = keys.into_iter().map(|step| step.key).chain(["*".to_owned()]);
+        for key in keys {
+            let said = self.said(named, &key).await?;
+            if let Some(logins) = said.found {
+                found.logins.extend(listed(logins.as_str()).map(str::to_lowercase));
+            }
+            found.lately = found.lately.take().or(said.lately);
+        }
+        Ok(())
+    }
+
+    /// Whoever has an address, and those to whom its alias leads. Whether there is anybody, or an alias.
+    async fn add_owners(&self, address: &str, depth: usize, found: &mut Found) -> Result<bool, Unavailable> {
+        if !found.seen.insert(address.to_owned()) || found.seen.len() > WIDE {
+            return Ok(true);
+        }
+        let owner = self.owner_of(address, "").await?;
+        let has_owner = owner.is_some();
+        found.logins.extend(owner.map(|owner| owner.user.as_str().to_owned()));
+        if !self.maps.aliases_may_send {
+            return Ok(has_owner);
+        }
+        let alias = self.own_alias(address).await?;
+        found.lately = found.lately.take().or(alias.lately);
+        match &alias.found {
+            Some(onward) => self.add_all(onward, depth + 1, found).await.map(|()| true),
+            None => Ok(has_owner),
+        }
+    }
+
+    /// The owners of all addresses of a list.
+    async fn add_all(&self, addresses: &Mapped, depth: usize, found: &mut Found) -> Result<(), Unavailable> {
+        for address in listed(addresses.as_str()) {
+            // The same local part elsewhere is nobody in particular.
+            if depth <= DEEP && !halves(address).0.is_empty() {
+                Box::pin(self.add_owners(&address.to_lowercase(), depth, found)).await?;
+            }
+        }
+        Ok(())
+    }
+}
