@@ -134,7 +134,8 @@ proptest! {
 fn expansions_of_postfix_are_bound_with_the_text_around_them() {
     let allowed = [Parameter::Key, Parameter::Expansion(0)];
     let at = Parameter::Expansion;
-    let table: &[(Dialect, &str, &str, &[Parameter], &[&str])] = &[
+    type Case<'a> = (Dialect, &'a str, &'a str, &'a [Parameter], &'a [&'a str]);
+    let table: &[Case<'_>] = &[
         (
             MySql,
             "SELECT goto FROM alias WHERE address='%s'",

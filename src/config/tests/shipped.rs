@@ -2,12 +2,13 @@
 
 use super::*;
 
-const SHIPPED: [(&str, &str); 5] = [
+const SHIPPED: [(&str, &str); 6] = [
     ("00-gatepost.toml", include_str!("../../../conf.d/00-gatepost.toml")),
     ("10-listeners.toml", include_str!("../../../conf.d/10-listeners.toml")),
     ("20-directories.toml", include_str!("../../../conf.d/20-directories.toml")),
     ("30-cache.toml", include_str!("../../../conf.d/30-cache.toml")),
     ("40-oidc.toml", include_str!("../../../conf.d/40-oidc.toml")),
+    ("45-maps.toml", include_str!("../../../conf.d/45-maps.toml")),
 ];
 
 const PROVIDERS: [(&str, &str); 7] = [
@@ -88,6 +89,7 @@ fn every_key_is_explained_in_the_shipped_files() {
         include_str!("../directory/provision.rs"),
         include_str!("../directory/sql.rs"),
         include_str!("../directory/ldap.rs"),
+        include_str!("../directory/maps.rs"),
         include_str!("../master.rs"),
         include_str!("../oidc.rs"),
         include_str!("../oidc/client.rs"),
@@ -102,6 +104,8 @@ fn every_key_is_explained_in_the_shipped_files() {
             "reader.text",
             "reader.path",
             "reader.list",
+            "reader.one_or_more",
+            "attributes",
             "reader.number",
             "reader.boolean",
             "reader.size",

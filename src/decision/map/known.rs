@@ -22,11 +22,15 @@ use crate::{
 /// How many different keys may be asked for at once. Beyond that one is unavailable at once.
 const ASKED: usize = 8192;
 
+/// What a directory says of a key.
+type Answered = Result<Option<Arc<Mapped>>, Unavailable>;
+
 /// What one engine remembers of tables, and what it is asking.
 #[derive(Debug)]
 pub(in crate::decision) struct Tables {
     known: Bounded<Arc<Known>>,
-    flights: Flights<(u64, Result<Option<Arc<Mapped>>, Unavailable>)>,
+    /// With the flushes up to then.
+    flights: Flights<(u64, Answered)>,
     /// Counts the flushes.
     epoch: AtomicU64,
     /// What was asked before that is to be asked again.
@@ -177,7 +181,7 @@ impl Engine {
             }
             (epoch, found)
         };
-        let fits = |(epoch, found): &(u64, Result<_, _>)| found.is_err() || *epoch >= come;
+        let fits = |(epoch, found): &(u64, Answered)| found.is_err() || *epoch >= come;
         match tables.flights.once(digest, fits, ask).await {
             Ok((_, Ok(found))) => Ok(Said { found, lately: None }),
             Ok((_, Err(unavailable))) => tables.stale(digest, Instant::now(), unavailable),

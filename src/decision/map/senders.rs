@@ -40,10 +40,12 @@ impl Engine {
             self.add_named(&address, &mut found).await?;
             let owned = self.add_owners(&address, 0, &mut found).await?;
             let other = self.in_other_domain(&address).await?;
-            if !owned && other.is_none() && self.maps.aliases_may_send {
-                if let Some(everybody) = self.catch_all(&address).await? {
-                    self.add_all(&everybody, 1, &mut found).await?;
-                }
+            if !owned
+                && other.is_none()
+                && self.maps.aliases_may_send
+                && let Some(everybody) = self.catch_all(&address).await?
+            {
+                self.add_all(&everybody, 1, &mut found).await?;
             }
             match other {
                 Some(other) => address = other,

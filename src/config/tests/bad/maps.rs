@@ -59,7 +59,7 @@ pub(super) const BAD: &[(&str, &str, &[&str])] = &[
         SQL,
         "[directory.maps.x]\nhosts = 'localhost'\ntable = 'alias'\nquery_filter = '(a=%s)'\n",
         &[
-            "6:2: directory.maps.x.query: is missing",
+            "6:1: directory.maps.x.query: is missing",
             "7:1: directory.maps.x.hosts: is said of the server, and this is about one table of it",
             "8:1: directory.maps.x.table: is a part of a query",
             "9:1: directory.maps.x.query_filter: is no key of gatepost",
