@@ -264,7 +264,10 @@ impl Engine {
 
     async fn domain(&self, key: &str) -> Result<Option<Mapped>, Unavailable> {
         let domain = key.to_lowercase();
-        if self.chain().names(&domain) || self.walk_named("domains", &domain).await?.is_some() {
+        let named = |step: &Step| self.chain().names(&step.key);
+        if Walk::Exact.steps(key, "").iter().any(named)
+            || self.walk_named("domains", &domain).await?.is_some()
+        {
             return Ok(Mapped::new(domain));
         }
         let other = self.walk_named("alias_domains", &domain).await?;

@@ -52,7 +52,7 @@ pub(super) struct Sql {
     asked: Asked,
     recipe: Recipe,
     decoy: Arc<Decoy>,
-    user_query: Query,
+    user_query: Option<Query>,
     list_query: Option<Query>,
     app_password_query: Option<Query>,
     update_password_query: Option<Query>,
@@ -119,13 +119,14 @@ impl Sql {
 
     /// Whether the service is a part of a question.
     pub(super) fn reads_service(&self) -> bool {
-        let queries = [Some(&self.user_query), self.app_password_query.as_ref()];
+        let queries = [self.user_query.as_ref(), self.app_password_query.as_ref()];
         queries.into_iter().flatten().any(|query| query.names(Parameter::Service))
     }
 
     /// The account of a user: one query, one round trip on a connection that has asked before.
     pub(super) async fn lookup(&self, inquiry: &Inquiry<'_>) -> Result<Known, String> {
-        let ask = Ask { query: &self.user_query, values: values(inquiry) };
+        let Some(query) = &self.user_query else { return Ok(Known::Nobody) };
+        let ask = Ask { query, values: values(inquiry) };
         let rows = self.rows(&ask, 2).await.map_err(|fault| format!("user_query: {fault}"))?;
         let [row] = rows.as_slice() else {
             return Ok(if rows.is_empty() { Known::Nobody } else { Known::Several });
@@ -230,7 +231,7 @@ impl Sql {
         let tables: Vec<_> = tables.collect();
         let tables = tables.iter().map(|(key, query)| (key.as_str(), Some(*query), false));
         let queries = [
-            ("user_query", Some(&self.user_query), true),
+            ("user_query", self.user_query.as_ref(), true),
             ("list_query", self.list_query.as_ref(), true),
             ("app_password_query", self.app_password_query.as_ref(), false),
             ("update_password_query", self.update_password_query.as_ref(), false),

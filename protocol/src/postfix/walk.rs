@@ -6,7 +6,7 @@
 //! <https://www.postfix.org/virtual.5.html>, <https://www.postfix.org/transport.5.html>,
 //! <https://www.postfix.org/access.5.html>: TABLE SEARCH ORDER.
 
-use super::address::Address;
+use super::address::{Address, halves};
 
 /// How a table is walked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,9 +87,22 @@ impl Walk {
     }
 
     /// The keys for what Postfix asks for, in their order, each once. In lower case, as those of all tables of fixed
-    /// strings; an extension begins at one of the `delimiters`.
+    /// strings; an extension begins at one of the `delimiters`. A domain of other letters is asked for in both forms, as
+    /// U-label and as A-label (RFC 5890 2.3.2.1), the one that came first: Postfix has it as the remote wrote it.
     pub fn steps(self, key: &str, delimiters: &str) -> Vec<Step> {
         let key = key.to_lowercase();
+        let Some(other) = in_other_letters(&key) else { return self.steps_of(key, delimiters) };
+        let mut all = Steps(Vec::with_capacity(8));
+        let mut others = self.steps_of(other, delimiters).into_iter();
+        for step in self.steps_of(key, delimiters) {
+            all.add(step);
+            others.next().into_iter().for_each(|step| all.add(step));
+        }
+        others.for_each(|step| all.add(step));
+        all.0
+    }
+
+    fn steps_of(self, key: String, delimiters: &str) -> Vec<Step> {
         let mut steps = Steps(Vec::with_capacity(4));
         match self {
             Self::Exact => steps.put(key, None, true),
@@ -108,8 +121,12 @@ struct Steps(Vec<Step>);
 
 impl Steps {
     fn put(&mut self, key: String, extension: Option<&str>, is_whole: bool) {
-        if self.0.iter().all(|step| step.key != key) {
-            self.0.push(Step { key, extension: extension.map(str::to_owned), is_whole });
+        self.add(Step { key, extension: extension.map(str::to_owned), is_whole });
+    }
+
+    fn add(&mut self, step: Step) {
+        if self.0.iter().all(|other| other.key != step.key) {
+            self.0.push(step);
         }
     }
 
@@ -178,6 +195,29 @@ impl Steps {
     }
 }
 
+/// The key with the other form of its domain, or of the domain that it is. `None`: it has but one.
+fn in_other_letters(key: &str) -> Option<String> {
+    let (local, domain) = match halves(key) {
+        (local, Some(domain)) => (Some(local), domain),
+        (whole, None) => (None, whole),
+    };
+    let other = if domain.split('.').any(|label| label.starts_with("xn--")) {
+        match idna::domain_to_unicode(domain) {
+            (other, Ok(())) => other,
+            (_, Err(_)) => return None,
+        }
+    } else if domain.is_ascii() {
+        return None;
+    } else {
+        idna::domain_to_ascii(domain).ok()?
+    };
+    let other = other.to_lowercase();
+    (other != domain && !other.is_empty()).then(|| match local {
+        Some(local) => [local, "@", &other].concat(),
+        None => other,
+    })
+}
+
 fn is_ip(key: &str) -> bool {
     key.contains(':') || key.split('.').all(|part| part.parse::<u8>().is_ok())
 }
@@ -244,6 +284,41 @@ mod tests {
             (Nexthop, "[mx.dom.test]", &["[mx.dom.test]"]),
             (Nexthop, "dom.test:587", &["dom.test:587"]),
             (Exact, "Dom.TEST", &["dom.test"]),
+        ];
+        for (walk, key, expected) in table {
+            assert_eq!(keys(*walk, key), *expected, "{walk:?} of {key}");
+        }
+    }
+
+    #[test]
+    fn a_domain_of_other_letters_is_asked_for_in_both_forms() {
+        let table: &[(Walk, &str, &[&str])] = &[
+            (
+                Walk::Address,
+                "Anna+x@Bücher.example",
+                &[
+                    "anna+x@bücher.example",
+                    "anna+x@xn--bcher-kva.example",
+                    "anna@bücher.example",
+                    "anna@xn--bcher-kva.example",
+                    "@bücher.example",
+                    "@xn--bcher-kva.example",
+                ],
+            ),
+            (Exact, "XN--bcher-kva.example", &["xn--bcher-kva.example", "bücher.example"]),
+            (Exact, "rené@example.org", &["rené@example.org"]),
+            (Exact, "a@xn--.example", &["a@xn--.example"]),
+            (
+                Nexthop,
+                "mx.bücher.example",
+                &[
+                    "mx.bücher.example",
+                    "mx.xn--bcher-kva.example",
+                    ".bücher.example",
+                    ".xn--bcher-kva.example",
+                    ".example",
+                ],
+            ),
         ];
         for (walk, key, expected) in table {
             assert_eq!(keys(*walk, key), *expected, "{walk:?} of {key}");

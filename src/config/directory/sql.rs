@@ -25,8 +25,9 @@ pub struct Sql {
     pub dialect: Dialect,
     /// Where it is.
     pub source: Source,
-    /// `user_query`: one row a user; its column `user` is the canonical name.
-    pub user_query: Query,
+    /// `user_query`: one row a user; its column `user` is the canonical name. `None`: it knows nobody, and has tables of
+    /// Postfix's only.
+    pub user_query: Option<Query>,
     /// `list_query`: one row for each user, with a column `user`. With `:after` and `:limit` it is asked page by page.
     pub list_query: Option<Query>,
     /// `app_password_query`: one row for each app password of the user.
@@ -166,10 +167,17 @@ pub(super) fn file(reader: &mut Reader<'_>, file: Option<PathBuf>) -> Option<Sql
 
 fn queries(reader: &mut Reader<'_>, dialect: Dialect) -> Option<Sql> {
     let user_query = reader.text("user_query", |text| asks_for_a_user(Query::parse(text, dialect, USER)?));
-    reader.need(
-        "user_query",
-        "write such as user_query = \"SELECT name AS user, password FROM people WHERE name = :user\"",
-    );
+    if !reader.has("maps") {
+        reader.need(
+            "user_query",
+            "write such as user_query = \"SELECT name AS user, password FROM people WHERE name = :user\"",
+        );
+    } else if !reader.has("user_query") {
+        let why = "is about users, and without a user_query there are none here";
+        let about =
+            ["list_query", "app_password_query", "update_password_query", "provision_query", "changed_query"];
+        reader.refuse(&about, why, "write a user_query, or take it away");
+    }
     let list_query = reader.text("list_query", |text| pages(Query::parse(text, dialect, LIST)?));
     let app_password_query =
         reader.text("app_password_query", |text| asks_for_a_user(Query::parse(text, dialect, USER)?));
@@ -192,7 +200,7 @@ fn queries(reader: &mut Reader<'_>, dialect: Dialect) -> Option<Sql> {
     Some(Sql {
         dialect,
         source: Source::File(PathBuf::new()),
-        user_query: user_query?,
+        user_query,
         list_query,
         app_password_query,
         update_password_query,

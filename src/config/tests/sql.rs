@@ -21,7 +21,7 @@ fn a_server_is_read_with_defaults_for_what_is_not_said() {
     assert_eq!(server.address, Address::Unix("/run/my.sock".into(), 3306));
     assert_eq!((server.user.as_str(), server.database.as_str()), ("gp", "mail"));
     assert!(server.password.is_none() && server.tls.is_none());
-    assert_eq!(sql.user_query.sql(), "SELECT name AS user FROM people WHERE name = ?");
+    assert_eq!(sql.user_query.unwrap().sql(), "SELECT name AS user FROM people WHERE name = ?");
     assert_eq!((sql.max_connections, sql.timeout.as_secs(), sql.connect_timeout.as_secs()), (32, 3, 2));
     assert!(sql.list_query.is_none() && sql.update_password_query.is_none());
 }
@@ -30,7 +30,7 @@ fn a_server_is_read_with_defaults_for_what_is_not_said() {
 fn a_file_with_a_user_query_is_a_database_of_somebody_else() {
     let sql = sql(&format!("[[directory]]\nname = 'a'\ntype = 'sqlite'\nfile = '/p.db'\n{QUERY}"));
     assert!(matches!(&sql.source, Source::File(path) if path == Path::new("/p.db")));
-    assert_eq!(sql.user_query.sql(), "SELECT name AS user FROM people WHERE name = ?1");
+    assert_eq!(sql.user_query.unwrap().sql(), "SELECT name AS user FROM people WHERE name = ?1");
     assert_eq!(sql.max_connections, 8);
 }
 
@@ -68,6 +68,10 @@ fn other_machines_are_talked_to_with_tls_unless_it_is_said_in_so_many_words() {
 fn what_is_wrong_with_a_server_is_told_with_its_place() {
     let table: &[(&str, &[&str])] = &[
         ("", &["1:1: directory.url: is missing", "1:1: directory.user_query: is missing"]),
+        (
+            "url = 'mysql://gp@h/m'\nlist_query = 'SELECT name AS user FROM people'\n[directory.maps]\naliases = 'SELECT :key'\n",
+            &["5:1: directory.list_query: is about users, and without a user_query there are none here"],
+        ),
         (
             "url = 'mysql://gp@h/m'\nuser_query = 'SELECT 1 WHERE a = :usr'\n",
             &["5:14: directory.user_query: names \"usr\", which nobody has a value for"],
@@ -124,4 +128,10 @@ fn what_is_wrong_with_a_server_is_told_with_its_place() {
     }
     let text = format!("[[directory]]\nname = 'a'\ntype = 'sqlite'\n{QUERY}");
     assert_eq!(heads(&[("a.toml", &text)]), ["a.toml:1:1: directory.file: is missing"]);
+}
+
+#[test]
+fn tables_of_postfix_need_no_users() {
+    let sql = sql(&format!("{MYSQL}url = 'mysql://gp@h/mail'\n[directory.maps]\naliases = 'SELECT :key'\n"));
+    assert!(sql.user_query.is_none());
 }

@@ -75,7 +75,7 @@ pub(super) const BAD: &[(&str, &str, &[&str])] = &[
     (
         "[[directory]]\nname = 'a'\ntype = 'static'\n",
         "[directory.maps]\naliases = 'SELECT :key'\n",
-        &["4:2: directory.maps: needs tables or entries to look things up in, and there are none here"],
+        &["4:12: directory.maps: needs tables or entries to look things up in, and there are none here"],
     ),
     (
         "[[directory]]\nname = 'a'\ntype = 'ldap'\nurls = ['ldap://localhost']\nbase_dn = 'dc=x'\nuser_filter = '(uid={user})'\n",

@@ -126,7 +126,7 @@ fn query() -> Query {
     let around = Surroundings::of_this_process(true);
     let config = Config::from_texts(&[("a.toml".as_ref(), text)], &around).unwrap();
     match &config.directories[0].kind {
-        crate::config::Kind::Sql(sql) => sql.user_query.clone(),
+        crate::config::Kind::Sql(sql) => sql.user_query.clone().unwrap(),
         kind => panic!("{kind:?}"),
     }
 }
