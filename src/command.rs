@@ -2,6 +2,7 @@
 //! with its exit code; passwords come from a prompt or standard input, never from an argument, where every process
 //! on the machine could read them.
 
+mod alias;
 mod app_password;
 mod ask;
 mod bench;
@@ -11,6 +12,7 @@ mod output;
 mod password;
 mod revoke;
 mod serve;
+mod target;
 mod user;
 
 use std::{io, path::PathBuf, process::ExitCode};
@@ -61,6 +63,9 @@ pub enum Command {
     /// Keep the users of the embedded store
     #[command(subcommand)]
     User(user::User),
+    /// Keep the aliases of the embedded store: where mail goes on to
+    #[command(subcommand)]
+    Alias(alias::Alias),
     /// Keep app passwords: a password for one program each, for users of any directory
     #[command(subcommand)]
     AppPassword(app_password::AppPassword),
@@ -133,6 +138,7 @@ impl Cli {
             Command::Map(Map::Query(query)) => query.run(&self.common),
             Command::Lookup(lookup) => lookup.run(&self.common),
             Command::User(user) => return user.run(&self.common),
+            Command::Alias(alias) => return alias.run(&self.common),
             Command::AppPassword(app_password) => return app_password.run(&self.common),
             Command::Cache(cache) => cache.run(&self.common),
             Command::Revoke(revoke) => revoke.run(&self.common),

@@ -47,7 +47,7 @@ pub(crate) use self::oidc::bare_type;
 pub use self::{
     cache::Cache,
     directory::{
-        Directory, Kind, MapFind, MapSearch, MapTable,
+        Directory, Kind, MapFind, MapSearch, MapTable, OwnMap,
         ldap::{self, Ldap},
         sql,
     },

@@ -284,7 +284,7 @@ fn a_password_is_no_argument_and_no_part_of_any_message() {
 #[test]
 fn what_root_has_added_the_daemons_user_reads_and_changes() {
     const DAEMON: u32 = 65534;
-    let home = Home::new("[[directory]]\nname = 'local'\ntype = 'sqlite'\n");
+    let home = Home::new(LOCAL);
     let binary = home.dir.path().join("gatepost");
     std::fs::copy(env!("CARGO_BIN_EXE_gatepost"), &binary).unwrap();
     std::os::unix::fs::chown(home.dir.path(), Some(DAEMON), Some(DAEMON)).unwrap();
@@ -323,4 +323,82 @@ fn check_names_the_directories_that_do_not_answer() {
     assert!(text.contains("directory old is unavailable: /nonexistent/users"), "{text}");
     let home = Home::new("[[directory]]\nname = 'fixed'\ntype = 'static'\n");
     assert_eq!(home.json(&["check"], "").1["unavailable"], json!([]));
+}
+
+/// What a map says of a key, without a daemon.
+fn mapped(home: &Home, map: &str, key: &str) -> Option<String> {
+    let (code, said) = home.json(&["map", "query", map, key], "");
+    let value = said["value"].as_str().map(str::to_owned);
+    assert_eq!(code, i32::from(value.is_none()), "{said}");
+    value
+}
+
+#[test]
+fn aliases_are_kept_beside_the_users() {
+    let home = Home::new(LOCAL);
+    for user in ["anna", "ben", "cleo@example.net"] {
+        assert_eq!(home.json(&["user", "add", "--no-password", user], "").0, 0);
+    }
+    let directory = "local";
+    for (arguments, address, targets) in [
+        (
+            &["sales", "anna", "Ben@Example.org"][..],
+            "sales@example.org",
+            &["anna@example.org", "ben@example.org"][..],
+        ),
+        (&["Shop", "sales"], "shop@example.org", &["sales@example.org"]),
+        (&["@Example.COM", "@example.org"], "@example.com", &["@example.org"]),
+        (&["@example.net", "cleo@example.net"], "@example.net", &["cleo@example.net"]),
+        // Again.
+        (&["sales", "anna"], "sales@example.org", &["anna@example.org"]),
+    ] {
+        let arguments = [&["alias", "add"], arguments].concat();
+        let expected =
+            json!({ "outcome": "added", "address": address, "targets": targets, "directory": directory });
+        assert_eq!(home.json(&arguments, ""), (0, expected));
+    }
+    for arguments in [
+        &["@example.com", "anna"][..],
+        &["@example.net", "@example.org"],
+        &["anna", "@example.org"],
+        &["@example.info", "@example.org", "@example.net"],
+        &["@", "anna"],
+        &["a b", "anna"],
+    ] {
+        let (code, said) = home.json(&[&["alias", "add"], arguments].concat(), "");
+        assert_eq!((code, &said["outcome"]), (1, &json!("invalid")), "{arguments:?}");
+    }
+    let listed = home.run(&["alias", "list"], "");
+    assert_eq!(
+        String::from_utf8(listed.stdout).unwrap(),
+        "@example.com @example.org\n@example.net cleo@example.net\nsales@example.org anna@example.org\n\
+         sales@example.org ben@example.org\nshop@example.org sales@example.org\n"
+    );
+    let all = "anna@example.org,ben@example.org";
+    for (map, key, expected) in [
+        ("aliases", "Sales@example.org", Some(all)),
+        ("aliases", "shop+x@example.org", Some("sales+x@example.org")),
+        ("aliases", "anna@example.com", Some("anna@example.org")),
+        ("aliases", "nobody@example.com", None),
+        ("aliases", "anybody@example.net", Some("cleo@example.net")),
+        ("aliases", "cleo@example.net", None),
+        ("alias_domains", "example.com", Some("example.org")),
+        ("domains", "example.org", Some("example.org")),
+        ("domains", "example.net", Some("example.net")),
+        ("domains", "example.com", Some("example.com")),
+        ("domains", "example.info", None),
+        ("domains", "anna", None),
+        ("senders", "shop@example.com", Some(all)),
+        ("recipients", "sales@example.org", Some(all)),
+    ] {
+        assert_eq!(mapped(&home, map, key).as_deref(), expected, "{map} of {key}");
+    }
+    assert_eq!(home.json(&["alias", "delete", "sales", "ben"], "").0, 0);
+    assert_eq!(mapped(&home, "aliases", "sales@example.org").as_deref(), Some("anna@example.org"));
+    assert_eq!(home.json(&["alias", "delete", "sales"], "").0, 0);
+    assert_eq!(mapped(&home, "aliases", "sales@example.org"), None);
+    let (code, said) = home.json(&["alias", "delete", "sales"], "");
+    assert_eq!((code, &said["outcome"]), (1, &json!("not_found")));
+    let said: Value = serde_json::from_slice(&home.run(&["alias", "list", "--json"], "").stdout).unwrap();
+    assert_eq!(said["aliases"].as_array().unwrap().len(), 3);
 }

@@ -8,11 +8,11 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use self::target::{Cannot, Target, describe, no, taken, unavailable};
 use super::{
     Answer, Common, Exit, ask,
     output::{Output, Plain},
     password,
+    target::{Cannot, Place, Target, describe, no, taken, unavailable},
 };
 use crate::{
     app_password::{self, Records},
@@ -23,8 +23,6 @@ use crate::{
     password::hash_new,
     username::Username,
 };
-
-mod target;
 
 /// What can be done with users.
 #[derive(Debug, Subcommand)]
@@ -39,14 +37,6 @@ pub enum User {
     Passwd(Passwd),
     /// Delete a user with their app passwords. The mail stays
     Delete(Delete),
-}
-
-/// Where the users are.
-#[derive(Debug, Args)]
-pub(super) struct Place {
-    /// The directory, by its name; otherwise the first of type sqlite
-    #[arg(long, value_name = "NAME")]
-    directory: Option<String>,
 }
 
 /// A user to be added.

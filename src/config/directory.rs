@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use gatepost_protocol::secret::Secret;
 
-pub use self::maps::{MapFind, MapSearch, MapTable};
+pub use self::maps::{MapFind, MapSearch, MapTable, OwnMap};
 use super::{
     domain::DomainPattern,
     maps::Maps,

@@ -27,6 +27,11 @@ impl Domains {
         self.0.iter().any(|pattern| pattern.matches(domain))
     }
 
+    /// The same, where none was named: all are.
+    pub(super) fn all_or_named(&self, domain: &str) -> bool {
+        self.0.is_empty() || self.name(domain)
+    }
+
     /// Whether `user` is one of its names. A bare name is in no domain.
     pub(super) fn serve(&self, user: &Username) -> bool {
         self.0.is_empty() || user.domain().is_some_and(|domain| self.name(domain))

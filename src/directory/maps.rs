@@ -51,7 +51,17 @@ impl Directory {
         let values = match (&table.find, &self.0.kind) {
             (MapFind::Sql(query), Kind::Sql(sql)) => Box::pin(sql.find(query, key)).await,
             (MapFind::Ldap(search), Kind::Ldap(ldap)) => Box::pin(ldap.find(search, key)).await,
-            (MapFind::Sql(_) | MapFind::Ldap(_), _) => Err("it cannot be asked that".to_owned()),
+            (MapFind::Own(map), Kind::Sqlite(database)) => {
+                // As with users: only for its own domains.
+                let domain = halves(key).1.unwrap_or(key);
+                match self.0.domains.all_or_named(domain) {
+                    true => database.find(*map, key).await,
+                    false => Ok(Vec::new()),
+                }
+            }
+            (MapFind::Sql(_) | MapFind::Ldap(_) | MapFind::Own(_), _) => {
+                Err("it cannot be asked that".to_owned())
+            }
         };
         let mut values = values.map_err(wrong)?;
         let told = table.told(&values, key);

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     account::Services,
-    config,
+    config::{self, OwnMap},
     password::{Broken, Decoy, Scheme},
     username::Username,
 };
@@ -66,7 +66,17 @@ impl Directory {
         let (name, place) = (Arc::clone(&config.name), config.place.clone());
         let master = config.master.clone();
         let change_poll = config.change_poll;
-        let maps = config.maps.clone();
+        let maps = match &config.kind {
+            // Nobody is anybody's alias among master users.
+            config::Kind::Sqlite { .. } if config.master.is_none() => {
+                OwnMap::ALL.into_iter().map(OwnMap::table).collect()
+            }
+            config::Kind::Sqlite { .. }
+            | config::Kind::Sql(_)
+            | config::Kind::Ldap(_)
+            | config::Kind::PasswdFile { .. }
+            | config::Kind::Static { .. } => config.maps.clone(),
+        };
         Ok(Self(Arc::new(Inner { name, domains, master, decoy, primary, kind, change_poll, maps, place })))
     }
 }

@@ -226,7 +226,7 @@ impl Sql {
     pub(super) async fn examine(&self, maps: &[MapTable]) -> Result<(), Examined> {
         let tables = maps.iter().filter_map(|table| match &table.find {
             MapFind::Sql(query) => Some((format!("maps.{}", table.map), query)),
-            MapFind::Ldap(_) => None,
+            MapFind::Ldap(_) | MapFind::Own(_) => None,
         });
         let tables: Vec<_> = tables.collect();
         let tables = tables.iter().map(|(key, query)| (key.as_str(), Some(*query), false));

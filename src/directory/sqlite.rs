@@ -30,8 +30,14 @@ use self::{
     reader::{Job, Reader},
 };
 use super::row::Recipe;
-use crate::{account::Account, config::Template, password::Decoy, username::Username};
+use crate::{
+    account::Account,
+    config::{OwnMap, Template},
+    password::Decoy,
+    username::Username,
+};
 
+mod aliases;
 mod changed;
 mod entry;
 mod provision;
@@ -41,6 +47,7 @@ mod users;
 
 pub(crate) use self::schema::Design;
 pub use self::{
+    aliases::{Alias, AliasError},
     schema::Trouble,
     users::{AddError, Details, NewUser, Users},
 };
@@ -122,6 +129,12 @@ impl Sqlite {
     /// The claims that users are made of; `None` where none are made.
     pub(super) fn provision_claims(&self) -> Option<&[String]> {
         self.maker.as_deref().map(Maker::claims)
+    }
+
+    /// What one of its tables for Postfix has under a key.
+    pub(super) async fn find(&self, map: OwnMap, key: &str) -> Result<Vec<Vec<u8>>, String> {
+        let found = self.ask(|reply| Job::Find(map, key.to_owned(), reply)).await?;
+        Ok(found.into_iter().map(String::into_bytes).collect())
     }
 
     /// The next names after `after`, which starts as `""`, and where to go on; `None` at the end.

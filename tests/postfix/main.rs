@@ -14,6 +14,7 @@
 mod support;
 
 mod maps;
+mod own;
 mod tables;
 
 use std::fs;

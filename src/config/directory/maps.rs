@@ -40,6 +40,45 @@ pub enum MapFind {
     Sql(Query),
     /// `query_filter`: the values of attributes of all entries.
     Ldap(Box<MapSearch>),
+    /// What gatepost's own database has without being told.
+    Own(OwnMap),
+}
+
+/// A table of gatepost's own database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnMap {
+    /// `aliases`: where the mail of an address goes on to.
+    Aliases,
+    /// `alias_domains`: the domain that one is another name of.
+    AliasDomains,
+    /// `domains`: those in which there is anybody.
+    Domains,
+}
+
+impl OwnMap {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Aliases, Self::AliasDomains, Self::Domains];
+
+    /// The map that it belongs to.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Aliases => "aliases",
+            Self::AliasDomains => "alias_domains",
+            Self::Domains => "domains",
+        }
+    }
+
+    /// As a table like any other.
+    pub fn table(self) -> MapTable {
+        MapTable {
+            map: Arc::from(self.name()),
+            find: MapFind::Own(self),
+            result_format: None,
+            expansion_limit: None,
+            domain: Vec::new(),
+            place: None,
+        }
+    }
 }
 
 /// A search for entries.

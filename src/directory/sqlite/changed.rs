@@ -113,12 +113,20 @@ impl Open {
             let mut statement = reading.prepare_cached(SINCE)?;
             let names = statement.query_map([self.last], |row| row.get::<_, String>(0))?;
             let names: Vec<String> = names.collect::<Result<_, _>>()?;
-            let names = names.iter().filter_map(|name| Username::normalise(name.as_bytes(), None).ok());
-            names.map(Changed::User).collect()
+            names.iter().filter_map(|name| changed(name)).collect()
         };
         self.last = last;
         Ok(told)
     }
+}
+
+/// Who is told of.
+fn changed(name: &str) -> Option<Changed> {
+    // An alias of everybody in a domain.
+    if name.starts_with('@') {
+        return Some(Changed::Everybody);
+    }
+    Username::normalise(name.as_bytes(), None).ok().map(Changed::User)
 }
 
 /// The number of the last change. It stays known when all rows are gone.

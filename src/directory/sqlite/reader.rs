@@ -12,11 +12,13 @@ use tokio::sync::oneshot;
 use tracing::error;
 
 use super::{
+    aliases::find,
     entry::{Entry, owners},
     schema::{Trouble, open_to_read},
 };
 use crate::{
     account::Account,
+    config::OwnMap,
     directory::row::{BadRow, Recipe},
     password::Decoy,
     username::Username,
@@ -25,6 +27,8 @@ use crate::{
 /// Something to read, and where the answer goes. A string says why there is none.
 pub(super) enum Job {
     Lookup(Username, oneshot::Sender<Result<Option<Arc<Account>>, String>>),
+    /// What a table has under a key.
+    Find(OwnMap, String, oneshot::Sender<Result<Vec<String>, String>>),
     /// The names after this one, as the table spells them.
     Page(String, oneshot::Sender<Result<Vec<String>, String>>),
 }
@@ -63,6 +67,8 @@ impl Reader {
             // Nobody waits for it any more: the queue is behind.
             Job::Lookup(_, reply) if reply.is_closed() => {}
             Job::Lookup(user, reply) => drop(reply.send(self.lookup(&user))),
+            Job::Find(_, _, reply) if reply.is_closed() => {}
+            Job::Find(map, key, reply) => drop(reply.send(self.read(|db| find(db, map, &key)))),
             Job::Page(after, reply) => drop(reply.send(self.read(|db| owners(db, &after, PAGE)))),
         }
     }

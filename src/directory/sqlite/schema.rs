@@ -65,6 +65,22 @@ const MIGRATIONS: &[&str] = &[
          BEGIN INSERT INTO changes (user) SELECT OLD.user UNION SELECT NEW.user; END;
      CREATE TRIGGER user_fields_deleted AFTER DELETE ON user_fields
          BEGIN INSERT INTO changes (user) VALUES (OLD.user); END;",
+    // Where mail goes on to. In lower case; @domain is everybody in it, and leads to another @domain or to somebody. The
+    // indices are for whether there is anybody in a domain.
+    "CREATE TABLE aliases (
+         address    TEXT NOT NULL CHECK (instr(address, '@') > 0),
+         target     TEXT NOT NULL CHECK (instr(target, '@') > 0),
+         created_at INTEGER NOT NULL DEFAULT (unixepoch()),
+         PRIMARY KEY (address, target)
+     ) STRICT, WITHOUT ROWID;
+     CREATE INDEX users_by_domain ON users (substr(name, instr(name, '@') + 1));
+     CREATE INDEX aliases_by_domain ON aliases (substr(address, instr(address, '@') + 1));
+     CREATE TRIGGER aliases_inserted AFTER INSERT ON aliases
+         BEGIN INSERT INTO changes (user) VALUES (NEW.address); END;
+     CREATE TRIGGER aliases_updated AFTER UPDATE ON aliases
+         BEGIN INSERT INTO changes (user) SELECT OLD.address UNION SELECT NEW.address; END;
+     CREATE TRIGGER aliases_deleted AFTER DELETE ON aliases
+         BEGIN INSERT INTO changes (user) VALUES (OLD.address); END;",
 ];
 
 /// Rows of `changes` that the triggers keep. Who comes too late for them knows that there were others.

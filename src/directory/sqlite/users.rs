@@ -18,7 +18,7 @@ use crate::{
 
 /// A user database, open for changes. Readers in other processes see each of them at once, and as a whole.
 pub struct Users {
-    db: Connection,
+    pub(super) db: Connection,
     recipe: Arc<Recipe>,
 }
 

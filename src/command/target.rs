@@ -1,8 +1,9 @@
 //! The directory that a command is about, and what there is to say of it.
 
+use clap::Args;
 use serde_json::{Value, json};
 
-use super::super::{Answer, Exit, output::Plain};
+use super::{Answer, Exit, output::Plain};
 use crate::{
     config::{self, Config, Kind},
     directory::{
@@ -11,6 +12,14 @@ use crate::{
     },
     username::Username,
 };
+
+/// Where the users and aliases are.
+#[derive(Debug, Args)]
+pub(super) struct Place {
+    /// The directory, by its name; otherwise the first of type sqlite
+    #[arg(long, value_name = "NAME")]
+    pub(super) directory: Option<String>,
+}
 
 /// A directory of the configuration, and how names are completed in it.
 pub(super) struct Target<'c> {
