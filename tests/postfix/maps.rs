@@ -168,3 +168,46 @@ fn postmap_and_the_command_say_the_same() {
         people.show();
     });
 }
+
+#[test]
+fn passwords_are_told_to_the_readers_of_their_map_and_to_nobody_else() {
+    for tree in Tree::all() {
+        let place = Place::new(&tree);
+        let file = place.outside("relays.db");
+        let relays = rusqlite::Connection::open(&file).unwrap();
+        relays
+            .execute_batch(
+                "CREATE TABLE relay (host TEXT, login TEXT);
+                 INSERT INTO relay VALUES ('[relay.test]:587', 'smart:opensesame');",
+            )
+            .unwrap();
+        let directory = format!(
+            "[[directory]]
+name = 'relays'
+type = 'sqlite'
+file = '{}'
+user_query = 'SELECT host AS user FROM relay WHERE host = :user'
+[directory.maps]
+smtp_sasl_password_maps = \"SELECT login FROM relay WHERE host = '%s'\"
+[maps.smtp_sasl_password_maps]
+readers = ['{}']
+[log]
+filter = 'trace'
+",
+            file.display(),
+            tree.uid("postfix")
+        );
+        let gatepost = Gatepost::start_over(&place, &Postfix::listeners(&place), &directory);
+        let postfix = Postfix::start_with_maps(&place, None);
+        let (map, key) = ("smtp_sasl_password_maps", "[relay.test]:587");
+        let told = (0, "smart:opensesame\n".to_owned());
+        assert_eq!(postfix.query_as("postfix", map, key), told);
+        assert_eq!(postfix.query(map, key), told, "root");
+        assert_eq!(postfix.query_as("nobody", map, key), (1, String::new()), "an error");
+        // Others are for whoever may connect.
+        assert_eq!(postfix.query_as("nobody", "mailboxes", "bob@example.test"), (1, String::new()));
+        let log = gatepost.log();
+        assert!(log.contains("a map is asked for by somebody who is none of its readers"), "{log}");
+        assert!(!log.contains("opensesame"), "{log}");
+    }
+}

@@ -66,9 +66,17 @@ impl<'a> Postfix<'a> {
 
     /// `postmap -q`: its exit code, and what it prints.
     pub fn query(&self, map: &str, key: &str) -> (i32, String) {
+        self.queried(self.place.tree().command("postmap"), map, key)
+    }
+
+    /// The same as another user than root, in the group of Postfix.
+    pub fn query_as(&self, user: &str, map: &str, key: &str) -> (i32, String) {
+        self.queried(self.place.tree().command_as(user, "postfix", "postmap"), map, key)
+    }
+
+    fn queried(&self, mut command: Command, map: &str, key: &str) -> (i32, String) {
         let config = self.place.inside("postfix/etc");
         let table = format!("socketmap:unix:{}:{map}", self.place.inside("postfix/spool/gatepost/map"));
-        let mut command = self.place.tree().command("postmap");
         let output = command.args(["-c", &config, "-q", key, &table]).output().unwrap();
         (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
     }

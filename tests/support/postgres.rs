@@ -159,12 +159,8 @@ impl<'a> Postgres<'a> {
 
     /// A program of the tree, as the server's own user.
     fn command(&self, program: &str) -> Command {
-        let tree = self.place.tree();
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "TERM", "chroot"]);
-        command.arg(format!("--userspec={}:{}", tree.uid("postgres"), tree.gid("postgres")));
-        command.arg(tree.root()).arg(program);
-        command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C.UTF-8");
+        let mut command = self.place.tree().command_as("postgres", "postgres", program);
+        command.env("LC_ALL", "C.UTF-8");
         command
     }
 }

@@ -68,6 +68,16 @@ impl Tree {
         command
     }
 
+    /// The same as a user of the tree, in a group of its.
+    pub fn command_as(&self, user: &str, group: &str, program: &str) -> Command {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM", "chroot"]);
+        command.arg(format!("--userspec={}:{}", self.uid(user), self.gid(group)));
+        command.arg(&self.root).arg(program);
+        command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+        command
+    }
+
     /// The same for what starts processes that it does not wait for, and needs /proc: it has processes of its own, of
     /// which none is left once the command is killed. It has to be, as it heeds no other signal.
     pub fn secluded(&self, program: &str) -> Command {
