@@ -27,6 +27,7 @@ mod hooks;
 mod injection;
 mod listing;
 mod login;
+mod maps;
 mod outage;
 mod passwords;
 mod provision;
