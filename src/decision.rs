@@ -14,6 +14,7 @@ mod rehash;
 mod route;
 mod rules;
 mod salts;
+mod sender;
 #[cfg(test)]
 mod testing;
 mod token;
@@ -30,6 +31,7 @@ pub use self::{
     map::Map,
     memory::{Knock, Known, Moment, Now, Recalled, Recollection},
     salts::SaltKey,
+    sender::Standing,
     token::{Bearer, Ended, Ledger, Logout, Revocations, Revoked},
     whom::Whom,
 };
