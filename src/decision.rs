@@ -9,6 +9,7 @@ mod identity;
 mod kick;
 mod map;
 mod memory;
+mod policy;
 mod proof;
 mod rehash;
 mod route;
@@ -30,6 +31,7 @@ pub use self::{
     kick::Kick,
     map::Map,
     memory::{Knock, Known, Moment, Now, Recalled, Recollection},
+    policy::{Charge, Cost, Counters, Over, Policy, Step, Trip, Tripped, Verdict, Why},
     salts::SaltKey,
     sender::Standing,
     token::{Bearer, Ended, Ledger, Logout, Revocations, Revoked},

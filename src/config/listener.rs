@@ -20,8 +20,8 @@ use super::{
 
 mod place;
 
-pub(super) use self::place::LONGEST_PATH;
-use self::place::{network, owner, socket_address, socket_path};
+pub(super) use self::place::{LONGEST_PATH, network};
+use self::place::{owner, socket_address, socket_path};
 
 /// One `[[listener]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]

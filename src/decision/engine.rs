@@ -14,6 +14,7 @@ use super::{
     identity::{self, Identity, Separator},
     kick::Kick,
     memory::Memory,
+    policy::Policy,
     proof::{Proven, Prover},
     rehash::{Job, Renewal},
     route::Router,
@@ -49,6 +50,7 @@ pub struct Engine {
     pub(super) renewal: Renewal,
     pub(super) separator: Separator,
     pub(super) delimiters: Box<str>,
+    pub(super) policy: Policy,
     router: Router,
 }
 
@@ -83,6 +85,7 @@ impl Engine {
             renewal: Renewal::default(),
             separator: None,
             delimiters: "+".into(),
+            policy: Policy::default(),
             router: Router::default(),
         }
     }
@@ -145,6 +148,12 @@ impl Engine {
     #[must_use]
     pub fn with_delimiters(self, delimiters: &str) -> Self {
         Self { delimiters: delimiters.into(), ..self }
+    }
+
+    /// The same with rules for mail.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
     }
 
     /// The same for mail servers with these addresses: `proxy_maybe` leads nowhere else from there.
