@@ -28,6 +28,7 @@ use crate::{
     session::{
         auth, driver, http,
         master::{self, Peer},
+        policy,
         shared::{Offer, Shared},
         socketmap,
         token::TokenKey,
@@ -285,6 +286,7 @@ fn listen(
                 Protocol::PostfixSocketmap => {
                     return Box::pin(socketmap::serve(stream, engines, stop)).await;
                 }
+                Protocol::PostfixPolicy => return Box::pin(policy::serve(stream, engines, stop)).await,
                 Protocol::DovecotLogin => Ok(auth::Role::Login),
                 Protocol::DovecotClient => Ok(auth::Role::Client),
                 Protocol::DovecotMaster => Err(master::Role::Master),

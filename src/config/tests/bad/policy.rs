@@ -155,4 +155,9 @@ pub(super) const BAD: &[(&str, &str, &[&str])] = &[
             "12:1: policy.rule.limit.override.bytes: is a limit for whom there is none",
         ],
     ),
+    (
+        "[[listener]]\nprotocol = 'postfix-policy'\n",
+        "address = '127.0.0.1:1'\n",
+        &["3:11: listener.address: postfix-policy tells about everybody, and over TCP nobody knows whom"],
+    ),
 ];
