@@ -10,7 +10,7 @@ use gatepost_protocol::postfix::policy::{Action, Code, Enhanced, Request, State,
 
 use super::{Engine, Standing};
 use crate::{
-    config::{Authorise, Does, Limit, Rule},
+    config::{Authorise, Does, Limit, Rule, normal},
     directory::Unavailable,
 };
 
@@ -146,6 +146,15 @@ impl Engine {
         };
         self.hold(&limits, mail.cost(), step, now, &mut verdict);
         verdict
+    }
+
+    /// Forgets what limits have counted of a login, an address or an `@domain`, and that they are suspended. How many
+    /// limits that were.
+    pub fn forget_sent(&self, whom: &str) -> usize {
+        let address = normal(whom);
+        let login = self.normalise(whom.as_bytes()).ok().filter(|login| login.as_str() != address);
+        let counters = &self.policy.counters;
+        counters.forget(&address) + login.map_or(0, |login| counters.forget(login.as_str()))
     }
 
     /// Holds a mail against the limits that came before the rule whose verdict it is.

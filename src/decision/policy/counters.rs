@@ -98,6 +98,8 @@ struct State {
     settled: Settled,
     /// What is not written down, each once.
     dirty: Vec<(Arc<str>, Id)>,
+    /// What was forgotten by request, and not yet so on the disk.
+    gone: Vec<(Arc<str>, Id)>,
     unheard: u32,
 }
 
@@ -156,6 +158,18 @@ impl Counters {
             state.conclude(charges, &stands, step, now);
         }
         stands.into_iter().filter_map(|stand| stand.over).collect()
+    }
+
+    /// Forgets what was counted under a key, and how many limits that were.
+    pub fn forget(&self, key: &str) -> usize {
+        let key = digest(&[key.as_bytes()]);
+        let mut state = self.lock();
+        let known =
+            state.tables.iter_mut().filter_map(|(rule, table)| table.spent.remove(&key).map(|_| rule));
+        let gone: Vec<_> = known.map(|rule| (Arc::clone(rule), key)).collect();
+        let count = gone.len();
+        state.gone.extend(gone);
+        count
     }
 
     /// Forgets those who have sent nothing within the window.

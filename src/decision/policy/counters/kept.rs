@@ -64,6 +64,8 @@ pub struct Trouble(sqlite::Trouble);
 #[derive(Debug, Default)]
 struct Batch {
     now: u64,
+    /// What is not to be there any more, before the others.
+    gone: Vec<(Arc<str>, Id)>,
     /// With the moment from which on it does not matter.
     sent: Vec<(Arc<str>, Id, Sum, u64)>,
     tripped: Vec<(Arc<str>, Id, u64, u64)>,
@@ -115,13 +117,13 @@ impl Counters {
     pub(super) fn write(&self, now: Instant) {
         let Some(book) = &self.book else { return };
         let batch = self.lock().take(self.clock.at(now));
-        if batch.sent.is_empty() && batch.tripped.is_empty() {
+        if batch.sent.is_empty() && batch.tripped.is_empty() && batch.gone.is_empty() {
             return;
         }
         match book.write(&batch) {
             Ok(()) => book.told.store(false, Ordering::Relaxed),
             Err(trouble) => {
-                self.lock().give_back(&batch);
+                self.lock().give_back(batch);
                 if !book.told.swap(true, Ordering::Relaxed) {
                     let trouble = Trouble(trouble);
                     tracing::warn!(%trouble, "what was sent is not written down: a restart would forget it");
@@ -133,7 +135,7 @@ impl Counters {
 
 impl State {
     fn take(&mut self, now: u64) -> Batch {
-        let mut batch = Batch { now, ..Batch::default() };
+        let mut batch = Batch { now, gone: mem::take(&mut self.gone), ..Batch::default() };
         for (rule, key) in mem::take(&mut self.dirty) {
             let Some(table) = self.tables.get_mut(&rule) else { continue };
             let window = table.window;
@@ -149,7 +151,8 @@ impl State {
     }
 
     /// Of what could not be written, each is to be tried again.
-    fn give_back(&mut self, batch: &Batch) {
+    fn give_back(&mut self, batch: Batch) {
+        self.gone.extend(batch.gone);
         let sent = batch.sent.iter().map(|(rule, key, sum, _)| (rule, key, Some(sum.at)));
         for (rule, key, at) in sent.chain(batch.tripped.iter().map(|(rule, key, ..)| (rule, key, None))) {
             let spent = self.tables.get_mut(rule).and_then(|table| table.spent.get_mut(key));
@@ -201,6 +204,10 @@ impl Book {
             }
         };
         let change = db.transaction()?;
+        for (rule, key) in &batch.gone {
+            change.execute("DELETE FROM sent WHERE rule = ?1 AND key = ?2", params![&**rule, &key[..]])?;
+            change.execute("DELETE FROM tripped WHERE rule = ?1 AND key = ?2", params![&**rule, &key[..]])?;
+        }
         let now = signed(batch.now);
         change.execute("DELETE FROM sent WHERE gone <= ?1", [now])?;
         change.execute("DELETE FROM tripped WHERE told <= ?1 AND suspended <= ?1", [now])?;

@@ -226,9 +226,18 @@ fn what_was_sent_is_known_after_a_restart() {
     let (count, counters, now) = again(700);
     assert_eq!(count, 0);
     assert!(takes(&counters, &limit, "anna", 9, now));
+    // Who is forgiven is so for good.
+    let (_, counters, now) = again(10);
+    assert_eq!((counters.forget("anna"), counters.forget("anna"), counters.forget("carol")), (1, 0, 0));
+    assert!(takes(&counters, &limit, "anna", 10, now));
+    counters.write(now);
+    let (count, counters, now) = again(11);
+    assert_eq!(count, 2, "one of each");
+    assert!(takes(&counters, &limit, "anna", 11, now) && !takes(&counters, &limit, "anna", 12, now));
+    counters.write(now);
     // A clock that was set back.
     let (_, counters, now) = again(0);
-    assert!(!takes(&counters, &limit, "anna", 10, now));
+    assert!(!takes(&counters, &limit, "anna", 13, now));
 }
 
 #[test]
