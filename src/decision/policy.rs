@@ -138,10 +138,11 @@ impl Engine {
                 None => {}
             }
         }
+        let name = mail.name();
         // A mail that is refused anyway is not sent.
         let step = match request.protocol_state {
             _ if dry => Step::Ask,
-            Some(State::EndOfMessage) if !verdict.action.refuses() => Step::Count(request.instance),
+            Some(State::EndOfMessage) if !verdict.action.refuses() => Step::Count(name.as_deref()),
             _ => Step::Hold,
         };
         self.hold(&limits, mail.cost(), step, now, &mut verdict);

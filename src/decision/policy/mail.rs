@@ -95,6 +95,16 @@ impl<'a> Mail<'a> {
         }
     }
 
+    /// By what it is known when it is asked about again. `None`: by nothing.
+    ///
+    /// After a refusal at its end, by us or by what comes behind us, the same transaction goes on, and its next mail may be
+    /// longer and to more: that is another one.
+    pub(super) fn name(&self) -> Option<Vec<u8>> {
+        let Cost { recipients, bytes, .. } = self.cost();
+        let instance = self.request.instance?;
+        Some([instance, &recipients.to_le_bytes(), &bytes.to_le_bytes()].concat())
+    }
+
     /// What it costs, as far as that is known: before its end it has one recipient at least, and the size that was announced.
     pub(super) fn cost(&self) -> Cost {
         let recipients = match self.request.protocol_state {

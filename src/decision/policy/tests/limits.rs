@@ -90,6 +90,28 @@ async fn what_another_rule_refuses_is_not_counted() {
     assert_eq!(send(&engine, "sasl_username=anna sender=a@odd.test instance=more", now).await, [OVER; 2]);
 }
 
+/// Postfix goes on with a transaction when its mail is refused at its end, as by a milter behind us.
+#[tokio::test]
+async fn a_transaction_that_goes_on_with_another_mail_pays_for_it() {
+    let (_dir, engine) = engine(&one("user", "").replace("messages = 1", "recipients = 10"));
+    let end = |recipients, size| {
+        format!(
+            "sasl_username=anna instance=1 protocol_state=END-OF-MESSAGE recipient_count={recipients} size={size}"
+        )
+    };
+    for (recipients, size, action) in [
+        (1, 5, DUNNO),
+        (1, 5, DUNNO),
+        (9, 5, DUNNO),
+        (9, 5, DUNNO),
+        (1, 6, OVER),
+        (1, 5, DUNNO),
+        (10, 5, OVER),
+    ] {
+        assert_eq!(said(&engine, &end(recipients, size)).await.1, action, "{recipients} {size}");
+    }
+}
+
 #[tokio::test]
 async fn to_ask_what_would_be_said_costs_nothing_and_a_trial_refuses_nothing() {
     let now = Instant::now();
