@@ -1,5 +1,5 @@
 //! Real Postfix 3.7 and 3.10 that ask gatepost: about SMTP AUTH over Unix sockets and TCP, from smtpds in their chroot and
-//! outside of it, and for the tables of who there is.
+//! outside of it, for the tables of who there is, and what is to become of mail.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +14,7 @@
 mod support;
 
 mod maps;
+mod policy;
 
 use std::fs;
 
