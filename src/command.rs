@@ -10,6 +10,7 @@ mod cache;
 mod check;
 mod output;
 mod password;
+mod policy;
 mod revoke;
 mod serve;
 mod target;
@@ -60,6 +61,9 @@ pub enum Command {
     /// Ask the tables that Postfix looks things up in
     #[command(subcommand)]
     Map(Map),
+    /// Ask the rules for mail, and let somebody send again
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Keep the users of the embedded store
     #[command(subcommand)]
     User(user::User),
@@ -136,6 +140,7 @@ impl Cli {
             Command::Check => check::check(&self.common),
             Command::Auth(Auth::Test(test)) => test.run(&self.common),
             Command::Map(Map::Query(query)) => query.run(&self.common),
+            Command::Policy(policy) => policy.run(&self.common),
             Command::Lookup(lookup) => lookup.run(&self.common),
             Command::User(user) => return user.run(&self.common),
             Command::Alias(alias) => return alias.run(&self.common),

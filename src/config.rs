@@ -6,7 +6,7 @@
 //!   that is no TOML is a problem, and the other files are still read.
 //! - `reader` hands out the values of one table by name and type. It notes every name that it was asked for, so
 //!   what is left over at the end is unknown, and gets the nearest known key as its remedy.
-//! - one file a table (`server`, `listener`, `sasl`, `directory`, `oidc`, `cache`, ...) says what a value may be.
+//! - one file a table (`server`, `listener`, `sasl`, `directory`, `oidc`, `policy`, ...) says what a value may be.
 //! - `problem` words what is wrong: place, key, what it is, what to write, and the line with a caret.
 //!
 //! serde is not used for this: it stops at the first error, and it forgets the places when files are merged.
@@ -32,6 +32,7 @@ mod log;
 mod maps;
 mod master;
 mod oidc;
+mod policy;
 mod problem;
 mod query;
 mod reader;
@@ -43,7 +44,6 @@ mod template;
 mod tree;
 mod value;
 
-pub(crate) use self::oidc::bare_type;
 pub use self::{
     cache::Cache,
     directory::{
@@ -60,6 +60,9 @@ pub use self::{
     maps::{BUILT_IN, MapRules, Maps},
     master::{Master, Target},
     oidc::{AccountOf, ClientAuth, Oidc, PrivateKey, Proxy, Validation},
+    policy::{
+        AddressPattern, Authorise, Does, HostPattern, Limit, Listed, Most, Override, Per, Policy, Rule, When,
+    },
     problem::{Excerpt, Place, Problem, Problems},
     query::{Dialect, Parameter, Query},
     sasl::Sasl,
@@ -67,6 +70,7 @@ pub use self::{
     surroundings::{SERVICE, Surroundings},
     template::{Part, Template},
 };
+pub(crate) use self::{oidc::bare_type, policy::normal};
 
 /// Everything that gatepost was told, checked. Nothing in it needs another look before it is used.
 #[derive(Debug)]
@@ -85,6 +89,8 @@ pub struct Config {
     pub cache: Cache,
     /// `[maps]`: how the tables that Postfix asks for read addresses.
     pub maps: Maps,
+    /// `[policy]`: what Postfix is told of a mail before it takes it.
+    pub policy: Policy,
     /// `[hashing]`: what checking passwords may cost this machine.
     pub hashing: Hashing,
     /// `[log]`: what is written to standard error, and in which form.

@@ -38,6 +38,10 @@ use crate::{
     oidc::Counts,
 };
 
+mod policy;
+
+pub use self::policy::Said;
+
 /// Name of the socket under the runtime directory.
 pub const SOCKET: &str = "control";
 
@@ -82,6 +86,16 @@ pub enum Request {
         map: String,
         /// As Postfix has it.
         key: String,
+    },
+    /// What would Postfix be told of a mail of these attributes?
+    PolicyTest {
+        /// `name=value` lines.
+        attributes: String,
+    },
+    /// Forget what has been sent by somebody.
+    PolicyReset {
+        /// A login, an address, or `@domain`.
+        whom: String,
     },
     /// Forget what is remembered of these users: names, masks with `*` and `?`, `@domain`. None: of everybody.
     CacheFlush {
@@ -129,6 +143,12 @@ pub struct Response {
     /// What a map has under a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
+    /// What Postfix would be told of a mail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Said>,
+    /// What it would be told by rules that are on trial.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trials: Vec<Said>,
     /// How many entries were forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flushed: Option<usize>,
@@ -176,6 +196,12 @@ impl Response {
     pub const NOT_FOUND: &'static str = "not_found";
     /// There is no map of that name.
     pub const NO_SUCH_MAP: &'static str = "no_such_map";
+    /// A mail, or a recipient, would not be taken.
+    pub const REFUSED: &'static str = "refused";
+    /// It would be left to Postfix, or taken.
+    pub const NOT_REFUSED: &'static str = "not_refused";
+    /// The attributes of a mail are none.
+    pub const MALFORMED: &'static str = "malformed";
     /// What was to be done is done.
     pub const DONE: &'static str = "done";
     /// There is no memory to speak of: `cache.ttl` is 0s.
@@ -195,6 +221,8 @@ impl Response {
             passdb: Vec::new(),
             userdb: Vec::new(),
             value: None,
+            policy: None,
+            trials: Vec::new(),
             flushed: None,
             revoked: Vec::new(),
             cache: None,
@@ -303,6 +331,8 @@ pub async fn answer(engine: &Engine, request: Request, password: Option<Secret>)
                 }
             }
         }
+        Request::PolicyTest { attributes } => policy::tested(engine, &attributes).await,
+        Request::PolicyReset { whom } => policy::reset(engine, &whom),
         Request::Lookup { user, service } => match engine.lookup(user.as_bytes(), &service).await {
             Ok(Some(account)) => Response::of(Response::FOUND).with(&account),
             Ok(None) => Response::of(Response::NO_SUCH_USER),
@@ -360,6 +390,8 @@ async fn serve(stream: UnixStream, engine: Arc<Engine>) -> io::Result<()> {
         }
         Request::Lookup { .. }
         | Request::MapQuery { .. }
+        | Request::PolicyTest { .. }
+        | Request::PolicyReset { .. }
         | Request::CacheFlush { .. }
         | Request::CacheStatus
         | Request::Revoke { .. } => None,

@@ -18,7 +18,7 @@ use crate::{
     cache,
     config::{self, Config, Loaded, Problems, Protocol},
     control,
-    decision::{Asker, Engine, Kick, Ledger, Limits, Revocations, SaltKey},
+    decision::{Asker, Counters, Engine, Kick, Ledger, Limits, Policy, Revocations, SaltKey},
     directory::{self, Chain, Misfit, Tell},
     listener::{self, Desks, Listener, Slots, Stream},
     mechanism::Mechanism,
@@ -28,6 +28,7 @@ use crate::{
     session::{
         auth, driver, http,
         master::{self, Peer},
+        policy,
         shared::{Offer, Shared},
         socketmap,
         token::TokenKey,
@@ -47,7 +48,7 @@ pub enum Failure {
     Io(&'static str, io::Error),
 }
 
-/// How long the end waits for the last uses of app passwords to be written.
+/// How long the end waits for the last uses of app passwords to be written, and then for what was sent.
 const LAST_WRITE: Duration = Duration::from_secs(2);
 
 /// What a reload replaces.
@@ -57,6 +58,8 @@ struct Replaceable {
     /// What was revoked stays so, whatever the new configuration says.
     revocations: Arc<Revocations>,
     ledger: Ledger,
+    /// What was sent was, too.
+    counters: Arc<Counters>,
     engines: Arc<driver::Engines>,
     offer: ArcSwap<Offer>,
     /// Ends the watches of the directories that were replaced.
@@ -105,6 +108,7 @@ where
         tracing::error!(%unavailable, "nobody logs in with an app password for now");
     }
     tokio::spawn(current.app_passwords.clone().keep_records());
+    tokio::spawn(Arc::clone(&current.counters).keep());
     tokio::spawn(systemd::watchdog());
     systemd::ready(&format!("{count} sockets"));
     tracing::info!(sockets = count, took_ms = started.elapsed().as_millis(), "ready");
@@ -137,6 +141,9 @@ where
     if tokio::time::timeout(LAST_WRITE, current.app_passwords.flush()).await.is_err() {
         tracing::warn!("the last uses of app passwords were not written in time");
     }
+    if tokio::time::timeout(LAST_WRITE, current.counters.flush()).await.is_err() {
+        tracing::warn!("what was sent was not written in time");
+    }
     Ok(())
 }
 
@@ -148,13 +155,20 @@ impl Replaceable {
         if let Err(trouble) = ledger.recall(&revocations, SystemTime::now()) {
             tracing::error!(%trouble, "what was revoked cannot be read");
         }
+        let counters = Counters::at(&config.server.state_dir, Instant::now(), SystemTime::now());
+        if let Err(trouble) = counters.recall(Instant::now()) {
+            tracing::error!(%trouble, "what was sent cannot be read: sending limits begin anew");
+        }
+        let counters = Arc::new(counters);
         let engine = examined(config, &app_passwords).await?.with_revocations(Arc::clone(&revocations));
+        let engine = engine.with_policy(policed(config, &counters));
         let engine = Arc::new(lasting(engine.with_ledger(ledger.clone()), shared));
         let watch = watch(&engine);
         Ok(Self {
             app_passwords,
             revocations,
             ledger,
+            counters,
             engines: Arc::new(ArcSwap::new(engine)),
             offer: ArcSwap::from_pointee(offer(config)),
             watches: ArcSwap::from_pointee(watch),
@@ -164,6 +178,7 @@ impl Replaceable {
     async fn replace(&self, config: &Config, shared: &Shared) -> Result<(), Failure> {
         let engine = examined(config, &self.app_passwords).await?;
         let engine = engine.with_revocations(Arc::clone(&self.revocations)).with_ledger(self.ledger.clone());
+        let engine = engine.with_policy(policed(config, &self.counters));
         let engine = Arc::new(lasting(engine, shared));
         let watch = watch(&engine);
         self.engines.store(engine);
@@ -202,6 +217,7 @@ fn engine_with(config: &Config, app_passwords: AppPasswords) -> Result<Engine, F
         .map_err(|error| Failure::Io("random numbers", io::Error::other(error)))?;
     let engine = engine.with_kick(config.server.kick_command.clone().map(Kick::new));
     let engine = engine.with_maps(&config.maps);
+    let engine = engine.with_policy(policed(config, &Arc::default()));
     Ok(engine.with_separator(separator).with_proxy_self(config.server.proxy_self.clone()))
 }
 
@@ -212,6 +228,12 @@ async fn examined(config: &Config, app_passwords: &AppPasswords) -> Result<Engin
         Ok(_) => Ok(engine),
         Err(misfits) => Err(Failure::Misfits(misfits)),
     }
+}
+
+/// The rules of a configuration over these counters.
+fn policed(config: &Config, counters: &Arc<Counters>) -> Policy {
+    counters.set_max_keys(config.policy.max_keys);
+    Policy::new(config.policy.rules.clone(), Arc::clone(counters))
 }
 
 /// An engine that makes up the same salts again when the daemon is started again.
@@ -265,6 +287,7 @@ fn listen(
                     let asker = peer.uid.map_or(Asker::Unknown, Asker::Process);
                     return Box::pin(socketmap::serve(stream, asker, engines, stop)).await;
                 }
+                Protocol::PostfixPolicy => return Box::pin(policy::serve(stream, engines, stop)).await,
                 Protocol::DovecotLogin => Ok(auth::Role::Login),
                 Protocol::DovecotClient => Ok(auth::Role::Client),
                 Protocol::DovecotMaster => Err(master::Role::Master),

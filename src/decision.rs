@@ -9,11 +9,13 @@ mod identity;
 mod kick;
 mod map;
 mod memory;
+mod policy;
 mod proof;
 mod rehash;
 mod route;
 mod rules;
 mod salts;
+mod sender;
 #[cfg(test)]
 mod testing;
 mod token;
@@ -29,7 +31,9 @@ pub use self::{
     kick::Kick,
     map::{Answer, Asker, Maps},
     memory::{Knock, Known, Moment, Now, Recalled, Recollection},
+    policy::{Charge, Cost, Counters, Over, Policy, Step, Trip, Tripped, Verdict, Why},
     salts::SaltKey,
+    sender::Standing,
     token::{Bearer, Ended, Ledger, Logout, Revocations, Revoked},
     whom::Whom,
 };

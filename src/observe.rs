@@ -4,6 +4,7 @@ mod buffer;
 mod decided;
 mod line;
 pub mod log;
+mod policed;
 mod prepared;
 mod room;
 pub mod systemd;
@@ -13,7 +14,11 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use tracing::{Level, debug, error, field::display, info, level_filters::LevelFilter, warn};
 
-pub use self::{decided::Decided, prepared::flush};
+pub use self::{
+    decided::Decided,
+    policed::{no_such_request, policed},
+    prepared::flush,
+};
 use crate::{
     account::Account,
     decision::{Answer, AppPassword, Attempt, Decision, Refusal, TempFail},

@@ -20,8 +20,8 @@ use super::{
 
 mod place;
 
-pub(super) use self::place::{LONGEST_PATH, owner};
-use self::place::{network, socket_address, socket_path};
+pub(super) use self::place::{LONGEST_PATH, network, owner};
+use self::place::{socket_address, socket_path};
 
 /// One `[[listener]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +47,8 @@ pub enum Protocol {
     DovecotUserdb,
     /// `postfix-socketmap`: tables that Postfix looks things up in.
     PostfixSocketmap,
+    /// `postfix-policy`: what Postfix asks before it takes mail.
+    PostfixPolicy,
     /// `http`: what OpenID providers tell gatepost.
     Http,
 }
@@ -60,6 +62,7 @@ impl Protocol {
             Self::DovecotMaster => "dovecot-master",
             Self::DovecotUserdb => "dovecot-userdb",
             Self::PostfixSocketmap => "postfix-socketmap",
+            Self::PostfixPolicy => "postfix-policy",
             Self::Http => "http",
         }
     }
@@ -75,7 +78,11 @@ impl Protocol {
         match self {
             // Whatever is said over HTTP is signed.
             Self::DovecotClient | Self::Http => true,
-            Self::DovecotLogin | Self::DovecotMaster | Self::DovecotUserdb | Self::PostfixSocketmap => false,
+            Self::DovecotLogin
+            | Self::DovecotMaster
+            | Self::DovecotUserdb
+            | Self::PostfixSocketmap
+            | Self::PostfixPolicy => false,
         }
     }
 
@@ -83,7 +90,7 @@ impl Protocol {
     pub const fn asks_who(self) -> bool {
         match self {
             Self::DovecotMaster | Self::DovecotUserdb | Self::PostfixSocketmap => true,
-            Self::DovecotLogin | Self::DovecotClient | Self::Http => false,
+            Self::DovecotLogin | Self::DovecotClient | Self::PostfixPolicy | Self::Http => false,
         }
     }
 
@@ -91,7 +98,11 @@ impl Protocol {
     pub const fn default_mode(self) -> u32 {
         match self {
             Self::DovecotLogin | Self::DovecotUserdb => 0o666,
-            Self::DovecotClient | Self::DovecotMaster | Self::PostfixSocketmap | Self::Http => 0o600,
+            Self::DovecotClient
+            | Self::DovecotMaster
+            | Self::PostfixSocketmap
+            | Self::PostfixPolicy
+            | Self::Http => 0o600,
         }
     }
 }
@@ -143,11 +154,12 @@ const PROTOCOLS: &[(&str, Protocol)] = &[
     (Protocol::DovecotMaster.name(), Protocol::DovecotMaster),
     (Protocol::DovecotUserdb.name(), Protocol::DovecotUserdb),
     (Protocol::PostfixSocketmap.name(), Protocol::PostfixSocketmap),
+    (Protocol::PostfixPolicy.name(), Protocol::PostfixPolicy),
     (Protocol::Http.name(), Protocol::Http),
 ];
 
 /// Protocols that have a name, and no code in this version.
-const LATER: &[&str] = &["dovecot-dict", "postfix-policy", "postfix-tcp-table", "saslauthd"];
+const LATER: &[&str] = &["dovecot-dict", "postfix-tcp-table", "saslauthd"];
 
 /// Where a listener stands in a file, with what it must not share with another.
 type Taken<'a> = (Claim, &'a Spot);

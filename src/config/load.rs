@@ -16,6 +16,7 @@ use super::{
     log::log,
     maps::maps,
     oidc::oidc,
+    policy::policy,
     problem::{Found, Wrong},
     reader::Reader,
     sasl::sasl,
@@ -30,7 +31,7 @@ const SYSTEM: &str = "/etc/gatepost";
 const LIMIT: u64 = 1 << 20;
 
 /// Tables that have a name, and no code in this version.
-const LATER: &[&str] = &["policy", "cluster"];
+const LATER: &[&str] = &["cluster"];
 
 /// What is wrong with a path.
 type Amiss = (PathBuf, Wrong);
@@ -122,12 +123,13 @@ fn check(root: &Table, around: &Surroundings, found: Found, extent: Extent) -> R
         directories.iter_mut().for_each(|directory| directory.change_poll = None);
     }
     let hashing = hashing(reader.table("hashing"));
+    let policy = policy(reader.table("policy"), &server);
     let log = log(reader.table("log"));
     reader.refuse(LATER, "is not in this version yet", "take the table away");
     reader.finish();
     match found.into_problems() {
         Some(problems) => Err(problems),
-        None => Ok(Config { server, listeners, sasl, directories, oidc, cache, maps, hashing, log }),
+        None => Ok(Config { server, listeners, sasl, directories, oidc, cache, maps, policy, hashing, log }),
     }
 }
 

@@ -12,7 +12,10 @@ mod convert;
 mod nearest;
 
 use self::convert::{as_text, with_unit, within};
-pub(super) use self::convert::{name_of, path};
+pub(super) use self::{
+    convert::{name_of, path},
+    nearest::nearest,
+};
 
 /// One table that is being read. A getter returns `None` both for what is absent and for what is wrong; in
 /// the second case the problem is noted, so whatever the caller puts in its place is never used.
@@ -365,7 +368,7 @@ impl<'a> Reader<'a> {
             if self.known.contains(&entry.name) || self.refused.contains(&entry.name) {
                 continue;
             }
-            let remedy = match nearest::nearest(&entry.name, &self.known) {
+            let remedy = match nearest(&entry.name, &self.known) {
                 Some(known) => format!("did you mean \"{known}\"?"),
                 None if self.known.is_empty() => String::new(),
                 None => format!("known here: {}", self.known.join(", ")),

@@ -236,7 +236,7 @@ fn the_files_that_are_installed_are_accepted() {
     let (config, embedded) = (named(&texts), Config::embedded(&around()).unwrap());
     assert_eq!((config.server, config.sasl), (embedded.server, embedded.sasl));
     assert_eq!((config.listeners, config.hashing), (embedded.listeners, embedded.hashing));
-    assert_eq!(config.log, embedded.log);
+    assert_eq!((config.log, config.policy), (embedded.log, embedded.policy));
     assert!(
         matches!(&config.directories[0].kind, Kind::Sqlite { file, provision: None } if file == Path::new("/state/users.db"))
     );
@@ -251,7 +251,8 @@ fn the_files_that_are_installed_are_accepted() {
         })
         .collect();
     let config = named(&[uncommented.as_slice(), &[ANOTHER_PROVIDER.to_owned()]].concat());
-    assert_eq!((config.listeners.len(), config.directories.len(), config.oidc.len()), (7, 8, 2));
+    assert_eq!((config.listeners.len(), config.directories.len(), config.oidc.len()), (8, 8, 2));
+    assert_eq!(config.policy.rules.len(), 3);
 }
 
 fn write(path: PathBuf, text: impl AsRef<[u8]>) {

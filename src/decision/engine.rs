@@ -15,6 +15,7 @@ use super::{
     kick::Kick,
     map::Maps,
     memory::Memory,
+    policy::Policy,
     proof::{Proven, Prover},
     rehash::{Job, Renewal},
     route::Router,
@@ -50,6 +51,7 @@ pub struct Engine {
     pub(super) renewal: Renewal,
     pub(super) separator: Separator,
     pub(super) maps: Maps,
+    pub(super) policy: Policy,
     router: Router,
 }
 
@@ -84,6 +86,7 @@ impl Engine {
             renewal: Renewal::default(),
             separator: None,
             maps: Maps::none(),
+            policy: Policy::default(),
             router: Router::default(),
         }
     }
@@ -148,6 +151,12 @@ impl Engine {
         let maps = Maps::of(config, &self.chain);
         let memory = self.memory.map(|memory| memory.shared(maps.has_tables()));
         Self { maps, memory, ..self }
+    }
+
+    /// The same with rules for mail.
+    #[must_use]
+    pub fn with_policy(self, policy: Policy) -> Self {
+        Self { policy, ..self }
     }
 
     /// The same for mail servers with these addresses: `proxy_maybe` leads nowhere else from there.

@@ -152,6 +152,11 @@ impl Maps {
         }
     }
 
+    /// The signs at which an extension begins.
+    pub(super) fn delimiters(&self) -> &str {
+        &self.delimiters
+    }
+
     /// What they are called.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.named.iter().map(|named| &*named.rules.name)

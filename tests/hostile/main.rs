@@ -59,6 +59,19 @@ path = "@DIR@/userdb"
 protocol = "postfix-socketmap"
 path = "@DIR@/map"
 
+[[listener]]
+protocol = "postfix-policy"
+path = "@DIR@/policy"
+
+[[policy.rule]]
+name = "own"
+sender_authorisation = true
+
+[[policy.rule]]
+name = "one"
+sender = [""]
+limit = { per = "user", window = "1h", messages = 1 }
+
 # Does not exist: whoever is looked for there is looked for in vain.
 [[directory]]
 name = "away"

@@ -20,6 +20,8 @@ pub(crate) enum To {
     Master(&'static str),
     /// Hears nothing before it asks, as Postfix of a socketmap.
     Map(&'static str),
+    /// The same of a policy service.
+    Policy(&'static str),
 }
 
 /// A connection that says and hears bytes.
@@ -32,8 +34,12 @@ pub(crate) struct Peer {
 
 impl Peer {
     pub(crate) fn connect(gatepost: &Alone, to: To) -> Self {
-        let (To::Bare(name) | To::Auth(name, _) | To::BareMaster(name) | To::Master(name) | To::Map(name)) =
-            to;
+        let (To::Bare(name)
+        | To::Auth(name, _)
+        | To::BareMaster(name)
+        | To::Master(name)
+        | To::Map(name)
+        | To::Policy(name)) = to;
         let stream = UnixStream::connect(gatepost.path(name)).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         let mut peer = Self { stream, heard: Vec::new() };
@@ -44,12 +50,12 @@ impl Peer {
             To::BareMaster(_) | To::Master(_) => {
                 assert!(peer.line_with("SPID").starts_with("VERSION\t1\t1\n"))
             }
-            To::Map(_) => {}
+            To::Map(_) | To::Policy(_) => {}
         }
         match to {
             To::Auth(_, minor) => peer.say(format!("VERSION\t1\t{minor}\nCPID\t{}\n", std::process::id())),
             To::Master(_) => peer.say("VERSION\t1\t1\n"),
-            To::Bare(_) | To::BareMaster(_) | To::Map(_) => {}
+            To::Bare(_) | To::BareMaster(_) | To::Map(_) | To::Policy(_) => {}
         }
         peer
     }

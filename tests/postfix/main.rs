@@ -1,5 +1,5 @@
 //! Real Postfix 3.7 and 3.10 that ask gatepost: about SMTP AUTH over Unix sockets and TCP, from smtpds in their chroot and
-//! outside of it, and for the tables of who there is.
+//! outside of it, for the tables of who there is, and what is to become of mail.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@ mod support;
 
 mod maps;
 mod own;
+mod policy;
 mod tables;
 
 use std::fs;

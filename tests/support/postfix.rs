@@ -55,6 +55,16 @@ impl<'a> Postfix<'a> {
         postfix
     }
 
+    /// The same with the lines of `conf.d/peers/postfix-policy.cf` behind the others, and then `lines`.
+    pub fn start_with_policy(place: &'a Place, lines: &str) -> Self {
+        install(place, None);
+        let main = place.read("postfix/etc/main.cf") + &Place::snippet("postfix-policy.cf");
+        place.write("postfix/etc/main.cf", &(main + lines));
+        let mut postfix = Self { place, running: false };
+        postfix.start_again();
+        postfix
+    }
+
     /// The same with [`Smtpd::Submission`] besides, whose certificate is `mail.pem` of the place.
     pub fn start_over_tls(place: &'a Place, deliver_to: Option<SocketAddr>) -> Self {
         install(place, deliver_to);
@@ -104,6 +114,12 @@ impl<'a> Postfix<'a> {
             Listener::unix("postfix-socketmap", place.outside("postfix/spool/gatepost/map"), 0o660, group),
             Listener::inet("dovecot-client", place.port(INET)),
         ]
+    }
+
+    /// The socket of the policy service, as its unit makes it.
+    pub fn policy(place: &Place) -> Listener {
+        let path = place.outside("postfix/spool/gatepost/policy");
+        Listener::unix("postfix-policy", path, 0o660, place.tree().gid("postfix"))
     }
 
     pub fn connect(&self, smtpd: Smtpd) -> Smtp {

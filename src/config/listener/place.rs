@@ -41,7 +41,7 @@ pub(super) fn socket_address(text: &str) -> Result<SocketAddr, Wrong> {
 }
 
 /// A network in CIDR form, or one address.
-pub(super) fn network(text: &str) -> Result<IpNet, Wrong> {
+pub(in crate::config) fn network(text: &str) -> Result<IpNet, Wrong> {
     let network =
         text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| {
             Wrong::new(

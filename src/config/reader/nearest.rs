@@ -1,7 +1,10 @@
 //! The known word that a misspelt one probably was.
 
 /// The nearest of `known` to `word`, if it is near enough to be a slip: one edit in three letters.
-pub(super) fn nearest<S: AsRef<str>>(word: &str, known: impl IntoIterator<Item = S>) -> Option<String> {
+pub(in crate::config) fn nearest<S: AsRef<str>>(
+    word: &str,
+    known: impl IntoIterator<Item = S>,
+) -> Option<String> {
     // A dash for an underscore, or capitals, are no edits at all.
     let plain = |word: &str| word.to_lowercase().replace('-', "_");
     let word = plain(word);

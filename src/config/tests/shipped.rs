@@ -2,13 +2,14 @@
 
 use super::*;
 
-const SHIPPED: [(&str, &str); 6] = [
+const SHIPPED: [(&str, &str); 7] = [
     ("00-gatepost.toml", include_str!("../../../conf.d/00-gatepost.toml")),
     ("10-listeners.toml", include_str!("../../../conf.d/10-listeners.toml")),
     ("20-directories.toml", include_str!("../../../conf.d/20-directories.toml")),
     ("30-cache.toml", include_str!("../../../conf.d/30-cache.toml")),
     ("40-oidc.toml", include_str!("../../../conf.d/40-oidc.toml")),
     ("45-maps.toml", include_str!("../../../conf.d/45-maps.toml")),
+    ("50-policy.toml", include_str!("../../../conf.d/50-policy.toml")),
 ];
 
 const PROVIDERS: [(&str, &str); 7] = [
@@ -47,7 +48,8 @@ fn the_shipped_files_are_fine_as_they_are_and_with_everything_in_force() {
     let texts = texts.iter().map(|(name, text)| (Path::new(*name), text.as_str()));
     let texts: Vec<_> = texts.chain([(Path::new("another.toml"), ANOTHER_PROVIDER)]).collect();
     let config = Config::from_texts(&texts, &around).unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!((config.listeners.len(), config.directories.len(), config.oidc.len()), (7, 8, 2));
+    assert_eq!((config.listeners.len(), config.directories.len(), config.oidc.len()), (8, 8, 2));
+    assert_eq!(config.policy.rules.len(), 3);
 }
 
 /// Each beside the files that it is to be copied to, which leave it its mechanisms.
@@ -85,6 +87,10 @@ fn every_key_is_explained_in_the_shipped_files() {
         include_str!("../log.rs"),
         include_str!("../maps.rs"),
         include_str!("../listener.rs"),
+        include_str!("../policy.rs"),
+        include_str!("../policy/action.rs"),
+        include_str!("../policy/limit.rs"),
+        include_str!("../policy/when.rs"),
         include_str!("../directory.rs"),
         include_str!("../directory/provision.rs"),
         include_str!("../directory/sql.rs"),
@@ -119,6 +125,7 @@ fn every_key_is_explained_in_the_shipped_files() {
             "mut reader, ",
             "secret(reader, ",
             "words(&mut reader, ",
+            "list(reader, ",
         ] {
             for (at, _) in code.match_indices(asked) {
                 let rest = code.get(at + asked.len()..).unwrap().trim_start_matches('(');

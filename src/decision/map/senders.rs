@@ -20,21 +20,33 @@ const NAMES_IN_A_ROW: usize = 4;
 /// The map of those who are named.
 const SENDERS: &str = "senders";
 
-/// Who was found so far.
-#[derive(Default)]
-struct Found {
-    logins: BTreeSet<String>,
+/// Who may send under an address.
+#[derive(Debug, Default)]
+pub(in crate::decision) struct Senders {
+    /// Their login names.
+    pub(in crate::decision) logins: BTreeSet<String>,
+    /// That somebody else is not named was said some time ago, and cannot be asked now.
+    pub(in crate::decision) lately: Option<Unavailable>,
     /// Addresses that were looked at.
     seen: BTreeSet<String>,
-    /// That somebody is not named was said some time ago, and cannot be asked now.
-    lately: Option<Unavailable>,
 }
 
 impl Engine {
     /// The login names of those who may send under an address, with `,` between. What would be two names to Postfix is left
     /// out.
     pub(super) async fn senders(&self, key: &str) -> Result<Option<Mapped>, Unavailable> {
-        let mut found = Found::default();
+        let found = self.who_may_send(key).await?;
+        let one = |login: &&String| !login.contains([',', ' ', '\t', '\r', '\n']);
+        let logins: Vec<&str> = found.logins.iter().filter(one).map(String::as_str).collect();
+        match (Mapped::new(logins.join(",")), found.lately) {
+            (None, Some(lately)) => Err(lately),
+            (logins, _) => Ok(logins),
+        }
+    }
+
+    /// Who may send under an address.
+    pub(in crate::decision) async fn who_may_send(&self, key: &str) -> Result<Senders, Unavailable> {
+        let mut found = Senders::default();
         let mut address = key.to_lowercase();
         for _ in 0..=NAMES_IN_A_ROW {
             self.add_named(&address, &mut found).await?;
@@ -52,16 +64,11 @@ impl Engine {
                 None => break,
             }
         }
-        let one = |login: &&String| !login.contains([',', ' ', '\t', '\r', '\n']);
-        let logins: Vec<&str> = found.logins.iter().filter(one).map(String::as_str).collect();
-        match (Mapped::new(logins.join(",")), found.lately) {
-            (None, Some(lately)) => Err(lately),
-            (logins, _) => Ok(logins),
-        }
+        Ok(found)
     }
 
     /// Those whom the tables name.
-    async fn add_named(&self, address: &str, found: &mut Found) -> Result<(), Unavailable> {
+    async fn add_named(&self, address: &str, found: &mut Senders) -> Result<(), Unavailable> {
         let Some(named) = self.maps.named(SENDERS).filter(|named| !named.tables.is_empty()) else {
             return Ok(());
         };
@@ -79,7 +86,12 @@ impl Engine {
     }
 
     /// Whoever has an address, and those to whom its alias leads. Whether there is anybody, or an alias.
-    async fn add_owners(&self, address: &str, depth: usize, found: &mut Found) -> Result<bool, Unavailable> {
+    async fn add_owners(
+        &self,
+        address: &str,
+        depth: usize,
+        found: &mut Senders,
+    ) -> Result<bool, Unavailable> {
         if !found.seen.insert(address.to_owned()) || found.seen.len() > WIDE {
             return Ok(true);
         }
@@ -98,7 +110,12 @@ impl Engine {
     }
 
     /// The owners of all addresses of a list.
-    async fn add_all(&self, addresses: &Mapped, depth: usize, found: &mut Found) -> Result<(), Unavailable> {
+    async fn add_all(
+        &self,
+        addresses: &Mapped,
+        depth: usize,
+        found: &mut Senders,
+    ) -> Result<(), Unavailable> {
         for address in listed(addresses.as_str()) {
             // The same local part elsewhere is nobody in particular.
             if depth <= DEEP && !halves(address).0.is_empty() {

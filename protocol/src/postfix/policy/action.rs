@@ -152,6 +152,55 @@ impl<'a> Action<'a> {
         })
     }
 
+    /// The same, to be kept: as one that stands in a configuration is.
+    pub fn into_owned(self) -> Action<'static> {
+        match self {
+            Self::Dunno => Action::Dunno,
+            Self::Reject { code, enhanced, text } => {
+                Action::Reject { code, enhanced, text: text.into_owned() }
+            }
+            Self::Defer { code, enhanced, text } => Action::Defer { code, enhanced, text: text.into_owned() },
+            Self::DeferIfPermit { enhanced, text } => {
+                Action::DeferIfPermit { enhanced, text: text.into_owned() }
+            }
+            Self::DeferIfReject { enhanced, text } => {
+                Action::DeferIfReject { enhanced, text: text.into_owned() }
+            }
+            Self::Hangup { code, enhanced, text } => {
+                Action::Hangup { code, enhanced, text: text.into_owned() }
+            }
+            Self::Hold(text) => Action::Hold(text.into_owned()),
+            Self::Prepend(header) => Action::Prepend(header.into_owned()),
+            Self::Warn(text) => Action::Warn(text.into_owned()),
+            Self::Info(text) => Action::Info(text.into_owned()),
+            Self::Bcc(address) => Action::Bcc(address.into_owned()),
+            Self::Redirect(address) => Action::Redirect(address.into_owned()),
+            Self::Filter(to) => Action::Filter(to.into_owned()),
+            Self::Discard(text) => Action::Discard(text.into_owned()),
+            Self::Restriction(name) => Action::Restriction(name.into_owned()),
+        }
+    }
+
+    /// Whether the mail, or the recipient, is not taken, whatever else Postfix is told of it.
+    pub const fn refuses(&self) -> bool {
+        match self {
+            Self::Reject { .. } | Self::Defer { .. } | Self::DeferIfPermit { .. } | Self::Hangup { .. } => {
+                true
+            }
+            Self::Dunno
+            | Self::DeferIfReject { .. }
+            | Self::Hold(_)
+            | Self::Prepend(_)
+            | Self::Warn(_)
+            | Self::Info(_)
+            | Self::Bcc(_)
+            | Self::Redirect(_)
+            | Self::Filter(_)
+            | Self::Discard(_)
+            | Self::Restriction(_) => false,
+        }
+    }
+
     /// `<code> [x.y.z] <text>`. With nothing behind it, a code is digits alone, and so permits.
     fn of_code(code: &str, text: &'a str) -> Result<Self, Malformed> {
         const CODE: Malformed = Malformed::new("action", "a reply code of SMTP and a text");

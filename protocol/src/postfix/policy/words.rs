@@ -49,6 +49,15 @@ impl<'a> Text<'a> {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The same, to be kept.
+    pub fn into_owned(self) -> Text<'static> {
+        Text(owned(self.0))
+    }
+}
+
+fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
+    Cow::Owned(text.into_owned())
 }
 
 fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
@@ -157,6 +166,11 @@ impl<'a> Header<'a> {
     pub fn value(&self) -> &str {
         &self.value
     }
+
+    /// The same, to be kept.
+    pub fn into_owned(self) -> Header<'static> {
+        Header { name: owned(self.name), value: owned(self.value) }
+    }
 }
 
 /// One address, bare: without `<>`, and not of a quoted local part with blanks or commas in it.
@@ -179,6 +193,11 @@ impl<'a> Address<'a> {
     /// The address.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same, to be kept.
+    pub fn into_owned(self) -> Address<'static> {
+        Address(owned(self.0))
     }
 }
 
@@ -212,6 +231,11 @@ impl<'a> Destination<'a> {
     /// May be empty.
     pub fn nexthop(&self) -> &str {
         &self.nexthop
+    }
+
+    /// The same, to be kept.
+    pub fn into_owned(self) -> Destination<'static> {
+        Destination { transport: owned(self.transport), nexthop: owned(self.nexthop) }
     }
 }
 
@@ -265,6 +289,11 @@ impl<'a> Restriction<'a> {
     /// The name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same, to be kept.
+    pub fn into_owned(self) -> Restriction<'static> {
+        Restriction(owned(self.0))
     }
 }
 
