@@ -3,7 +3,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use gatepost_protocol::postfix::policy::Request;
-use tracing::{debug, error, field::display, info, warn};
+use tracing::{debug, error, field::display, info, level_filters::LevelFilter, warn};
 
 use super::micros;
 use crate::decision::{Trip, Verdict, Why};
@@ -39,6 +39,10 @@ pub fn policed(request: &Request<'_>, verdict: &Verdict, took: Duration) {
         );
     }
     let level = match verdict.why {
+        // Nothing is put together that nobody reads.
+        Why::Nothing | Why::Limit | Why::Unavailable if tracing::Level::DEBUG > LevelFilter::current() => {
+            return;
+        }
         Why::Nothing | Why::Limit | Why::Unavailable => Level::Debug,
         Why::Action | Why::Sender => Level::Info,
     };
