@@ -87,16 +87,15 @@ impl Cache {
             }
         };
         let Some(entry) = draft.and_then(Draft::pack) else {
-            return shard.lose(sought, now);
+            return shard.lose(sought, now, self.by_name());
         };
         let limit = self.max_memory / super::SHARDS;
-        let hash = |entry: &Entry| self.hash(entry.user().as_bytes(), entry.service().as_bytes());
         let longest = self.ttl.saturating_add(self.max_stale);
         let dead = |entry: &Entry| {
             let limit = if entry.is_nobody() { self.negative_ttl } else { longest };
             now.since(entry.fetched().ended) >= limit.max(FLIGHT)
         };
-        shard.put(sought, entry, now, limit, hash, dead);
+        shard.put(sought, entry, now, limit, self.by_name(), dead);
     }
 }
 

@@ -7,7 +7,7 @@
 
 use hashbrown::HashTable;
 
-use super::{Counts, clock::Tick, entry::Entry};
+use super::{Counts, clock::Tick, entry::Entry, pages::Pages};
 
 /// How many places are looked at, with every entry that is put in, for such as nobody can use any more.
 const SWEEP: usize = 2;
@@ -15,8 +15,10 @@ const SWEEP: usize = 2;
 /// Entries of some of the names.
 #[derive(Default)]
 pub(super) struct Shard {
-    table: HashTable<Box<Entry>>,
-    /// Bytes of the entries, without the table.
+    /// Their numbers, by their names.
+    table: HashTable<u32>,
+    pages: Pages,
+    /// Bytes that entries take beside the table and the pages.
     weight: usize,
     /// The place that was looked at last for who was not asked for.
     hand: usize,
@@ -46,7 +48,12 @@ impl Sought<'_> {
 
 impl Shard {
     pub(super) fn find(&self, sought: Sought<'_>) -> Option<&Entry> {
-        self.table.find(sought.hash, |entry| sought.is(entry)).map(|entry| &**entry)
+        let mut found = None;
+        self.table.find(sought.hash, |&at| {
+            found = self.pages.get(at).filter(|entry| sought.is(entry));
+            found.is_some()
+        });
+        found
     }
 
     /// When something was known last of anybody of whom nothing is known; `None`: never. Of names that nobody has it is not
@@ -67,48 +74,53 @@ impl Shard {
         dead: impl Fn(&Entry) -> bool,
     ) {
         let weight = entry.weight();
-        if weight > limit / 2 {
-            return self.lose(sought, now);
+        if size_of::<Entry>() + weight > limit / 2 {
+            return self.lose(sought, now, hash);
         }
-        if self.remove(sought) {
-            entry.touch();
+        let known =
+            self.table.find(sought.hash, |&at| self.pages.get(at).is_some_and(|entry| sought.is(entry)));
+        match known.copied() {
+            Some(at) => {
+                entry.touch();
+                self.uncount(at);
+                self.pages.replace(at, entry);
+                self.count(at);
+            }
+            None => {
+                self.make_room(now, limit, |pages| weight + pages.growth(), &hash, &dead);
+                self.insert(sought, entry, limit, &hash);
+            }
         }
-        self.weight += weight;
-        self.others += usize::from(is_of_others(&entry));
-        self.table.insert_unique(sought.hash, Box::new(entry), |entry| hash(entry));
         for _ in 0..SWEEP {
             self.broom = self.after(self.broom);
-            self.clear(self.broom, now, &dead);
+            self.clear(self.broom, now, &hash, &dead);
         }
-        // Twice round at the most: the first round takes the marks away.
-        let mut steps = 2 * self.table.num_buckets();
-        while self.bytes() > limit && steps > 0 && !self.table.is_empty() {
-            self.hand = self.after(self.hand);
-            let goes = self.clear(self.hand, now, |entry| dead(entry) || !entry.was_used());
-            self.counts.evicted += u64::from(goes);
-            steps -= 1;
-        }
+        // Where the table itself has grown, or what is in the place of another is larger.
+        self.make_room(now, limit, |_| 0, &hash, &dead);
         // After a flush, or where what is there is larger than the limit, the table itself is too large.
         if self.table.len() * 8 < self.table.capacity() {
-            self.table.shrink_to(self.table.len() * 2, |entry| hash(entry));
+            let pages = &self.pages;
+            self.table.shrink_to(self.table.len() * 2, |&at| pages.get(at).map_or(0, &hash));
         }
     }
 
     /// Takes one out because it is not to be relied on any more.
-    pub(super) fn lose(&mut self, sought: Sought<'_>, now: Tick) {
-        if self.remove(sought) {
+    pub(super) fn lose(&mut self, sought: Sought<'_>, now: Tick, hash: impl Fn(&Entry) -> u64) {
+        if self.remove(sought, hash) {
             // Whoever waited for the lock has looked at the clock before.
             self.gone = self.gone.max(Some(now));
         }
     }
 
-    /// Takes one out as if it had never been there. Whether it was.
-    pub(super) fn remove(&mut self, sought: Sought<'_>) -> bool {
-        match self.table.find_entry(sought.hash, |entry| sought.is(entry)) {
+    /// Takes one out as if it had never been there. Whether it was. `hash`: what an entry is found by, since another one
+    /// is moved to its place.
+    pub(super) fn remove(&mut self, sought: Sought<'_>, hash: impl Fn(&Entry) -> u64) -> bool {
+        let pages = &self.pages;
+        let sought_at = |&at: &u32| pages.get(at).is_some_and(|entry| sought.is(entry));
+        match self.table.find_entry(sought.hash, sought_at) {
             Ok(place) => {
-                let (gone, _) = place.remove();
-                self.weight -= gone.weight();
-                self.others -= usize::from(is_of_others(&gone));
+                let (at, _) = place.remove();
+                self.take_out(at, hash);
                 true
             }
             Err(_) => false,
@@ -116,18 +128,22 @@ impl Shard {
     }
 
     /// Forgets those that `whom` says. How many they were.
-    pub(super) fn forget(&mut self, whom: impl Fn(&Entry) -> bool) -> usize {
-        let before = self.table.len();
-        let (weight, others) = (&mut self.weight, &mut self.others);
-        self.table.retain(|entry| {
-            let goes = whom(entry);
+    pub(super) fn forget(&mut self, whom: impl Fn(&Entry) -> bool, hash: impl Fn(&Entry) -> u64) -> usize {
+        let mut going = Vec::new();
+        let pages = &self.pages;
+        self.table.retain(|&mut at| {
+            let goes = pages.get(at).is_some_and(&whom);
             if goes {
-                *weight -= entry.weight();
-                *others -= usize::from(is_of_others(entry));
+                going.push(at);
             }
             !goes
         });
-        before - self.table.len()
+        // From the end: what is moved to the place of another is none of them then.
+        going.sort_unstable_by(|one, other| other.cmp(one));
+        for at in &going {
+            self.take_out(*at, &hash);
+        }
+        going.len()
     }
 
     /// Whether there is any that is not found by the name alone that it is about.
@@ -141,7 +157,49 @@ impl Shard {
 
     /// Bytes of memory that all of it takes.
     pub(super) fn bytes(&self) -> usize {
-        self.weight + self.table.allocation_size()
+        self.weight + self.pages.bytes() + self.table.allocation_size()
+    }
+
+    /// Has others go until there are as many bytes as `more` says, or until nobody is left.
+    fn make_room(
+        &mut self,
+        now: Tick,
+        limit: usize,
+        more: impl Fn(&Pages) -> usize,
+        hash: impl Fn(&Entry) -> u64,
+        dead: impl Fn(&Entry) -> bool,
+    ) {
+        // Twice round at the most: the first round takes the marks away.
+        let mut steps = 2 * self.table.num_buckets();
+        while self.bytes() + more(&self.pages) > limit && steps > 0 && !self.table.is_empty() {
+            self.hand = self.after(self.hand);
+            let goes = self.clear(self.hand, now, &hash, |entry| dead(entry) || !entry.was_used());
+            self.counts.evicted += u64::from(goes);
+            steps -= 1;
+        }
+    }
+
+    /// Puts in one whose name is not there.
+    fn insert(&mut self, sought: Sought<'_>, entry: Entry, limit: usize, hash: impl Fn(&Entry) -> u64) {
+        self.tidy(&hash);
+        let Some(at) = self.pages.push(entry, limit) else { return };
+        self.count(at);
+        let pages = &self.pages;
+        self.table.insert_unique(sought.hash, at, |&at| pages.get(at).map_or(0, &hash));
+    }
+
+    /// Takes away the marks that those leave in the table who go, where these are all that it is full of. By itself it
+    /// takes them away only while it is half empty, and grows to twice its size otherwise: in the room of entries.
+    fn tidy(&mut self, hash: impl Fn(&Entry) -> u64) {
+        let full = self.table.num_buckets() / 8 * 7;
+        if self.table.len() < self.table.capacity() || self.table.len() > full / 8 * 7 {
+            return;
+        }
+        let pages = &self.pages;
+        self.table.clear();
+        for (at, entry) in pages.iter() {
+            self.table.insert_unique(hash(entry), at, |&at| pages.get(at).map_or(0, &hash));
+        }
     }
 
     /// The place after this one, round and round.
@@ -150,18 +208,44 @@ impl Shard {
     }
 
     /// Takes out what is in a place if `goes` says so. Whether it has.
-    fn clear(&mut self, place: usize, now: Tick, goes: impl Fn(&Entry) -> bool) -> bool {
-        match self.table.get_bucket_entry(place) {
-            Ok(place) if goes(place.get()) => {
-                let (gone, _) = place.remove();
-                self.weight -= gone.weight();
-                self.others -= usize::from(is_of_others(&gone));
-                if gone.is_somebody() {
-                    self.gone = self.gone.max(Some(gone.fetched().ended.min(now)));
-                }
-                true
-            }
-            Ok(_) | Err(_) => false,
+    fn clear(
+        &mut self,
+        place: usize,
+        now: Tick,
+        hash: impl Fn(&Entry) -> u64,
+        goes: impl Fn(&Entry) -> bool,
+    ) -> bool {
+        let Ok(place) = self.table.get_bucket_entry(place) else { return false };
+        let Some(entry) = self.pages.get(*place.get()).filter(|entry| goes(entry)) else { return false };
+        if entry.is_somebody() {
+            self.gone = self.gone.max(Some(entry.fetched().ended.min(now)));
+        }
+        let (at, _) = place.remove();
+        self.take_out(at, hash);
+        true
+    }
+
+    /// Takes out one that is not in the table any more, and lets the table know of the one that is moved to its place.
+    fn take_out(&mut self, at: u32, hash: impl Fn(&Entry) -> u64) {
+        self.uncount(at);
+        let Some(was) = self.pages.swap_remove(at) else { return };
+        let moved = self.pages.get(at).map_or(0, hash);
+        if let Some(place) = self.table.find_mut(moved, |&place| place == was) {
+            *place = at;
+        }
+    }
+
+    fn count(&mut self, at: u32) {
+        if let Some(entry) = self.pages.get(at) {
+            self.weight += entry.weight();
+            self.others += usize::from(is_of_others(entry));
+        }
+    }
+
+    fn uncount(&mut self, at: u32) {
+        if let Some(entry) = self.pages.get(at) {
+            self.weight -= entry.weight();
+            self.others -= usize::from(is_of_others(entry));
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 
 impl Entry {
-    /// Bytes of memory that it takes, beside its place in the table.
+    /// Bytes of memory that it takes, beside itself.
     pub(in crate::cache) fn weight(&self) -> usize {
         let more = self.more.as_ref().map_or(0, |more| {
             let rights = more.app_passwords.iter().map(|right| {
@@ -26,7 +26,7 @@ impl Entry {
                 + rules
                 + other
         });
-        chunk(size_of::<Self>()) + chunk(self.text.apart()) + more
+        chunk(self.text.apart()) + more
     }
 }
 
