@@ -26,10 +26,9 @@ use crate::{
     oidc::Providers,
     password::Pool,
     session::{
-        auth, driver, http,
+        auth, driver, http, lookup,
         master::{self, Peer},
         shared::{Offer, Shared},
-        socketmap,
         token::TokenKey,
     },
 };
@@ -97,7 +96,8 @@ where
     let _end = end.drop_guard();
     let count = listeners.len();
     for listener in listeners {
-        tracing::info!(protocol = %listener.protocol, at = %listener.place, "listening");
+        let map = listener.map.as_deref();
+        tracing::info!(protocol = %listener.protocol, at = %listener.place, map, "listening");
         listen(listener, &shared, &current, (&slots, &desks), &tasks, &stop)?;
     }
     listen_for_commands(&config.server.runtime_dir, &current, &tasks, &stop);
@@ -254,15 +254,22 @@ fn listen(
     stop: &CancellationToken,
 ) -> Result<(), Failure> {
     let (shared, current, stopping) = (Arc::clone(shared), Arc::clone(current), stop.clone());
-    let protocol = listener.protocol;
+    let (protocol, map) = (listener.protocol, listener.map.clone());
     let serve = move |stream: Stream, peer: Peer| {
         let (shared, current, stop) = (Arc::clone(&shared), Arc::clone(&current), stopping.clone());
+        let map = map.clone();
         async move {
             let engines = Arc::clone(&current.engines);
             let role = match protocol {
                 Protocol::Http => return Box::pin(http::serve(stream, engines, stop)).await,
                 Protocol::PostfixSocketmap => {
-                    return Box::pin(socketmap::serve(stream, engines, stop)).await;
+                    let tongue = lookup::Protocol::Socketmap;
+                    return Box::pin(lookup::serve(stream, tongue, engines, stop)).await;
+                }
+                Protocol::PostfixTcpTable => {
+                    // No table has no name.
+                    let tongue = lookup::Protocol::TcpTable(map.unwrap_or_default());
+                    return Box::pin(lookup::serve(stream, tongue, engines, stop)).await;
                 }
                 Protocol::DovecotLogin => Ok(auth::Role::Login),
                 Protocol::DovecotClient => Ok(auth::Role::Client),

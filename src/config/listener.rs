@@ -4,13 +4,14 @@ use std::{
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use ipnet::IpNet;
 use nix::unistd::{Gid, Uid};
 
 use super::{
-    problem::{Place, Wrong},
+    problem::{Place, Wrong, choice, quoted},
     reader::Reader,
     server::Server,
     surroundings::Surroundings,
@@ -30,6 +31,8 @@ pub struct Listener {
     pub protocol: Protocol,
     /// `path` or `address`: where. No two listeners have the same.
     pub endpoint: Endpoint,
+    /// `map`: the one table that is asked there. Of `postfix-tcp-table`, and of no other.
+    pub map: Option<Arc<str>>,
     /// Where it was configured; `None` for a default socket.
     pub place: Option<Place>,
 }
@@ -47,6 +50,8 @@ pub enum Protocol {
     DovecotUserdb,
     /// `postfix-socketmap`: tables that Postfix looks things up in.
     PostfixSocketmap,
+    /// `postfix-tcp-table`: one such table.
+    PostfixTcpTable,
     /// `http`: what OpenID providers tell gatepost.
     Http,
 }
@@ -60,6 +65,7 @@ impl Protocol {
             Self::DovecotMaster => "dovecot-master",
             Self::DovecotUserdb => "dovecot-userdb",
             Self::PostfixSocketmap => "postfix-socketmap",
+            Self::PostfixTcpTable => "postfix-tcp-table",
             Self::Http => "http",
         }
     }
@@ -75,7 +81,11 @@ impl Protocol {
         match self {
             // Whatever is said over HTTP is signed.
             Self::DovecotClient | Self::Http => true,
-            Self::DovecotLogin | Self::DovecotMaster | Self::DovecotUserdb | Self::PostfixSocketmap => false,
+            Self::DovecotLogin
+            | Self::DovecotMaster
+            | Self::DovecotUserdb
+            | Self::PostfixSocketmap
+            | Self::PostfixTcpTable => false,
         }
     }
 
@@ -83,7 +93,24 @@ impl Protocol {
     pub const fn asks_who(self) -> bool {
         match self {
             Self::DovecotMaster | Self::DovecotUserdb => true,
-            Self::DovecotLogin | Self::DovecotClient | Self::PostfixSocketmap | Self::Http => false,
+            Self::DovecotLogin
+            | Self::DovecotClient
+            | Self::PostfixSocketmap
+            | Self::PostfixTcpTable
+            | Self::Http => false,
+        }
+    }
+
+    /// Why it cannot be spoken over a Unix socket.
+    const fn not_over_unix(self) -> Option<&'static str> {
+        match self {
+            Self::PostfixTcpTable => Some("is a Unix socket, and Postfix asks these tables over TCP only"),
+            Self::DovecotLogin
+            | Self::DovecotClient
+            | Self::DovecotMaster
+            | Self::DovecotUserdb
+            | Self::PostfixSocketmap
+            | Self::Http => None,
         }
     }
 
@@ -91,7 +118,11 @@ impl Protocol {
     pub const fn default_mode(self) -> u32 {
         match self {
             Self::DovecotLogin | Self::DovecotUserdb => 0o666,
-            Self::DovecotClient | Self::DovecotMaster | Self::PostfixSocketmap | Self::Http => 0o600,
+            Self::DovecotClient
+            | Self::DovecotMaster
+            | Self::PostfixSocketmap
+            | Self::PostfixTcpTable
+            | Self::Http => 0o600,
         }
     }
 }
@@ -143,11 +174,12 @@ const PROTOCOLS: &[(&str, Protocol)] = &[
     (Protocol::DovecotMaster.name(), Protocol::DovecotMaster),
     (Protocol::DovecotUserdb.name(), Protocol::DovecotUserdb),
     (Protocol::PostfixSocketmap.name(), Protocol::PostfixSocketmap),
+    (Protocol::PostfixTcpTable.name(), Protocol::PostfixTcpTable),
     (Protocol::Http.name(), Protocol::Http),
 ];
 
 /// Protocols that have a name, and no code in this version.
-const LATER: &[&str] = &["dovecot-dict", "postfix-policy", "postfix-tcp-table", "saslauthd"];
+const LATER: &[&str] = &["dovecot-dict", "postfix-policy", "saslauthd"];
 
 /// Where a listener stands in a file, with what it must not share with another.
 type Taken<'a> = (Claim, &'a Spot);
@@ -158,13 +190,19 @@ enum Claim {
     Address(SocketAddr),
 }
 
-/// Reads all `[[listener]]`. Without any: one socket a protocol under the runtime directory.
-pub(super) fn listeners(readers: Vec<Reader<'_>>, server: &Server, around: &Surroundings) -> Vec<Listener> {
+/// Reads all `[[listener]]`. Without any: one socket a protocol under the runtime directory. `maps` are the tables that there
+/// are.
+pub(super) fn listeners(
+    readers: Vec<Reader<'_>>,
+    server: &Server,
+    around: &Surroundings,
+    maps: &[&str],
+) -> Vec<Listener> {
     if readers.is_empty() {
         return defaults(&server.runtime_dir);
     }
     let mut taken = Vec::new();
-    readers.into_iter().filter_map(|reader| listener(reader, around, &mut taken)).collect()
+    readers.into_iter().filter_map(|reader| listener(reader, around, maps, &mut taken)).collect()
 }
 
 fn defaults(runtime_dir: &Path) -> Vec<Listener> {
@@ -177,7 +215,7 @@ fn defaults(runtime_dir: &Path) -> Vec<Listener> {
     let listener = |(name, protocol): (&str, Protocol)| {
         let (path, mode) = (runtime_dir.join(name), protocol.default_mode());
         let endpoint = Endpoint::Unix { path, mode, user: None, group: None, link: None };
-        Listener { protocol, endpoint, place: None }
+        Listener { protocol, endpoint, map: None, place: None }
     };
     names.into_iter().map(listener).collect()
 }
@@ -185,10 +223,12 @@ fn defaults(runtime_dir: &Path) -> Vec<Listener> {
 fn listener<'a>(
     mut reader: Reader<'a>,
     around: &Surroundings,
+    maps: &[&str],
     taken: &mut Vec<Taken<'a>>,
 ) -> Option<Listener> {
     let protocol = reader.one_of("protocol", PROTOCOLS, LATER);
     reader.need("protocol", "write what is spoken there, as in protocol = \"dovecot-client\"");
+    let map = map(&mut reader, protocol, maps);
     let endpoint = match (reader.has("path"), reader.has("address")) {
         (true, false) => unix(&mut reader, protocol, around, taken),
         (false, true) => tcp(&mut reader, protocol, taken),
@@ -213,7 +253,33 @@ fn listener<'a>(
     };
     let place = reader.spot().map(Spot::place);
     reader.finish();
-    Some(Listener { protocol: protocol?, endpoint: endpoint?, place })
+    Some(Listener { protocol: protocol?, endpoint: endpoint?, map, place })
+}
+
+/// The table of a listener that has one.
+fn map(reader: &mut Reader<'_>, protocol: Option<Protocol>, maps: &[&str]) -> Option<Arc<str>> {
+    match protocol {
+        Some(Protocol::PostfixTcpTable) => {
+            reader
+                .need("map", &format!("write which table is asked there: {}", choice(maps.iter().copied())));
+            reader.text("map", |name| match maps.contains(&name) {
+                true => Ok(Arc::from(name)),
+                false => {
+                    let what = format!("there is no table {}", quoted(name));
+                    Err(Wrong::new(what, format!("write {}", choice(maps.iter().copied()))))
+                }
+            })
+        }
+        Some(_) => {
+            reader.refuse(&["map"], "is for postfix-tcp-table only", "take it away");
+            None
+        }
+        // Nobody knows whether it is one.
+        None => {
+            reader.know(&["map"]);
+            None
+        }
+    }
 }
 
 fn unix<'a>(
@@ -223,6 +289,9 @@ fn unix<'a>(
     taken: &mut Vec<Taken<'a>>,
 ) -> Option<Endpoint> {
     let path = reader.text("path", socket_path);
+    if let Some(why) = protocol.and_then(Protocol::not_over_unix) {
+        reader.wrong("path", Wrong::new(why, "write address = \"127.0.0.1:PORT\""));
+    }
     claim(reader, "path", path.clone().map(Claim::Path), taken);
     let mode = reader.text("mode", value::mode);
     let user = reader.text_or_number("user", |name| {

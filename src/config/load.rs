@@ -14,7 +14,7 @@ use super::{
     hashing::hashing,
     listener::listeners,
     log::log,
-    maps::maps,
+    maps::{self, maps},
     oidc::oidc,
     problem::{Found, Wrong},
     reader::Reader,
@@ -90,7 +90,7 @@ fn check(root: &Table, around: &Surroundings, found: Found, extent: Extent) -> R
     let mut reader = Reader::root(root, &found);
     let server = server(reader.table("server"), around);
     let tables = reader.tables("listener");
-    let listeners = listeners(tables, &server, around);
+    let listeners = listeners(tables, &server, around, &maps::names());
     let sasl = sasl(reader.table("sasl"), reader.has("oidc"));
     let tables = reader.tables("oidc");
     let providers = tables.len();

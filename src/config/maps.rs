@@ -4,6 +4,7 @@ use super::{
     problem::{Wrong, quoted},
     reader::Reader,
 };
+use crate::decision::Map;
 
 /// `[maps]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +19,11 @@ impl Default for Maps {
     fn default() -> Self {
         Self { recipient_delimiter: "+".into() }
     }
+}
+
+/// What the tables are called.
+pub(super) fn names() -> [&'static str; 3] {
+    Map::ALL.map(Map::name)
 }
 
 /// Reads `[maps]`.

@@ -22,7 +22,8 @@ mod watch;
 
 use std::{
     fmt::Write as _,
-    process::Command,
+    net::{Ipv4Addr, SocketAddrV4},
+    process::{self, Command},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -59,6 +60,12 @@ path = "@DIR@/userdb"
 protocol = "postfix-socketmap"
 path = "@DIR@/map"
 
+[[listener]]
+protocol = "postfix-tcp-table"
+address = "@TABLE@"
+allow_from = ["127.0.0.1/32"]
+map = "mailboxes"
+
 # Does not exist: whoever is looked for there is looked for in vain.
 [[directory]]
 name = "away"
@@ -94,7 +101,7 @@ impl Daemon {
     /// One that remembers nobody, so that every password of a user has to be hashed.
     fn forgetful() -> Self {
         let mut daemon = Self::prepare();
-        daemon.gatepost.configure(&format!("{CONFIG}{FORGETFUL}"));
+        daemon.gatepost.configure(&format!("{}{FORGETFUL}", config()));
         daemon.gatepost.start();
         daemon
     }
@@ -126,7 +133,7 @@ impl Daemon {
         for number in 0..CROWD {
             writeln!(users, "user{number:05}@crowd.example.org:{{PLAIN}}x:6000:6000::/srv/crowd::").unwrap();
         }
-        Self { gatepost: Alone::new(CONFIG, &users), _alone: alone }
+        Self { gatepost: Alone::new(&config(), &users), _alone: alone }
     }
 
     /// Ends it in order, and looks at what it has left in the log.
@@ -144,6 +151,17 @@ impl Daemon {
         };
         assert_eq!(log.lines().find(unexpected), None);
     }
+}
+
+/// Where the table is that is asked over TCP: at a loopback address of this process's own.
+fn table_address() -> SocketAddrV4 {
+    let [_, _, high, low] = process::id().to_be_bytes();
+    // No place has this one.
+    SocketAddrV4::new(Ipv4Addr::new(127, high | 1, low, 255), 10902)
+}
+
+fn config() -> String {
+    CONFIG.replace("@TABLE@", &table_address().to_string())
 }
 
 fn base64(bytes: impl AsRef<[u8]>) -> String {

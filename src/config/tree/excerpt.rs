@@ -42,6 +42,7 @@ const SHOWN: &[&str] = &[
     "group",
     "link",
     "list_filter",
+    "map",
     "master",
     "master_user_separator",
     "max_connections",
