@@ -62,10 +62,14 @@ pub async fn auth(
     let mut stopping = false;
     let mut stopped = pin!(stop.cancelled());
     let why = loop {
+        stopping |= stop.is_cancelled();
+        if stopping {
+            // If that was not known below, nothing else might wake this up before the failures are due.
+            session.hurry(&mut wire.out);
+        }
         if answers.flush(&mut wire).await.is_err() || (wire.ended() && !stopping) {
             break None;
         }
-        stopping |= stop.is_cancelled();
         if stopping && session.is_idle() {
             wire.stop_reading();
         }
