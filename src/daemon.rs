@@ -28,6 +28,7 @@ use crate::{
     session::{
         auth, driver, http, lookup,
         master::{self, Peer},
+        saslauthd,
         shared::{Offer, Shared},
         token::TokenKey,
     },
@@ -270,6 +271,10 @@ fn listen(
                     // No table has no name.
                     let tongue = lookup::Protocol::TcpTable(map.unwrap_or_default());
                     return Box::pin(lookup::serve(stream, tongue, engines, stop)).await;
+                }
+                Protocol::Saslauthd => {
+                    let offer = current.offer.load_full();
+                    return Box::pin(saslauthd::serve(stream, shared, offer, engines, stop)).await;
                 }
                 Protocol::DovecotLogin => Ok(auth::Role::Login),
                 Protocol::DovecotClient => Ok(auth::Role::Client),

@@ -3,8 +3,8 @@
 //! [`auth`] and [`master`] are state machines without I/O: a line and the time in, bytes and questions out. The
 //! daemon, the tests and the fuzz targets drive the same code. [`driver`] is what moves bytes between them and a
 //! socket, asks the [`crate::decision::Engine`] and wakes them when time has passed; [`rehearsal`] does the same
-//! without a socket and without waiting. What peers expect beyond the grammar is in [`rules`]. [`lookup`] and [`http`]
-//! have one question and one answer at a time, and do without all that.
+//! without a socket and without waiting. What peers expect beyond the grammar is in [`rules`]. [`lookup`], [`saslauthd`] and
+//! [`http`] have one question and one answer at a time, and do without all that.
 
 mod answers;
 pub mod auth;
@@ -17,6 +17,7 @@ pub mod mask;
 pub mod master;
 pub mod rehearsal;
 pub mod rules;
+pub mod saslauthd;
 pub mod shared;
 mod socketmap;
 pub mod table;

@@ -52,6 +52,8 @@ pub enum Protocol {
     PostfixSocketmap,
     /// `postfix-tcp-table`: one such table.
     PostfixTcpTable,
+    /// `saslauthd`: whether a password is right, for Cyrus SASL.
+    Saslauthd,
     /// `http`: what OpenID providers tell gatepost.
     Http,
 }
@@ -66,6 +68,7 @@ impl Protocol {
             Self::DovecotUserdb => "dovecot-userdb",
             Self::PostfixSocketmap => "postfix-socketmap",
             Self::PostfixTcpTable => "postfix-tcp-table",
+            Self::Saslauthd => "saslauthd",
             Self::Http => "http",
         }
     }
@@ -85,7 +88,8 @@ impl Protocol {
             | Self::DovecotMaster
             | Self::DovecotUserdb
             | Self::PostfixSocketmap
-            | Self::PostfixTcpTable => false,
+            | Self::PostfixTcpTable
+            | Self::Saslauthd => false,
         }
     }
 
@@ -97,6 +101,7 @@ impl Protocol {
             | Self::DovecotClient
             | Self::PostfixSocketmap
             | Self::PostfixTcpTable
+            | Self::Saslauthd
             | Self::Http => false,
         }
     }
@@ -110,6 +115,21 @@ impl Protocol {
             | Self::DovecotMaster
             | Self::DovecotUserdb
             | Self::PostfixSocketmap
+            | Self::Saslauthd
+            | Self::Http => None,
+        }
+    }
+
+    /// Why it cannot be spoken over TCP.
+    const fn not_over_tcp(self) -> Option<&'static str> {
+        match self {
+            Self::Saslauthd => Some("is TCP, and Cyrus SASL asks over a Unix socket only"),
+            Self::DovecotLogin
+            | Self::DovecotClient
+            | Self::DovecotMaster
+            | Self::DovecotUserdb
+            | Self::PostfixSocketmap
+            | Self::PostfixTcpTable
             | Self::Http => None,
         }
     }
@@ -122,6 +142,7 @@ impl Protocol {
             | Self::DovecotMaster
             | Self::PostfixSocketmap
             | Self::PostfixTcpTable
+            | Self::Saslauthd
             | Self::Http => 0o600,
         }
     }
@@ -175,11 +196,12 @@ const PROTOCOLS: &[(&str, Protocol)] = &[
     (Protocol::DovecotUserdb.name(), Protocol::DovecotUserdb),
     (Protocol::PostfixSocketmap.name(), Protocol::PostfixSocketmap),
     (Protocol::PostfixTcpTable.name(), Protocol::PostfixTcpTable),
+    (Protocol::Saslauthd.name(), Protocol::Saslauthd),
     (Protocol::Http.name(), Protocol::Http),
 ];
 
 /// Protocols that have a name, and no code in this version.
-const LATER: &[&str] = &["dovecot-dict", "postfix-policy", "saslauthd"];
+const LATER: &[&str] = &["dovecot-dict", "postfix-policy"];
 
 /// Where a listener stands in a file, with what it must not share with another.
 type Taken<'a> = (Claim, &'a Spot);
@@ -321,6 +343,10 @@ fn tcp<'a>(
     reader.refuse(&["mode", "user", "group"], unix_only, "say with allow_from who may connect");
     reader.refuse(&["link"], unix_only, "take it away");
     let address = address?;
+    if let Some(why) = protocol.and_then(Protocol::not_over_tcp) {
+        reader.wrong("address", Wrong::new(why, "write path = \"/PATH\""));
+        return None;
+    }
     let nobody_named = allow_from.as_ref().is_none_or(Vec::is_empty) && !reader.has_items("allow_from");
     let loopback = address.ip().to_canonical().is_loopback();
     if let Some(protocol) = protocol.filter(|protocol| !protocol.loopback_is_enough())

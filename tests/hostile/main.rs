@@ -66,6 +66,10 @@ address = "@TABLE@"
 allow_from = ["127.0.0.1/32"]
 map = "mailboxes"
 
+[[listener]]
+protocol = "saslauthd"
+path = "@DIR@/sasl"
+
 # Does not exist: whoever is looked for there is looked for in vain.
 [[directory]]
 name = "away"

@@ -24,7 +24,9 @@ pub(crate) enum To {
     Master(&'static str),
     /// Hears nothing before it asks, as Postfix of a socketmap.
     Map(&'static str),
-    /// The same over TCP, of a table that has an address to itself.
+    /// The same, to ask once and to be answered once, as Cyrus SASL of saslauthd.
+    Once(&'static str),
+    /// The same as a map over TCP, of a table that has an address to itself.
     Table,
 }
 
@@ -39,9 +41,12 @@ pub(crate) struct Peer {
 impl Peer {
     pub(crate) fn connect(gatepost: &Alone, to: To) -> Self {
         let (domain, address) = match to {
-            To::Bare(name) | To::Auth(name, _) | To::BareMaster(name) | To::Master(name) | To::Map(name) => {
-                (Domain::UNIX, SockAddr::unix(gatepost.path(name)).unwrap())
-            }
+            To::Bare(name)
+            | To::Auth(name, _)
+            | To::BareMaster(name)
+            | To::Master(name)
+            | To::Map(name)
+            | To::Once(name) => (Domain::UNIX, SockAddr::unix(gatepost.path(name)).unwrap()),
             To::Table => (Domain::IPV4, table_address().into()),
         };
         let stream = Socket::new(domain, Type::STREAM, None).unwrap();
@@ -55,12 +60,12 @@ impl Peer {
             To::BareMaster(_) | To::Master(_) => {
                 assert!(peer.line_with("SPID").starts_with("VERSION\t1\t1\n"))
             }
-            To::Map(_) | To::Table => {}
+            To::Map(_) | To::Once(_) | To::Table => {}
         }
         match to {
             To::Auth(_, minor) => peer.say(format!("VERSION\t1\t{minor}\nCPID\t{}\n", std::process::id())),
             To::Master(_) => peer.say("VERSION\t1\t1\n"),
-            To::Bare(_) | To::BareMaster(_) | To::Map(_) | To::Table => {}
+            To::Bare(_) | To::BareMaster(_) | To::Map(_) | To::Once(_) | To::Table => {}
         }
         peer
     }

@@ -53,14 +53,14 @@ impl Tables {
 impl<'a> Postfix<'a> {
     /// `deliver_to` takes the mail for example.test by LMTP.
     pub fn start(place: &'a Place, deliver_to: Option<SocketAddr>) -> Self {
-        install(place, deliver_to);
+        install(place, deliver_to, &Place::snippet("postfix-main.cf"));
         Self::started(place, Tables::Socketmap)
     }
 
     /// The same with the lines of `conf.d/peers/postfix-maps.cf` behind the others, or of `postfix-tcp-tables.cf` with the
     /// place's own address, and before a gatepost whose directory names example.test.
     pub fn start_with_maps(place: &'a Place, tables: Tables, deliver_to: Option<SocketAddr>) -> Self {
-        install(place, deliver_to);
+        install(place, deliver_to, &Place::snippet("postfix-main.cf"));
         let main = place.read("postfix/etc/main.cf").replace("virtual_mailbox_domains = example.test\n", "");
         let lines = match tables {
             Tables::Socketmap => Place::snippet("postfix-maps.cf"),
@@ -74,8 +74,18 @@ impl<'a> Postfix<'a> {
 
     /// The same with [`Smtpd::Submission`] besides, whose certificate is `mail.pem` of the place.
     pub fn start_over_tls(place: &'a Place, deliver_to: Option<SocketAddr>) -> Self {
-        install(place, deliver_to);
-        place.write("postfix/etc/master.cf", &(services(place) + &submission(place)));
+        install(place, deliver_to, &Place::snippet("postfix-main.cf"));
+        let master = place.read("postfix/etc/master.cf");
+        place.write("postfix/etc/master.cf", &(master + &submission(place)));
+        Self::started(place, Tables::Socketmap)
+    }
+
+    /// The same with the lines of `conf.d/peers/postfix-cyrus.cf` in place of the others, and `cyrus-smtpd.conf` of Cyrus
+    /// SASL. It knows one way to gatepost only, so that there is no difference between the smtpds but for their chroot.
+    pub fn start_with_cyrus(place: &'a Place) -> Self {
+        install(place, None, &Place::snippet("postfix-cyrus.cf"));
+        place.write("postfix/etc/master.cf", &services(place, ""));
+        place.write("postfix/etc/sasl/smtpd.conf", &Place::snippet("cyrus-smtpd.conf"));
         Self::started(place, Tables::Socketmap)
     }
 
@@ -128,6 +138,7 @@ impl<'a> Postfix<'a> {
         let others = [
             Listener::unix("dovecot-client", place.outside("postfix/spool/gatepost/auth"), 0o660, group),
             Listener::unix("postfix-socketmap", place.outside("postfix/spool/gatepost/map"), 0o660, group),
+            Listener::unix("saslauthd", place.outside("postfix/spool/gatepost/saslauthd"), 0o660, group),
             Listener::inet("dovecot-client", place.port(INET)),
         ];
         others.into_iter().chain(tables).collect()
@@ -174,7 +185,8 @@ impl Drop for Postfix<'_> {
     }
 }
 
-fn install(place: &Place, deliver_to: Option<SocketAddr>) {
+/// `lines` are of a file of `conf.d/peers`.
+fn install(place: &Place, deliver_to: Option<SocketAddr>, lines: &str) {
     let tree = place.tree();
     let postfix = tree.uid("postfix");
     place.dir("postfix/etc", 0o755, 0, 0);
@@ -214,22 +226,22 @@ virtual_transport = {delivery}
 default_transport = discard
 maillog_file = {log}
 maillog_file_prefixes = /var/log, /srv
-{}",
-        Place::snippet("postfix-main.cf")
+{lines}"
     );
     place.write("postfix/etc/main.cf", &main);
-    place.write("postfix/etc/master.cf", &services(place));
+    let inet = format!("-o smtpd_sasl_path=inet:{}:{INET}", place.address());
+    place.write("postfix/etc/master.cf", &services(place, &inet));
 }
 
-fn services(place: &Place) -> String {
+/// `inet` is how those that are for it reach gatepost over TCP.
+fn services(place: &Place, inet: &str) -> String {
     let address = place.address();
-    let inet = format!("-o smtpd_sasl_path=inet:{address}:{INET}");
     let mut text = String::new();
     for (smtpd, chroot, path) in [
         (Smtpd::Unix, 'n', ""),
-        (Smtpd::Inet, 'n', &*inet),
+        (Smtpd::Inet, 'n', inet),
         (Smtpd::ChrootedUnix, 'y', ""),
-        (Smtpd::ChrootedInet, 'y', &*inet),
+        (Smtpd::ChrootedInet, 'y', inet),
     ] {
         let port = smtpd as u16;
         text += &format!("{address}:{port} inet n - {chroot} - - smtpd -o smtpd_tls_auth_only=no {path}\n");
