@@ -26,11 +26,10 @@ use crate::{
     oidc::Providers,
     password::Pool,
     session::{
-        auth, driver, http,
+        auth, driver, http, lookup,
         master::{self, Peer},
-        policy,
+        policy, saslauthd,
         shared::{Offer, Shared},
-        socketmap,
         token::TokenKey,
     },
 };
@@ -100,7 +99,8 @@ where
     let _end = end.drop_guard();
     let count = listeners.len();
     for listener in listeners {
-        tracing::info!(protocol = %listener.protocol, at = %listener.place, "listening");
+        let map = listener.map.as_deref();
+        tracing::info!(protocol = %listener.protocol, at = %listener.place, map, "listening");
         listen(listener, &shared, &current, (&slots, &desks), &tasks, &stop)?;
     }
     listen_for_commands(&config.server.runtime_dir, &current, &tasks, &stop);
@@ -276,16 +276,27 @@ fn listen(
     stop: &CancellationToken,
 ) -> Result<(), Failure> {
     let (shared, current, stopping) = (Arc::clone(shared), Arc::clone(current), stop.clone());
-    let protocol = listener.protocol;
+    let (protocol, map) = (listener.protocol, listener.map.clone());
     let serve = move |stream: Stream, peer: Peer| {
         let (shared, current, stop) = (Arc::clone(&shared), Arc::clone(&current), stopping.clone());
+        let map = map.clone();
         async move {
             let engines = Arc::clone(&current.engines);
             let role = match protocol {
                 Protocol::Http => return Box::pin(http::serve(stream, engines, stop)).await,
                 Protocol::PostfixSocketmap => {
                     let asker = peer.uid.map_or(Asker::Unknown, Asker::Process);
-                    return Box::pin(socketmap::serve(stream, asker, engines, stop)).await;
+                    let tongue = lookup::Protocol::Socketmap;
+                    return Box::pin(lookup::serve(stream, tongue, asker, engines, stop)).await;
+                }
+                Protocol::PostfixTcpTable => {
+                    // No table has no name.
+                    let tongue = lookup::Protocol::TcpTable(map.unwrap_or_default());
+                    return Box::pin(lookup::serve(stream, tongue, Asker::Unknown, engines, stop)).await;
+                }
+                Protocol::Saslauthd => {
+                    let offer = current.offer.load_full();
+                    return Box::pin(saslauthd::serve(stream, shared, offer, engines, stop)).await;
                 }
                 Protocol::PostfixPolicy => return Box::pin(policy::serve(stream, engines, stop)).await,
                 Protocol::DovecotLogin => Ok(auth::Role::Login),

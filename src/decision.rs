@@ -21,7 +21,11 @@ mod testing;
 mod token;
 mod whom;
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 
 use gatepost_protocol::dovecot::FailCode;
 
@@ -62,6 +66,12 @@ pub struct Attempt {
     pub session: Option<Box<str>>,
     /// Where the remote came in, and on behalf of whom.
     pub hop: Hop,
+}
+
+impl Attempt {
+    /// The address of a remote that has one which the peer does not tell, or tells as something else. Nobody has it; without
+    /// any, `allow_nets=local` would let them in.
+    pub const UNKNOWN_REMOTE: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 }
 
 /// The server that a remote has reached, as its login process tells it.

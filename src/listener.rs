@@ -30,6 +30,8 @@ pub struct Listener {
     pub protocol: Protocol,
     /// Where it is, as the operator wrote it.
     pub place: Arc<str>,
+    /// The one table that is asked there, if it is for one.
+    pub map: Option<Arc<str>>,
     socket: Socket,
 }
 
@@ -43,6 +45,7 @@ enum Socket {
 struct Parted {
     protocol: Protocol,
     place: Arc<str>,
+    map: Option<Arc<str>>,
     socket: PartedSocket,
 }
 
@@ -57,7 +60,7 @@ impl Listener {
             Socket::Unix { listener, access } => PartedSocket::Unix(listener.into_std()?, access),
             Socket::Tcp { listener, allow_from } => PartedSocket::Tcp(listener.into_std()?, allow_from),
         };
-        Ok(Parted { protocol: self.protocol, place: self.place, socket })
+        Ok(Parted { protocol: self.protocol, place: self.place, map: self.map, socket })
     }
 }
 
@@ -74,7 +77,12 @@ impl Parted {
                 Socket::Tcp { listener, allow_from: allow_from.clone() }
             }
         };
-        Ok(Listener { protocol: self.protocol, place: Arc::clone(&self.place), socket })
+        Ok(Listener {
+            protocol: self.protocol,
+            place: Arc::clone(&self.place),
+            map: self.map.clone(),
+            socket,
+        })
     }
 }
 

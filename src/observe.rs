@@ -183,14 +183,14 @@ fn micros(took: Duration) -> u64 {
     u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// An address, `-` where there is none.
+/// An address, `-` where there is none that is known.
 struct Remote(Option<IpAddr>);
 
 impl fmt::Display for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
+            None | Some(Attempt::UNKNOWN_REMOTE) => f.write_str("-"),
             Some(address) => address.fmt(f),
-            None => f.write_str("-"),
         }
     }
 }

@@ -3,8 +3,8 @@
 //! [`auth`] and [`master`] are state machines without I/O: a line and the time in, bytes and questions out. The
 //! daemon, the tests and the fuzz targets drive the same code. [`driver`] is what moves bytes between them and a
 //! socket, asks the [`crate::decision::Engine`] and wakes them when time has passed; [`rehearsal`] does the same
-//! without a socket and without waiting. What peers expect beyond the grammar is in [`rules`]. [`socketmap`], [`policy`]
-//! and [`http`] have one question and one answer at a time, and do without all that.
+//! without a socket and without waiting. What peers expect beyond the grammar is in [`rules`]. [`lookup`], [`policy`],
+//! [`saslauthd`] and [`http`] have one question and one answer at a time, and do without all that.
 
 mod answers;
 pub mod auth;
@@ -12,14 +12,17 @@ mod delay;
 pub mod driver;
 pub mod http;
 mod inbox;
+pub mod lookup;
 pub mod mask;
 pub mod master;
 pub mod policy;
 pub mod rehearsal;
 pub mod rules;
+pub mod saslauthd;
 pub mod shared;
-pub mod socketmap;
+mod socketmap;
 pub mod table;
+mod tcp_table;
 #[cfg(test)]
 mod testing;
 pub mod token;

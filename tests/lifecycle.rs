@@ -13,6 +13,7 @@ mod support;
 
 use std::{
     fs,
+    net::TcpListener,
     os::{
         fd::AsFd,
         unix::{
@@ -173,6 +174,35 @@ fn sockets_that_a_supervisor_holds_need_no_listener_and_outlive_the_daemon() {
     shake_hands(&mut waiting);
     assert!(auth(&mut waiting, 1, RIGHT).starts_with("OK"), "who connected in between is served");
     assert!(!gatepost.path("run/login").exists(), "no default socket stands beside the ones that are held");
+}
+
+#[test]
+fn a_table_that_a_supervisor_holds_is_the_one_that_its_listener_says() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = socket.local_addr().unwrap();
+    let mut gatepost = Alone::new(DIRECTORY, USERS);
+    let serve = |gatepost: &Alone| {
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"export LISTEN_PID=$$; exec "$@""#, "sh", env!("CARGO_BIN_EXE_gatepost")]);
+        command.args(["serve", "--config"]).arg(gatepost.path("gatepost.toml"));
+        command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", "postfix-tcp-table");
+        let parent_fd = socket.as_fd().try_clone_to_owned().unwrap();
+        command.fd_mappings(vec![FdMapping { parent_fd, child_fd: 3 }]).unwrap();
+        command
+    };
+    let output = serve(&gatepost).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("write a [[listener]]"), "{output:?}");
+
+    gatepost.configure(&format!(
+        "[[listener]]\nprotocol = 'postfix-tcp-table'\naddress = '{address}'\nallow_from = ['127.0.0.0/8']\n\
+         map = 'mailboxes'\n{DIRECTORY}"
+    ));
+    let command = serve(&gatepost);
+    gatepost.start_with(command);
+    let mut table = Lines::connect(address);
+    table.say("get alice@example.org");
+    assert_eq!(table.hear(), "200 alice@example.org");
 }
 
 #[test]

@@ -69,19 +69,23 @@ impl<'a> Request<'a> {
     /// [`Broken`] is the peer's fault, and the connection must end: for a string above [`FIELD`] as soon as its length has
     /// come, and for a NUL in any of them, before which C programs take a text to end.
     pub fn cut(buf: &mut &'a [u8]) -> Result<Option<Self>, Broken> {
-        let (rest, strings) = match (field, field, field, field).parse(buf) {
-            Ok(read) => read,
-            Err(nom::Err::Incomplete(_)) => return Ok(None),
-            Err(nom::Err::Error(()) | nom::Err::Failure(())) => {
-                return Err(TooLong { limit: FIELD }.into());
-            }
-        };
-        let (login, password, service, realm) = strings;
+        let Some((rest, strings)) = strings(buf)? else { return Ok(None) };
+        let [login, password, service, realm] = strings;
         if [login, password, service, realm].iter().any(|string| find(0, string).is_some()) {
             return Err(NUL.into());
         }
         *buf = rest;
         Ok(Some(Self { login, password: Secret::new(password.to_vec()), service, realm }))
+    }
+
+    /// How many bytes the request takes that `buf` begins with; `None` while it has not fully arrived. No password is copied
+    /// for that.
+    ///
+    /// # Errors
+    ///
+    /// [`TooLong`] as of [`Request::cut`], which also has a look at what the strings hold.
+    pub fn length(buf: &[u8]) -> Result<Option<usize>, TooLong> {
+        Ok(strings(buf)?.map(|(rest, _)| buf.len() - rest.len()))
     }
 
     /// Whom the remote says to be: the login, with `@` and the realm behind it if there is a realm.
@@ -136,6 +140,18 @@ pub fn remote(rest: &[u8]) -> Option<IpAddr> {
     let (_, string) = field(rest).ok()?;
     let address = string.get(..find(b';', string)?)?;
     std::str::from_utf8(address).ok()?.parse().ok()
+}
+
+/// What is behind the four strings, and these.
+type Strings<'a> = (&'a [u8], [&'a [u8]; 4]);
+
+/// The strings at the beginning of `buf`.
+fn strings(buf: &[u8]) -> Result<Option<Strings<'_>>, TooLong> {
+    match (field, field, field, field).parse(buf) {
+        Ok((rest, (login, password, service, realm))) => Ok(Some((rest, [login, password, service, realm]))),
+        Err(nom::Err::Incomplete(_)) => Ok(None),
+        Err(nom::Err::Error(()) | nom::Err::Failure(())) => Err(TooLong { limit: FIELD }),
+    }
 }
 
 /// `<length> <bytes>`

@@ -4,13 +4,14 @@ use std::{
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use ipnet::IpNet;
 use nix::unistd::{Gid, Uid};
 
 use super::{
-    problem::{Place, Wrong},
+    problem::{Place, Wrong, choice, quoted},
     reader::Reader,
     server::Server,
     surroundings::Surroundings,
@@ -30,6 +31,8 @@ pub struct Listener {
     pub protocol: Protocol,
     /// `path` or `address`: where. No two listeners have the same.
     pub endpoint: Endpoint,
+    /// `map`: the one table that is asked there. Of `postfix-tcp-table`, and of no other.
+    pub map: Option<Arc<str>>,
     /// Where it was configured; `None` for a default socket.
     pub place: Option<Place>,
 }
@@ -49,6 +52,10 @@ pub enum Protocol {
     PostfixSocketmap,
     /// `postfix-policy`: what Postfix asks before it takes mail.
     PostfixPolicy,
+    /// `postfix-tcp-table`: one such table.
+    PostfixTcpTable,
+    /// `saslauthd`: whether a password is right, for Cyrus SASL.
+    Saslauthd,
     /// `http`: what OpenID providers tell gatepost.
     Http,
 }
@@ -63,6 +70,8 @@ impl Protocol {
             Self::DovecotUserdb => "dovecot-userdb",
             Self::PostfixSocketmap => "postfix-socketmap",
             Self::PostfixPolicy => "postfix-policy",
+            Self::PostfixTcpTable => "postfix-tcp-table",
+            Self::Saslauthd => "saslauthd",
             Self::Http => "http",
         }
     }
@@ -82,7 +91,9 @@ impl Protocol {
             | Self::DovecotMaster
             | Self::DovecotUserdb
             | Self::PostfixSocketmap
-            | Self::PostfixPolicy => false,
+            | Self::PostfixPolicy
+            | Self::PostfixTcpTable
+            | Self::Saslauthd => false,
         }
     }
 
@@ -90,7 +101,42 @@ impl Protocol {
     pub const fn asks_who(self) -> bool {
         match self {
             Self::DovecotMaster | Self::DovecotUserdb | Self::PostfixSocketmap => true,
-            Self::DovecotLogin | Self::DovecotClient | Self::PostfixPolicy | Self::Http => false,
+            Self::DovecotLogin
+            | Self::DovecotClient
+            | Self::PostfixPolicy
+            | Self::PostfixTcpTable
+            | Self::Saslauthd
+            | Self::Http => false,
+        }
+    }
+
+    /// Why it cannot be spoken over a Unix socket.
+    const fn not_over_unix(self) -> Option<&'static str> {
+        match self {
+            Self::PostfixTcpTable => Some("is a Unix socket, and Postfix asks these tables over TCP only"),
+            Self::DovecotLogin
+            | Self::DovecotClient
+            | Self::DovecotMaster
+            | Self::DovecotUserdb
+            | Self::PostfixSocketmap
+            | Self::PostfixPolicy
+            | Self::Saslauthd
+            | Self::Http => None,
+        }
+    }
+
+    /// Why it cannot be spoken over TCP.
+    const fn not_over_tcp(self) -> Option<&'static str> {
+        match self {
+            Self::Saslauthd => Some("is TCP, and Cyrus SASL asks over a Unix socket only"),
+            Self::DovecotLogin
+            | Self::DovecotClient
+            | Self::DovecotMaster
+            | Self::DovecotUserdb
+            | Self::PostfixSocketmap
+            | Self::PostfixTcpTable
+            | Self::PostfixPolicy
+            | Self::Http => None,
         }
     }
 
@@ -102,6 +148,8 @@ impl Protocol {
             | Self::DovecotMaster
             | Self::PostfixSocketmap
             | Self::PostfixPolicy
+            | Self::PostfixTcpTable
+            | Self::Saslauthd
             | Self::Http => 0o600,
         }
     }
@@ -155,11 +203,13 @@ const PROTOCOLS: &[(&str, Protocol)] = &[
     (Protocol::DovecotUserdb.name(), Protocol::DovecotUserdb),
     (Protocol::PostfixSocketmap.name(), Protocol::PostfixSocketmap),
     (Protocol::PostfixPolicy.name(), Protocol::PostfixPolicy),
+    (Protocol::PostfixTcpTable.name(), Protocol::PostfixTcpTable),
+    (Protocol::Saslauthd.name(), Protocol::Saslauthd),
     (Protocol::Http.name(), Protocol::Http),
 ];
 
 /// Protocols that have a name, and no code in this version.
-const LATER: &[&str] = &["dovecot-dict", "postfix-tcp-table", "saslauthd"];
+const LATER: &[&str] = &["dovecot-dict"];
 
 /// Where a listener stands in a file, with what it must not share with another.
 type Taken<'a> = (Claim, &'a Spot);
@@ -170,13 +220,19 @@ enum Claim {
     Address(SocketAddr),
 }
 
-/// Reads all `[[listener]]`. Without any: one socket a protocol under the runtime directory.
-pub(super) fn listeners(readers: Vec<Reader<'_>>, server: &Server, around: &Surroundings) -> Vec<Listener> {
+/// Reads all `[[listener]]`. Without any: one socket a protocol under the runtime directory. `maps` are those that there
+/// are; `None`: nobody knows.
+pub(super) fn listeners(
+    readers: Vec<Reader<'_>>,
+    server: &Server,
+    around: &Surroundings,
+    maps: Option<&[&str]>,
+) -> Vec<Listener> {
     if readers.is_empty() {
         return defaults(&server.runtime_dir);
     }
     let mut taken = Vec::new();
-    readers.into_iter().filter_map(|reader| listener(reader, around, &mut taken)).collect()
+    readers.into_iter().filter_map(|reader| listener(reader, around, maps, &mut taken)).collect()
 }
 
 fn defaults(runtime_dir: &Path) -> Vec<Listener> {
@@ -189,7 +245,7 @@ fn defaults(runtime_dir: &Path) -> Vec<Listener> {
     let listener = |(name, protocol): (&str, Protocol)| {
         let (path, mode) = (runtime_dir.join(name), protocol.default_mode());
         let endpoint = Endpoint::Unix { path, mode, user: None, group: None, link: None };
-        Listener { protocol, endpoint, place: None }
+        Listener { protocol, endpoint, map: None, place: None }
     };
     names.into_iter().map(listener).collect()
 }
@@ -197,10 +253,12 @@ fn defaults(runtime_dir: &Path) -> Vec<Listener> {
 fn listener<'a>(
     mut reader: Reader<'a>,
     around: &Surroundings,
+    maps: Option<&[&str]>,
     taken: &mut Vec<Taken<'a>>,
 ) -> Option<Listener> {
     let protocol = reader.one_of("protocol", PROTOCOLS, LATER);
     reader.need("protocol", "write what is spoken there, as in protocol = \"dovecot-client\"");
+    let map = map(&mut reader, protocol, maps);
     let endpoint = match (reader.has("path"), reader.has("address")) {
         (true, false) => unix(&mut reader, protocol, around, taken),
         (false, true) => tcp(&mut reader, protocol, taken),
@@ -225,7 +283,32 @@ fn listener<'a>(
     };
     let place = reader.spot().map(Spot::place);
     reader.finish();
-    Some(Listener { protocol: protocol?, endpoint: endpoint?, place })
+    Some(Listener { protocol: protocol?, endpoint: endpoint?, map, place })
+}
+
+/// The table of a listener that has one.
+fn map(reader: &mut Reader<'_>, protocol: Option<Protocol>, maps: Option<&[&str]>) -> Option<Arc<str>> {
+    match protocol {
+        Some(Protocol::PostfixTcpTable) => {
+            reader.need("map", "write which map is asked there, as in map = \"mailboxes\"");
+            reader.text("map", |name| match maps {
+                Some(maps) if !maps.contains(&name) => {
+                    let what = format!("there is no map {}", quoted(name));
+                    Err(Wrong::new(what, format!("write {}", choice(maps.iter().copied()))))
+                }
+                Some(_) | None => Ok(Arc::from(name)),
+            })
+        }
+        Some(_) => {
+            reader.refuse(&["map"], "is for postfix-tcp-table only", "take it away");
+            None
+        }
+        // Nobody knows whether it is one.
+        None => {
+            reader.know(&["map"]);
+            None
+        }
+    }
 }
 
 fn unix<'a>(
@@ -235,6 +318,9 @@ fn unix<'a>(
     taken: &mut Vec<Taken<'a>>,
 ) -> Option<Endpoint> {
     let path = reader.text("path", socket_path);
+    if let Some(why) = protocol.and_then(Protocol::not_over_unix) {
+        reader.wrong("path", Wrong::new(why, "write address = \"127.0.0.1:PORT\""));
+    }
     claim(reader, "path", path.clone().map(Claim::Path), taken);
     let mode = reader.text("mode", value::mode);
     let user = reader.text_or_number("user", |name| {
@@ -264,6 +350,10 @@ fn tcp<'a>(
     reader.refuse(&["mode", "user", "group"], unix_only, "say with allow_from who may connect");
     reader.refuse(&["link"], unix_only, "take it away");
     let address = address?;
+    if let Some(why) = protocol.and_then(Protocol::not_over_tcp) {
+        reader.wrong("address", Wrong::new(why, "write path = \"/PATH\""));
+        return None;
+    }
     let nobody_named = allow_from.as_ref().is_none_or(Vec::is_empty) && !reader.has_items("allow_from");
     let loopback = address.ip().to_canonical().is_loopback();
     if let Some(protocol) = protocol.filter(|protocol| !protocol.loopback_is_enough())

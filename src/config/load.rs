@@ -14,7 +14,7 @@ use super::{
     hashing::hashing,
     listener::listeners,
     log::log,
-    maps::maps,
+    maps::{self, maps},
     oidc::oidc,
     policy::policy,
     problem::{Found, Wrong},
@@ -90,8 +90,6 @@ enum Extent {
 fn check(root: &Table, around: &Surroundings, found: Found, extent: Extent) -> Result<Config, Problems> {
     let mut reader = Reader::root(root, &found);
     let server = server(reader.table("server"), around);
-    let tables = reader.tables("listener");
-    let listeners = listeners(tables, &server, around);
     let sasl = sasl(reader.table("sasl"), reader.has("oidc"));
     let tables = reader.tables("oidc");
     let providers = tables.len();
@@ -102,10 +100,15 @@ fn check(root: &Table, around: &Surroundings, found: Found, extent: Extent) -> R
         || oidc.iter().any(|oidc| !oidc.account.is_of_claims());
     let (maps, named) = maps(reader.table("maps"), around);
     let tables = reader.tables("directory");
+    let many = tables.len();
     let mut directories = directories(tables, &server, around, &maps, vouched);
     if extent == Extent::Whole {
         maps.judge(named, &directories, &found);
     }
+    // One that cannot be read may well have the map.
+    let known = (extent != Extent::Part && directories.len() == many).then(|| maps::names(&directories));
+    let tables = reader.tables("listener");
+    let listeners = listeners(tables, &server, around, known.as_deref());
     if !reader.has("directory") {
         match extent {
             Extent::Nothing => directories.push(directory::embedded(&server)),

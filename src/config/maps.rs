@@ -84,6 +84,15 @@ impl Maps {
     }
 }
 
+/// What the maps are called.
+pub(super) fn names(directories: &[Directory]) -> Vec<&str> {
+    let tables = directories.iter().flat_map(|directory| &directory.maps).map(|table| &*table.map);
+    let mut names: Vec<&str> = BUILT_IN.into_iter().chain(tables).collect();
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| seen.insert(*name));
+    names
+}
+
 /// Whether it can be the name of a map: Postfix reads it behind the last colon, and the protocol up to the first blank.
 pub(super) fn is_name(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');

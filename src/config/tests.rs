@@ -251,7 +251,7 @@ fn the_files_that_are_installed_are_accepted() {
         })
         .collect();
     let config = named(&[uncommented.as_slice(), &[ANOTHER_PROVIDER.to_owned()]].concat());
-    assert_eq!((config.listeners.len(), config.directories.len(), config.oidc.len()), (8, 8, 2));
+    assert_eq!((config.listeners.len(), config.directories.len(), config.oidc.len()), (10, 8, 2));
     assert_eq!(config.policy.rules.len(), 3);
 }
 

@@ -425,7 +425,8 @@ impl Engine {
     pub fn note_use(&self, attempt: &Attempt, decision: &Decision) {
         let Decision::Accept(verified) = decision else { return };
         if let Some(id) = verified.by().app_password().and_then(|which| which.own) {
-            let used = Use::new(Moment::now(), &attempt.service, attempt.remote);
+            let remote = attempt.remote.filter(|remote| *remote != Attempt::UNKNOWN_REMOTE);
+            let used = Use::new(Moment::now(), &attempt.service, remote);
             self.app_passwords.used(id, used);
         }
     }

@@ -39,7 +39,7 @@ pub fn bind(configured: &[config::Listener]) -> Result<Vec<Listener>, Vec<BindEr
     let is_default = |wanted: &config::Listener| wanted.place.is_none();
     for wanted in configured.iter().filter(|wanted| !(by_name && is_default(wanted))) {
         let opened = match inherited.take(&wanted.endpoint) {
-            Some(handed) => adopt(handed, wanted.protocol, &wanted.endpoint),
+            Some(handed) => adopt(handed, wanted),
             None => open(wanted),
         };
         match opened {
@@ -88,7 +88,7 @@ fn open(wanted: &config::Listener) -> Result<Listener, BindError> {
                 remedy: "is another daemon on this port, or may this user not use it?",
             })?,
     };
-    Ok(Listener { protocol: wanted.protocol, place: place.into(), socket })
+    Ok(Listener { protocol: wanted.protocol, place: place.into(), map: wanted.map.clone(), socket })
 }
 
 /// Opens a socket at `path` that is the owner's alone.
@@ -232,7 +232,8 @@ fn tcp(address: std::net::SocketAddr) -> io::Result<tokio::net::TcpListener> {
     tokio::net::TcpListener::from_std(socket.into())
 }
 
-fn adopt(handed: Handed, protocol: Protocol, endpoint: &Endpoint) -> Result<Listener, BindError> {
+fn adopt(handed: Handed, wanted: &config::Listener) -> Result<Listener, BindError> {
+    let config::Listener { protocol, endpoint, map, .. } = wanted;
     let allow_from = match endpoint {
         Endpoint::Tcp { allow_from, .. } => allow_from.clone(),
         Endpoint::Unix { .. } => Vec::new(),
@@ -245,7 +246,12 @@ fn adopt(handed: Handed, protocol: Protocol, endpoint: &Endpoint) -> Result<List
         tracing::warn!(link = %link.display(), %error, "the link to an inherited socket could not be made");
     }
     convert(handed.socket, allow_from)
-        .map(|socket| Listener { protocol, place: place.as_str().into(), socket })
+        .map(|socket| Listener {
+            protocol: *protocol,
+            place: place.as_str().into(),
+            map: map.clone(),
+            socket,
+        })
         .map_err(|error| BindError { place, error, remedy: "the inherited socket could not be used" })
 }
 
@@ -254,8 +260,13 @@ fn adopt_unnamed(handed: Handed, protocol: Protocol) -> Result<Listener, BindErr
         HandedSocket::Unix(_, path) => path.display().to_string(),
         HandedSocket::Tcp(_, address) => address.to_string(),
     };
+    if protocol == Protocol::PostfixTcpTable {
+        let error = io::ErrorKind::InvalidInput.into();
+        let remedy = "which table it is has to be said: write a [[listener]] with its address and a map";
+        return Err(BindError { place, error, remedy });
+    }
     convert(handed.socket, Vec::new())
-        .map(|socket| Listener { protocol, place: place.as_str().into(), socket })
+        .map(|socket| Listener { protocol, place: place.as_str().into(), map: None, socket })
         .map_err(|error| BindError { place, error, remedy: "the inherited socket could not be used" })
 }
 

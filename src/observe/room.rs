@@ -9,6 +9,8 @@ use std::{
     net::IpAddr,
 };
 
+use crate::decision::Attempt;
+
 /// What is left of the room.
 pub(super) struct Room<'a>(pub(super) &'a mut [u8]);
 
@@ -46,11 +48,11 @@ impl Room<'_> {
         }
     }
 
-    /// Puts in an address, `-` where there is none.
+    /// Puts in an address, `-` where there is none that is known.
     #[inline]
     pub(super) fn address(&mut self, address: Option<IpAddr>) -> Option<()> {
         match address {
-            None => self.put(b"-"),
+            None | Some(Attempt::UNKNOWN_REMOTE) => self.put(b"-"),
             Some(IpAddr::V4(address)) => {
                 let [a, b, c, d] = address.octets();
                 self.octet(a, 1)?;
@@ -245,15 +247,14 @@ mod tests {
         let mut addresses: Vec<IpAddr> =
             (0..=255).map(|octet| Ipv4Addr::new(octet, 0, 255 - octet, octet).into()).collect();
         addresses.push(Ipv4Addr::BROADCAST.into());
-        addresses.extend(
-            [Ipv6Addr::LOCALHOST, Ipv6Addr::UNSPECIFIED, Ipv4Addr::LOCALHOST.to_ipv6_mapped()]
-                .map(IpAddr::from),
-        );
+        addresses.extend([Ipv6Addr::LOCALHOST, Ipv4Addr::LOCALHOST.to_ipv6_mapped()].map(IpAddr::from));
         addresses.push(Ipv6Addr::from([0x2001, 0xdb8, 0, 0, 1, 0, 0, 0xffff]).into());
         for address in addresses {
             assert_eq!(put(64, |room| room.address(Some(address))), Some(address.to_string()));
         }
-        assert_eq!(put(1, |room| room.address(None)), Some("-".to_owned()));
+        for unknown in [None, Some(Ipv6Addr::UNSPECIFIED.into())] {
+            assert_eq!(put(1, |room| room.address(unknown)), Some("-".to_owned()));
+        }
     }
 
     #[test]

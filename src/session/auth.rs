@@ -8,7 +8,7 @@ mod recall;
 mod requests;
 
 use std::{
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -362,14 +362,13 @@ impl Session {
 
 /// The address of the mail user; `None` where the peer says that it knows none.
 ///
-/// One that is no address (`fe80::1%eth0`) is not the same as none: `allow_nets=local` admits those without one. It
-/// becomes the unspecified address, which nobody has.
+/// One that is no address (`fe80::1%eth0`) is not the same as none: see [`Attempt::UNKNOWN_REMOTE`].
 fn remote(params: &Params<'_>) -> Option<IpAddr> {
     address_or_unspecified(params.rip(), params.rip_text().as_deref())
 }
 
 fn address_or_unspecified(address: Option<IpAddr>, text: Option<&[u8]>) -> Option<IpAddr> {
-    address.or_else(|| text.filter(|text| !text.is_empty()).map(|_| Ipv6Addr::UNSPECIFIED.into()))
+    address.or_else(|| text.filter(|text| !text.is_empty()).map(|_| Attempt::UNKNOWN_REMOTE))
 }
 
 impl Drop for Session {

@@ -48,9 +48,7 @@ impl Delayed {
 
     /// Keeps `failure` until the end of the slot that `due` lies in, or of the present one if that is later.
     pub(super) fn add(&mut self, due: Instant, now: Instant, handle: Handle, failure: Failure) {
-        let since = due.max(now).saturating_duration_since(self.epoch);
-        let slots = since.as_nanos().div_ceil(SLOT.as_nanos());
-        let end = self.epoch + SLOT * u32::try_from(slots).unwrap_or(u32::MAX);
+        let end = told_at(self.epoch, due, now);
         self.slots.entry(end).or_default().push((handle, failure));
         self.len += 1;
     }
@@ -86,6 +84,13 @@ impl Delayed {
         shuffle(&mut all);
         all
     }
+}
+
+/// The end of the slot that `due` lies in, or of the present one if that is later.
+pub(super) fn told_at(epoch: Instant, due: Instant, now: Instant) -> Instant {
+    let since = due.max(now).saturating_duration_since(epoch);
+    let slots = since.as_nanos().div_ceil(SLOT.as_nanos());
+    epoch + SLOT * u32::try_from(slots).unwrap_or(u32::MAX)
 }
 
 /// Fisher-Yates. The bias of the remainder is far below what a remote could measure.

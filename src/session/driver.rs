@@ -62,10 +62,14 @@ pub async fn auth(
     let mut stopping = false;
     let mut stopped = pin!(stop.cancelled());
     let why = loop {
+        stopping |= stop.is_cancelled();
+        if stopping {
+            // If that was not known below, nothing else might wake this up before the failures are due.
+            session.hurry(&mut wire.out);
+        }
         if answers.flush(&mut wire).await.is_err() || (wire.ended() && !stopping) {
             break None;
         }
-        stopping |= stop.is_cancelled();
         if stopping && session.is_idle() {
             wire.stop_reading();
         }
@@ -152,17 +156,22 @@ impl Answer {
     }
 }
 
-/// `arrived` is when the question was read.
 async fn judge(engine: Arc<Engine>, handle: Handle, attempt: Attempt, arrived: Instant) -> Answer {
-    let judged = bounded(&engine, engine.judge(&attempt, Now::read())).await;
+    let decision = judged(&engine, &attempt, arrived).await;
+    Answer::Decided { handle, attempt, decision }
+}
+
+/// Judges a login for as long as peers wait, with all that goes with it. `arrived` is when the question was read.
+pub(super) async fn judged(engine: &Arc<Engine>, attempt: &Attempt, arrived: Instant) -> Decision {
+    let judged = bounded(engine, engine.judge(attempt, Now::read())).await;
     let (decision, recollection) =
         judged.unwrap_or_else(|why| (Decision::Refuse(Refusal::TempFail(why)), None));
-    engine.note_use(&attempt, &decision);
-    observe::decided(&attempt, &decision, recollection.map(Recollection::as_str), arrived.elapsed());
+    engine.note_use(attempt, &decision);
+    observe::decided(attempt, &decision, recollection.map(Recollection::as_str), arrived.elapsed());
     if recollection == Some(Recollection::Hit { refresh: true }) {
-        attempt.again().into_iter().for_each(|again| refresh(&engine, again));
+        attempt.again().into_iter().for_each(|again| refresh(engine, again));
     }
-    Answer::Decided { handle, attempt, decision }
+    decision
 }
 
 async fn seek(

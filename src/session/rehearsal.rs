@@ -9,9 +9,9 @@ use bytes::BytesMut;
 use futures_util::FutureExt as _;
 use gatepost_protocol::frame::{AUTH_LINE, Lines, MASTER_LINE};
 
-use super::{Close, auth, master};
+use super::{Close, auth, lookup, master, saslauthd, wire::Cut as _};
 use crate::{
-    decision::{Decision, Engine, Refusal, TempFail},
+    decision::{Asker, Decision, Engine, Refusal, TempFail},
     directory::Unavailable,
 };
 
@@ -169,5 +169,67 @@ impl<'e> Lookups<'e> {
             master::Question::List { id, .. } => self.session.list_done(*id, true, out),
             master::Question::Flush { id, .. } => self.session.flushed(*id, 0, out),
         }
+    }
+}
+
+/// One connection of a protocol that looks keys up.
+#[derive(Debug)]
+pub struct Keys<'e> {
+    protocol: lookup::Protocol,
+    engine: &'e Engine,
+    held: Vec<u8>,
+}
+
+impl<'e> Keys<'e> {
+    /// A connection that was just accepted.
+    pub const fn new(protocol: lookup::Protocol, engine: &'e Engine) -> Self {
+        Self { protocol, engine, held: Vec::new() }
+    }
+
+    /// Takes bytes as one read from a socket and answers every request in its turn.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is over. What was said before goes to `out` all the same.
+    pub fn receive(&mut self, bytes: &[u8], out: &mut BytesMut) -> Result<(), Close> {
+        let searched = self.held.len();
+        self.held.extend_from_slice(bytes);
+        let held = std::mem::take(&mut self.held);
+        let (mut rest, mut searched) = (&*held, searched);
+        while let Some(message) = self.protocol.cut(std::mem::take(&mut searched), &mut rest)? {
+            let asked = self.protocol.read(message)?;
+            self.protocol.tell(&asked.answer_now(self.engine, Asker::Unknown), out);
+        }
+        self.held = rest.to_vec();
+        Ok(())
+    }
+}
+
+/// One connection of saslauthd's protocol. Refusals are told at once here.
+#[derive(Debug)]
+pub struct Check<'e> {
+    engine: &'e Engine,
+    held: Vec<u8>,
+}
+
+impl<'e> Check<'e> {
+    /// A connection that was just accepted.
+    pub const fn new(engine: &'e Engine) -> Self {
+        Self { engine, held: Vec::new() }
+    }
+
+    /// Takes bytes as one read from a socket. Whether the connection goes on: its one request is not all there.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is over without a reply.
+    pub fn receive(&mut self, bytes: &[u8], out: &mut BytesMut) -> Result<bool, Close> {
+        self.held.extend_from_slice(bytes);
+        let Some(message) = saslauthd::Requests.cut(0, &mut &*self.held)? else { return Ok(true) };
+        let Some(attempt) = saslauthd::attempt(message)? else { return Ok(true) };
+        let decided = self.engine.decide(&attempt, SystemTime::now()).now_or_never();
+        let decision = decided.unwrap_or(Decision::Refuse(Refusal::TempFail(TempFail::Deadline)));
+        saslauthd::reply(&decision).ok_or(Close::TempFail)?.encode(out);
+        Ok(false)
     }
 }

@@ -75,3 +75,16 @@
 //!   service.
 //! - **M8** A socket of mode 0666 lets a peer look up itself alone, unless it is the owner of the socket or of its
 //!   group, or root. Every other mode leaves that to the file system.
+//!
+//! # Who asks saslauthd
+//!
+//! - **S1** One request, one reply, and the connection ends. The library waits for as long as there is neither reply nor
+//!   end, so that the engine's deadline is what bounds it (R6).
+//! - **S2** A temporary failure is told by closing the connection without a reply, which Postfix makes 454 of. `NO` is 535,
+//!   whatever text is behind it.
+//! - **S3** The name is the login with `@` and the realm behind it, if there is a realm: the library has taken apart what was
+//!   typed. With an accepted login nothing comes back, so that the program goes on with the name as it was typed. It does
+//!   not say by which mechanism the password came.
+//! - **S4** Nobody knows `nologin`, so that it is `NO` (R8).
+//! - **S5** No address is told by any release of the library (its development version has one behind the request), but the
+//!   remote has one: what only those without may do (`allow_nets=local`), they may not.

@@ -12,6 +12,7 @@ use crate::{
     peer::{Peer, To},
     plain,
     support::{Alone, wait_until},
+    table::saslauthd::asks,
     watch::Watch,
 };
 
@@ -65,6 +66,16 @@ fn floods_of_connections_keep_nobody_out() {
     });
     Watch::over("500 peers at the master socket", gatepost, |gatepost| {
         crowd(gatepost, To::Master("master"), b"USER\t1\tnobody\tservice=x\nUSER\t2\tno")
+    });
+    Watch::over("500 peers that stop in the middle of a string", gatepost, |gatepost| {
+        for mut peer in crowd(gatepost, To::Once("sasl"), b"\0\x05al") {
+            assert_eq!(peer.all(), "");
+        }
+    });
+    Watch::over("500 peers with a wrong password for Cyrus SASL", gatepost, |gatepost| {
+        for mut peer in crowd(gatepost, To::Once("sasl"), &asks("alice", "x", "smtp", "example.org")) {
+            assert_eq!(peer.all(), "\0\u{2}NO");
+        }
     });
     daemon.end();
 }
@@ -285,10 +296,13 @@ fn nobody_writes_the_log_but_the_daemon() {
     }
     peer.say(format!("AUTH\t3\tPLAIN\tservice=im\u{1}nap {forged}\tresp=AAAA\n"));
     peer.lines(1);
+    let mut once = Peer::connect(&daemon.gatepost, To::Once("sasl"));
+    once.say(asks(&format!("x\n{forged}"), "x", &format!("smtp\n{forged}"), "y"));
+    assert_eq!(once.all(), "\0\u{2}NO");
     let mut master = Peer::connect(&daemon.gatepost, To::Master("master"));
     master.say(format!("USER\t1\tx\u{1}n{escaped}\tservice=x\n"));
     master.lines(1);
-    wait_until("all of it is logged", || daemon.gatepost.log().matches("auth decided").count() >= 7);
+    wait_until("all of it is logged", || daemon.gatepost.log().matches("auth decided").count() >= 8);
     for line in daemon.gatepost.log().lines() {
         assert!(!line.starts_with(forged), "{line}");
         let unquoted: String = line.replace("\\\"", "").split('"').step_by(2).collect();

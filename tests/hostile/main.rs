@@ -22,7 +22,8 @@ mod watch;
 
 use std::{
     fmt::Write as _,
-    process::Command,
+    net::{Ipv4Addr, SocketAddrV4},
+    process::{self, Command},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -58,6 +59,16 @@ path = "@DIR@/userdb"
 [[listener]]
 protocol = "postfix-socketmap"
 path = "@DIR@/map"
+
+[[listener]]
+protocol = "postfix-tcp-table"
+address = "@TABLE@"
+allow_from = ["127.0.0.1/32"]
+map = "mailboxes"
+
+[[listener]]
+protocol = "saslauthd"
+path = "@DIR@/sasl"
 
 [[listener]]
 protocol = "postfix-policy"
@@ -107,7 +118,7 @@ impl Daemon {
     /// One that remembers nobody, so that every password of a user has to be hashed.
     fn forgetful() -> Self {
         let mut daemon = Self::prepare();
-        daemon.gatepost.configure(&format!("{CONFIG}{FORGETFUL}"));
+        daemon.gatepost.configure(&format!("{}{FORGETFUL}", config()));
         daemon.gatepost.start();
         daemon
     }
@@ -139,7 +150,7 @@ impl Daemon {
         for number in 0..CROWD {
             writeln!(users, "user{number:05}@crowd.example.org:{{PLAIN}}x:6000:6000::/srv/crowd::").unwrap();
         }
-        Self { gatepost: Alone::new(CONFIG, &users), _alone: alone }
+        Self { gatepost: Alone::new(&config(), &users), _alone: alone }
     }
 
     /// Ends it in order, and looks at what it has left in the log.
@@ -157,6 +168,17 @@ impl Daemon {
         };
         assert_eq!(log.lines().find(unexpected), None);
     }
+}
+
+/// Where the table is that is asked over TCP: at a loopback address of this process's own.
+fn table_address() -> SocketAddrV4 {
+    let [_, _, high, low] = process::id().to_be_bytes();
+    // No place has this one.
+    SocketAddrV4::new(Ipv4Addr::new(127, high | 1, low, 255), 10902)
+}
+
+fn config() -> String {
+    CONFIG.replace("@TABLE@", &table_address().to_string())
 }
 
 fn base64(bytes: impl AsRef<[u8]>) -> String {

@@ -1,11 +1,15 @@
 use std::{
     io::{ErrorKind, Read, Write},
     net::Shutdown,
-    os::unix::net::UnixStream,
     time::{Duration, Instant},
 };
 
-use crate::support::{Alone, DEADLINE};
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::{
+    support::{Alone, DEADLINE},
+    table_address,
+};
 
 /// How a peer begins.
 #[derive(Debug, Clone, Copy)]
@@ -22,25 +26,34 @@ pub(crate) enum To {
     Map(&'static str),
     /// The same of a policy service.
     Policy(&'static str),
+    /// The same, to ask once and to be answered once, as Cyrus SASL of saslauthd.
+    Once(&'static str),
+    /// The same as a map over TCP, of a table that has an address to itself.
+    Table,
 }
 
 /// A connection that says and hears bytes.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    stream: UnixStream,
+    stream: Socket,
     /// Heard and not asked for yet.
     heard: Vec<u8>,
 }
 
 impl Peer {
     pub(crate) fn connect(gatepost: &Alone, to: To) -> Self {
-        let (To::Bare(name)
-        | To::Auth(name, _)
-        | To::BareMaster(name)
-        | To::Master(name)
-        | To::Map(name)
-        | To::Policy(name)) = to;
-        let stream = UnixStream::connect(gatepost.path(name)).unwrap();
+        let (domain, address) = match to {
+            To::Bare(name)
+            | To::Auth(name, _)
+            | To::BareMaster(name)
+            | To::Master(name)
+            | To::Map(name)
+            | To::Policy(name)
+            | To::Once(name) => (Domain::UNIX, SockAddr::unix(gatepost.path(name)).unwrap()),
+            To::Table => (Domain::IPV4, table_address().into()),
+        };
+        let stream = Socket::new(domain, Type::STREAM, None).unwrap();
+        stream.connect(&address).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         let mut peer = Self { stream, heard: Vec::new() };
         match to {
@@ -50,12 +63,12 @@ impl Peer {
             To::BareMaster(_) | To::Master(_) => {
                 assert!(peer.line_with("SPID").starts_with("VERSION\t1\t1\n"))
             }
-            To::Map(_) | To::Policy(_) => {}
+            To::Map(_) | To::Policy(_) | To::Once(_) | To::Table => {}
         }
         match to {
             To::Auth(_, minor) => peer.say(format!("VERSION\t1\t{minor}\nCPID\t{}\n", std::process::id())),
             To::Master(_) => peer.say("VERSION\t1\t1\n"),
-            To::Bare(_) | To::BareMaster(_) | To::Map(_) | To::Policy(_) => {}
+            To::Bare(_) | To::BareMaster(_) | To::Map(_) | To::Policy(_) | To::Once(_) | To::Table => {}
         }
         peer
     }

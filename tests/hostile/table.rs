@@ -5,6 +5,8 @@ mod handshake;
 mod lookup;
 mod map;
 mod policy;
+pub(crate) mod saslauthd;
+mod tcp_table;
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -104,7 +106,8 @@ impl Row {
             To::Auth(..) => (cont.to_owned(), TIMED_OUT),
             To::BareMaster(_) => (format!("{}{user}", unless_introduced("VERSION\t1\t1\n")), NOT_FOUND),
             To::Master(_) => (user.to_owned(), NOT_FOUND),
-            To::Map(_) | To::Policy(_) => {
+            To::Table => ("get %20\n".to_owned(), "500 not%20found\n"),
+            To::Map(_) | To::Policy(_) | To::Once(_) => {
                 panic!("{}: has no lines, so it ends with the connection", self.name)
             }
         }
@@ -114,10 +117,16 @@ impl Row {
 #[test]
 fn whatever_one_peer_says_it_gets_its_due_and_nobody_else_waits() {
     let mut daemon = Daemon::start();
-    let rows: Vec<_> = [handshake::rows(), exchange::rows(), lookup::rows(), map::rows(), policy::rows()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let tables = [
+        handshake::rows(),
+        exchange::rows(),
+        lookup::rows(),
+        map::rows(),
+        policy::rows(),
+        tcp_table::rows(),
+        saslauthd::rows(),
+    ];
+    let rows: Vec<_> = tables.into_iter().flatten().collect();
     assert!(rows.len() >= 60, "{} rows", rows.len());
     let mut failed = Vec::new();
     for row in &rows {

@@ -1,5 +1,5 @@
 //! Real Postfix 3.7 and 3.10 that ask gatepost: about SMTP AUTH over Unix sockets and TCP, from smtpds in their chroot and
-//! outside of it, for the tables of who there is, and what is to become of mail.
+//! outside of it, by Cyrus SASL; for the tables of who there is; and what is to become of mail.
 
 #![allow(
     clippy::unwrap_used,
@@ -13,6 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cyrus;
 mod maps;
 mod own;
 mod policy;

@@ -19,6 +19,8 @@ use super::Place;
 pub struct Listener {
     pub protocol: &'static str,
     pub at: At,
+    /// The table that it is, and the only one.
+    pub map: Option<&'static str>,
 }
 
 /// Where: at a path with a mode and the number of a group, or at an address.
@@ -31,11 +33,16 @@ pub enum At {
 impl Listener {
     /// A socket of the daemon's user, with the number of its group in the tree.
     pub fn unix(protocol: &'static str, path: PathBuf, mode: u32, gid: u32) -> Self {
-        Self { protocol, at: At::Path { path, mode, gid, link: None } }
+        Self { protocol, at: At::Path { path, mode, gid, link: None }, map: None }
     }
 
     pub fn inet(protocol: &'static str, address: impl Into<SocketAddr>) -> Self {
-        Self { protocol, at: At::Address(address.into()) }
+        Self { protocol, at: At::Address(address.into()), map: None }
+    }
+
+    /// A table at an address, for every process of this machine.
+    pub fn table(map: &'static str, address: impl Into<SocketAddr>) -> Self {
+        Self { map: Some(map), ..Self::inet("postfix-tcp-table", address) }
     }
 
     /// All that a Dovecot in this place looks for, with the modes of the socket units.
@@ -44,7 +51,7 @@ impl Listener {
         let link = Some(run("login/login"));
         let login = At::Path { path: run("login/gatepost/login"), mode: 0o666, gid: 0, link };
         vec![
-            Self { protocol: "dovecot-login", at: login },
+            Self { protocol: "dovecot-login", at: login, map: None },
             Self::unix("dovecot-login", run("auth-login"), 0o600, 0),
             Self::unix("dovecot-client", run("auth-client"), 0o600, 0),
             Self::unix("dovecot-master", run("auth-master"), 0o600, 0),
@@ -66,6 +73,9 @@ impl Listener {
                 }
             }
             At::Address(address) => writeln!(text, "address = \"{address}\"").unwrap(),
+        }
+        if let Some(map) = self.map {
+            writeln!(text, "map = \"{map}\"\nallow_from = [\"127.0.0.0/8\"]").unwrap();
         }
         text
     }

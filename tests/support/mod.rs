@@ -65,7 +65,7 @@ pub use mariadb::MariaDb;
 pub use notice::{LONG, Notice};
 pub use people::People;
 pub use place::Place;
-pub use postfix::{Postfix, Smtpd};
+pub use postfix::{Postfix, Smtpd, Tables};
 pub use postgres::Postgres;
 pub use provider::Provider;
 pub use proxy::{Proxy, Wire};

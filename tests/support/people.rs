@@ -45,6 +45,22 @@ impl<'a> People<'a> {
         wait_until("gatepost has its directory again", || self.alice_is("USER"));
     }
 
+    /// Gives Alice another password.
+    pub fn change_password_of_alice(&self, password: &str) {
+        let text = fs::read_to_string(&self.file).unwrap();
+        let line = |line: &str| {
+            let mut fields: Vec<_> = line.splitn(3, ':').map(str::to_owned).collect();
+            if fields[0] == "alice@example.test" {
+                fields[1] = format!("{{PLAIN}}{password}");
+            }
+            fields.join(":") + "\n"
+        };
+        let text: String = text.lines().map(line).collect();
+        let new = self.file.with_extension("new");
+        fs::write(&new, text).unwrap();
+        fs::rename(new, &self.file).unwrap();
+    }
+
     /// Whether gatepost, asked about Alice, answers with this word.
     fn alice_is(&self, word: &str) -> bool {
         let mut stream = UnixStream::connect(self.place.outside(PROBE)).unwrap();

@@ -8,6 +8,16 @@ use super::{Lines, Listener, Place, Smtp, wait_until};
 /// Where gatepost answers over TCP.
 const INET: u16 = 10901;
 
+/// Its tables there.
+const TABLES: [(&str, u16); 3] = [("domains", 10911), ("mailboxes", 10912), ("senders", 10913)];
+
+/// How Postfix asks for the tables of who there is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Tables {
+    Socketmap,
+    Tcp,
+}
+
 /// The four ways in which an smtpd reaches gatepost, each on its own port, and the one for mail programs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Smtpd {
@@ -32,46 +42,74 @@ impl Smtpd {
 #[derive(Debug)]
 pub struct Postfix<'a> {
     place: &'a Place,
+    tables: Tables,
     running: bool,
+}
+
+impl Tables {
+    pub const ALL: [Self; 2] = [Self::Socketmap, Self::Tcp];
 }
 
 impl<'a> Postfix<'a> {
     /// `deliver_to` takes the mail for example.test by LMTP.
     pub fn start(place: &'a Place, deliver_to: Option<SocketAddr>) -> Self {
-        install(place, deliver_to);
-        let mut postfix = Self { place, running: false };
-        postfix.start_again();
-        postfix
+        install(place, deliver_to, &Place::snippet("postfix-main.cf"));
+        Self::started(place, Tables::Socketmap)
     }
 
-    /// The same with the lines of `conf.d/peers/postfix-maps.cf` behind the others, and before a gatepost whose directory
-    /// names example.test.
+    /// The same with the lines of `conf.d/peers/postfix-maps.cf` behind the others.
     pub fn start_with_maps(place: &'a Place, deliver_to: Option<SocketAddr>) -> Self {
-        install(place, deliver_to);
+        Self::start_with_tables(place, Tables::Socketmap, deliver_to)
+    }
+
+    /// The same with these lines, or those of `postfix-tcp-tables.cf` with the
+    /// place's own address, and before a gatepost whose directory names example.test.
+    pub fn start_with_tables(place: &'a Place, tables: Tables, deliver_to: Option<SocketAddr>) -> Self {
+        install(place, deliver_to, &Place::snippet("postfix-main.cf"));
         let main = place.read("postfix/etc/main.cf").replace("virtual_mailbox_domains = example.test\n", "");
-        place.write("postfix/etc/main.cf", &(main + &Place::snippet("postfix-maps.cf")));
-        let mut postfix = Self { place, running: false };
-        postfix.start_again();
-        postfix
+        let lines = match tables {
+            Tables::Socketmap => Place::snippet("postfix-maps.cf"),
+            Tables::Tcp => {
+                Place::snippet("postfix-tcp-tables.cf").replace("127.0.0.1", &place.address().to_string())
+            }
+        };
+        place.write("postfix/etc/main.cf", &(main + &lines));
+        Self::started(place, tables)
     }
 
     /// The same with the lines of `conf.d/peers/postfix-policy.cf` behind the others, and then `lines`.
     pub fn start_with_policy(place: &'a Place, lines: &str) -> Self {
-        install(place, None);
+        install(place, None, &Place::snippet("postfix-main.cf"));
         let main = place.read("postfix/etc/main.cf") + &Place::snippet("postfix-policy.cf");
         place.write("postfix/etc/main.cf", &(main + lines));
-        let mut postfix = Self { place, running: false };
-        postfix.start_again();
-        postfix
+        Self::started(place, Tables::Socketmap)
     }
 
     /// The same with [`Smtpd::Submission`] besides, whose certificate is `mail.pem` of the place.
     pub fn start_over_tls(place: &'a Place, deliver_to: Option<SocketAddr>) -> Self {
-        install(place, deliver_to);
-        place.write("postfix/etc/master.cf", &(services(place) + &submission(place)));
-        let mut postfix = Self { place, running: false };
+        install(place, deliver_to, &Place::snippet("postfix-main.cf"));
+        let master = place.read("postfix/etc/master.cf");
+        place.write("postfix/etc/master.cf", &(master + &submission(place)));
+        Self::started(place, Tables::Socketmap)
+    }
+
+    /// The same with the lines of `conf.d/peers/postfix-cyrus.cf` in place of the others, and `cyrus-smtpd.conf` of Cyrus
+    /// SASL. It knows one way to gatepost only, so that there is no difference between the smtpds but for their chroot.
+    pub fn start_with_cyrus(place: &'a Place) -> Self {
+        install(place, None, &Place::snippet("postfix-cyrus.cf"));
+        place.write("postfix/etc/master.cf", &services(place, ""));
+        place.write("postfix/etc/sasl/smtpd.conf", &Place::snippet("cyrus-smtpd.conf"));
+        Self::started(place, Tables::Socketmap)
+    }
+
+    fn started(place: &'a Place, tables: Tables) -> Self {
+        let mut postfix = Self { place, tables, running: false };
         postfix.start_again();
         postfix
+    }
+
+    pub fn tables(&self) -> Tables {
+        self.tables
     }
 
     /// `postmap -q`: its exit code, and what it prints.
@@ -86,7 +124,15 @@ impl<'a> Postfix<'a> {
 
     fn queried(&self, mut command: Command, map: &str, key: &str) -> (i32, String) {
         let config = self.place.inside("postfix/etc");
-        let table = format!("socketmap:unix:{}:{map}", self.place.inside("postfix/spool/gatepost/map"));
+        let table = match self.tables {
+            Tables::Socketmap => {
+                format!("socketmap:unix:{}:{map}", self.place.inside("postfix/spool/gatepost/map"))
+            }
+            Tables::Tcp => {
+                let (_, port) = TABLES.iter().find(|(name, _)| *name == map).unwrap();
+                format!("tcp:{}", self.place.port(*port))
+            }
+        };
         let output = command.args(["-c", &config, "-q", key, &table]).output().unwrap();
         (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
     }
@@ -109,11 +155,14 @@ impl<'a> Postfix<'a> {
     /// Every socket that gatepost has to hold for this Postfix.
     pub fn listeners(place: &Place) -> Vec<Listener> {
         let group = place.tree().gid("postfix");
-        vec![
+        let tables = TABLES.map(|(map, port)| Listener::table(map, place.port(port)));
+        let others = [
             Listener::unix("dovecot-client", place.outside("postfix/spool/gatepost/auth"), 0o660, group),
             Listener::unix("postfix-socketmap", place.outside("postfix/spool/gatepost/map"), 0o660, group),
+            Listener::unix("saslauthd", place.outside("postfix/spool/gatepost/saslauthd"), 0o660, group),
             Listener::inet("dovecot-client", place.port(INET)),
-        ]
+        ];
+        others.into_iter().chain(tables).collect()
     }
 
     /// The socket of the policy service, as its unit makes it.
@@ -163,7 +212,8 @@ impl Drop for Postfix<'_> {
     }
 }
 
-fn install(place: &Place, deliver_to: Option<SocketAddr>) {
+/// `lines` are of a file of `conf.d/peers`.
+fn install(place: &Place, deliver_to: Option<SocketAddr>, lines: &str) {
     let tree = place.tree();
     let postfix = tree.uid("postfix");
     place.dir("postfix/etc", 0o755, 0, 0);
@@ -203,22 +253,22 @@ virtual_transport = {delivery}
 default_transport = discard
 maillog_file = {log}
 maillog_file_prefixes = /var/log, /srv
-{}",
-        Place::snippet("postfix-main.cf")
+{lines}"
     );
     place.write("postfix/etc/main.cf", &main);
-    place.write("postfix/etc/master.cf", &services(place));
+    let inet = format!("-o smtpd_sasl_path=inet:{}:{INET}", place.address());
+    place.write("postfix/etc/master.cf", &services(place, &inet));
 }
 
-fn services(place: &Place) -> String {
+/// `inet` is how those that are for it reach gatepost over TCP.
+fn services(place: &Place, inet: &str) -> String {
     let address = place.address();
-    let inet = format!("-o smtpd_sasl_path=inet:{address}:{INET}");
     let mut text = String::new();
     for (smtpd, chroot, path) in [
         (Smtpd::Unix, 'n', ""),
-        (Smtpd::Inet, 'n', &*inet),
+        (Smtpd::Inet, 'n', inet),
         (Smtpd::ChrootedUnix, 'y', ""),
-        (Smtpd::ChrootedInet, 'y', &*inet),
+        (Smtpd::ChrootedInet, 'y', inet),
     ] {
         let port = smtpd as u16;
         text += &format!("{address}:{port} inet n - {chroot} - - smtpd -o smtpd_tls_auth_only=no {path}\n");

@@ -41,8 +41,10 @@ fn a_request_is_the_same_however_the_bytes_arrive() {
         let mut buf = &stream[..at];
         assert!(Request::cut(&mut buf).unwrap().is_none(), "{at} bytes");
         assert_eq!(buf, &stream[..at]);
+        assert_eq!(Request::length(buf), Ok(None));
     }
     let mut buf = &stream[..];
+    assert_eq!(Request::length(buf), Ok(Some(ASKED.len())));
     assert_eq!(&*Request::cut(&mut buf).unwrap().unwrap().user(), b"alice@example.test");
     assert_eq!(buf, b"more");
 }
@@ -53,6 +55,7 @@ fn a_string_above_the_limit_is_refused_as_soon_as_its_length_has_come() {
         for length in [&b"\x20\x01"[..], b"\xff\xff", b"\x80\0"] {
             let stream = [before, length].concat();
             assert_eq!(broken(&stream), TooLong { limit: FIELD }.into(), "{}", stream.escape_ascii());
+            assert_eq!(Request::length(&stream), Err(TooLong { limit: FIELD }));
         }
         assert!(Request::cut(&mut &[before, b"\x20"].concat()[..]).unwrap().is_none());
         assert!(Request::cut(&mut &[before, b"\x20\0"].concat()[..]).unwrap().is_none());

@@ -193,6 +193,11 @@ const BAD: &[(&str, &str, &[&str])] = &[
         "[[listener]]\nprotocol = 'dovecot-master'\naddress = '127.0.0.1:1'\n",
         &["3:11: listener.address: dovecot-master tells about everybody, and over TCP nobody knows whom"],
     ),
+    (
+        "",
+        "[[listener]]\nprotocol = 'saslauthd'\naddress = '127.0.0.1:1'\nallow_from = ['127.0.0.1/32']\n",
+        &["3:11: listener.address: is TCP, and Cyrus SASL asks over a Unix socket only"],
+    ),
     // [[directory]]
     (STATIC, "master = 'yes'\n", &["4:10: directory.master: true or false is wanted here, not a string"]),
     (

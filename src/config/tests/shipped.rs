@@ -48,7 +48,7 @@ fn the_shipped_files_are_fine_as_they_are_and_with_everything_in_force() {
     let texts = texts.iter().map(|(name, text)| (Path::new(*name), text.as_str()));
     let texts: Vec<_> = texts.chain([(Path::new("another.toml"), ANOTHER_PROVIDER)]).collect();
     let config = Config::from_texts(&texts, &around).unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!((config.listeners.len(), config.directories.len(), config.oidc.len()), (8, 8, 2));
+    assert_eq!((config.listeners.len(), config.directories.len(), config.oidc.len()), (10, 8, 2));
     assert_eq!(config.policy.rules.len(), 3);
 }
 

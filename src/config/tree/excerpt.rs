@@ -54,6 +54,7 @@ const SHOWN: &[&str] = &[
     "link",
     "list_filter",
     "logged_in",
+    "map",
     "master",
     "master_user_separator",
     "max_connections",
