@@ -26,10 +26,11 @@ impl Engine {
         if let Some(found) = exact.found {
             return Ok(Some(found));
         }
-        if self.mailbox(key).await?.is_some() {
+        let mailbox = self.mailbox(key).await?;
+        if mailbox.as_ref().is_some_and(|mailbox| !is_elsewhere(mailbox, key)) {
             return Ok(None);
         }
-        if let Some(lately) = exact.lately {
+        if let (None, Some(lately)) = (&mailbox, exact.lately) {
             return Err(lately);
         }
         if let Some(address) = self.in_other_domain(key).await?
@@ -42,6 +43,9 @@ impl Engine {
             if taken_in {
                 return Ok(Mapped::new(address));
             }
+        }
+        if mailbox.is_some() {
+            return Ok(None);
         }
         self.catch_all(key).await
     }
@@ -93,4 +97,12 @@ impl Engine {
         let other = other.filter(|other| !other.is_empty() && other != domain);
         Ok(other.map(|other| Address { domain: Some(other.as_str()), ..Address::read(&key) }.external()))
     }
+}
+
+/// Whether the account of a mailbox goes by a name of another domain than the address that it was found by: as where the
+/// directory itself knows what its domains are called besides. What is said of that name counts then, such as where its mail
+/// goes on to.
+fn is_elsewhere(mailbox: &Mapped, key: &str) -> bool {
+    let domain = |address: &str| halves(address).1.map(str::to_lowercase);
+    domain(mailbox.as_str()).is_some_and(|there| domain(key).is_some_and(|here| here != there))
 }
