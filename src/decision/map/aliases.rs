@@ -51,10 +51,20 @@ impl Engine {
     }
 
     /// The alias of an address itself, which may have an extension.
-    pub(super) async fn own_alias(&self, key: &str) -> Result<Said<Mapped>, Unavailable> {
+    async fn own_alias(&self, key: &str) -> Result<Said<Mapped>, Unavailable> {
+        self.alias_before(key, None).await
+    }
+
+    /// The same, of those forms of the address alone that come before this one.
+    pub(super) async fn alias_before(
+        &self,
+        key: &str,
+        end: Option<&str>,
+    ) -> Result<Said<Mapped>, Unavailable> {
         let mut all = Said::default();
         let Some(named) = self.maps.named(ALIASES) else { return Ok(all) };
-        for step in named.rules.walk.steps(key, &self.maps.delimiters) {
+        let steps = named.rules.walk.steps(key, &self.maps.delimiters).into_iter();
+        for step in steps.take_while(|step| end != Some(step.key.as_str())) {
             if !step.is_whole {
                 continue;
             }

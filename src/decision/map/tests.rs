@@ -191,6 +191,9 @@ async fn whoever_has_an_address_may_send_under_it_in_whichever_way_they_have_it(
             ("ben+bills@example.org", Some("ben@example.org,cleo@example.net")),
             ("ring@example.org", None),
             ("away@example.org", None),
+            // Who gets the mail of a mailbox as well is not its owner.
+            ("dora@example.org", Some("dora@example.org")),
+            ("dora+x@example.org", Some("dora@example.org")),
             ("nobody@example.net", Some("cleo@example.net")),
             ("cleo@example.net", Some("cleo@example.net")),
             ("nobody@example.org", None),
@@ -218,6 +221,7 @@ async fn mail_for_another_name_of_a_domain_goes_where_that_for_the_domain_goes()
         ],
     )
     .await;
+    check(&engine, "senders", &[("dora@example.com", Some("dora@example.org"))]).await;
 }
 
 #[tokio::test]
