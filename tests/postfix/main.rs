@@ -13,6 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod mailcow;
 mod maps;
 mod own;
 mod tables;
