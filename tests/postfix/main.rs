@@ -16,6 +16,7 @@ mod support;
 mod mailcow;
 mod maps;
 mod own;
+mod postfixadmin;
 mod tables;
 
 use std::fs;

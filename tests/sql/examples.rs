@@ -279,6 +279,10 @@ fn whoever_is_changed_in_mailcow_or_postfixadmin_is_told() {
             "UPDATE domain SET active = 1, modified = NOW() WHERE domain = 'closed.test'",
             &["closed@closed.test"],
         ),
+        (
+            "UPDATE alias SET goto = 'bob@example.test', modified = NOW() WHERE address = 'old@example.test'",
+            &["old@example.test"],
+        ),
     ];
     let both = [
         ("mailcow", ("mailcow", include_str!("schemas/mailcow.sql"), mailcow)),
