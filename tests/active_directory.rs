@@ -101,6 +101,52 @@ fn the_example_lets_in_who_is_in_the_group_and_says_why_it_lets_others_not() {
 }
 
 #[test]
+fn the_example_says_where_mail_goes() {
+    let place = Place::new(&Tree::bookworm());
+    let samba = Samba::start(&place);
+    let group = |name: &str, rest: &str| {
+        format!(
+            "dn: CN={name},OU=Groups,{ROOT}\nchangetype: add\nobjectClass: group\nsAMAccountName: {name}\n{rest}\n"
+        )
+    };
+    samba.modify(&format!(
+        "dn: CN=Friend,OU=Staff,{ROOT}\nchangetype: add\nobjectClass: contact\nmail: friend@elsewhere.test\n\n"
+    ));
+    samba.modify(&group(
+        "Sales",
+        &format!(
+            "mail: sales@example.org\nproxyAddresses: smtp:shop@example.org\n\
+            member: CN=Alice Liddell,OU=Staff,{ROOT}\nmember: CN=Friend,OU=Staff,{ROOT}\nmember: CN=Berlin,OU=Groups,{ROOT}\n"
+        ),
+    ));
+    samba.modify(&group("Empty", "mail: empty@example.org\n"));
+    let house = House::open(&place, &example(&place, &samba));
+    house.maps(&[
+        ("domains", "example.org", Some("example.org")),
+        ("domains", "AD.example.org", Some("ad.example.org")),
+        ("domains", "elsewhere.test", None),
+        ("mailboxes", "wonder+x@example.org", Some("alice@example.org")),
+        ("mailboxes", "carol@example.org", None),
+        ("aliases", "empty@example.org", None),
+        ("aliases", "alice@example.org", None),
+        ("aliases", "wonder@example.org", None),
+        ("aliases", "nobody@example.org", None),
+        ("senders", "wonder@example.org", Some("alice@example.org")),
+        ("senders", "sales@example.org", None),
+        ("senders", "nobody@example.org", None),
+    ]);
+    // In the order of the controller.
+    for address in ["sales", "Shop"] {
+        let address = format!("{address}@example.org");
+        let output = house.gatepost.command(&["map", "query", "aliases", &address]).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        let mut members: Vec<_> = said.trim().trim_start_matches("found: ").split(',').collect();
+        members.sort_unstable();
+        assert_eq!(members, ["alice@example.org", "bob@example.org", "friend@elsewhere.test"], "{address}");
+    }
+}
+
+#[test]
 fn a_wrong_password_costs_one_bind_and_a_locked_account_says_so() {
     let place = Place::new(&Tree::bookworm());
     let samba = Samba::start(&place);

@@ -281,7 +281,7 @@ impl Engine {
 
     async fn mailbox(&self, key: &str) -> Result<Option<Mapped>, Unavailable> {
         match self.owner_of(key, DELIVERY).await? {
-            Some(owner) => Ok(Mapped::new(owner.user.as_str().to_owned())),
+            Some((owner, _)) => Ok(Mapped::new(owner.user.as_str().to_owned())),
             None => self.walk_named("mailboxes", key).await,
         }
     }
@@ -296,14 +296,18 @@ impl Engine {
         }
     }
 
-    /// Who has an address, as it is or without its extension.
-    async fn owner_of(&self, address: &str, service: &str) -> Result<Option<Arc<Account>>, Unavailable> {
+    /// Who has an address, as it is or without its extension, and in which form they have it.
+    async fn owner_of(
+        &self,
+        address: &str,
+        service: &str,
+    ) -> Result<Option<(Arc<Account>, String)>, Unavailable> {
         for step in Walk::Address.steps(address, &self.maps.delimiters) {
             if !step.is_whole {
                 break;
             }
             if let Some(owner) = self.lookup(step.key.as_bytes(), service).await? {
-                return Ok(Some(owner));
+                return Ok(Some((owner, step.key)));
             }
         }
         Ok(None)

@@ -14,9 +14,11 @@
 mod support;
 
 mod cyrus;
+mod mailcow;
 mod maps;
 mod own;
 mod policy;
+mod postfixadmin;
 mod tables;
 
 use std::fs;

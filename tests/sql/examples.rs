@@ -1,34 +1,12 @@
 //! The configurations of `conf.d/examples` over the schemas that they are for. Only places are put in.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
-
 use crate::{
     asking::plain,
     database::gatepost_over,
-    support::{Dovecot, Gatepost, Listener, MariaDb, Place, Postfix, Smtpd, Tree, Watching, side_by_side},
+    support::{
+        Dovecot, Gatepost, Listener, MariaDb, Place, Postfix, Smtpd, Tree, Watching, example, side_by_side,
+    },
 };
-
-/// An example with the places of this test in it.
-fn example(name: &str, place: &Place, server: &MariaDb<'_>) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("conf.d/examples").join(format!("{name}.toml"));
-    let text = fs::read_to_string(path).unwrap();
-    let secret = place.outside("secret");
-    fs::write(&secret, "service\n").unwrap();
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
-    let put = |text: String, from: &str, to: &str| {
-        assert!(text.contains(from), "{name} has no {from}");
-        text.replace(from, to)
-    };
-    let socket = server.socket().display().to_string();
-    let text = put(
-        text,
-        &format!("mysql://{name}@/{name}?socket=/var/run/mysqld/mysqld.sock"),
-        &format!("mysql://gatepost@/mail?socket={socket}"),
-    );
-    let text = put(text, &format!("/etc/gatepost/secrets/{name}"), &secret.display().to_string());
-    put(text, "/var/vmail", &place.inside("mail/vmail"))
-        .replace("/var/volatile", &place.inside("mail/volatile"))
-}
 
 /// For which of these services the password lets somebody in: Dovecot's programs ask as themselves.
 fn good_for<'s>(
@@ -175,7 +153,7 @@ fn mailcow_is_served_from_its_own_tables() {
     dovecot.stop();
 }
 
-/// mailcow reads one row of one index for a login, and so does this.
+/// mailcow reads one row of one index for a login, and so does this; the same for what Postfix asks.
 #[test]
 fn the_queries_for_mailcow_read_no_whole_table() {
     let place = Place::new(&Tree::bookworm());
@@ -184,7 +162,9 @@ fn the_queries_for_mailcow_read_no_whole_table() {
     server.sql(
         "mail",
         "INSERT INTO mailbox (username, password, local_part, domain)
-         SELECT CONCAT('user', seq, '@example.test'), '', CONCAT('user', seq), 'example.test' FROM seq_1_to_20000",
+         SELECT CONCAT('user', seq, '@example.test'), '', CONCAT('user', seq), 'example.test' FROM seq_1_to_20000;
+         INSERT INTO alias (address, goto, domain)
+         SELECT CONCAT('user', seq, '@example.test'), CONCAT('user', seq, '@example.test'), 'example.test' FROM seq_1_to_20000",
     );
     // Who has changed is asked about besides, and that does read all of them.
     let fields = "[directory.fields]";
@@ -197,6 +177,24 @@ fn the_queries_for_mailcow_read_no_whole_table() {
     assert!(lets_in(&gatepost, &place, "alice@alias.test", "moohoo"));
     let rows = read() - before;
     assert!(rows < 5000, "{rows} rows were read");
+    for map in [
+        "mailboxes",
+        "aliases",
+        "senders",
+        "relay_recipient_maps",
+        "transport_maps",
+        "sender_dependent_default_transport_maps",
+        "smtp_sasl_password_maps",
+        "check_recipient_access",
+    ] {
+        for address in ["user77+x@alias.test", "user78+x@example.test"] {
+            let before = read();
+            let output = gatepost.command(&["map", "query", map, address]).output().unwrap();
+            assert!(matches!(output.status.code(), Some(0 | 1)), "{map} {address}: {output:?}");
+            let rows = read() - before;
+            assert!(rows < 5000, "{rows} rows were read for {map} of {address}");
+        }
+    }
 }
 
 #[test]
@@ -258,6 +256,15 @@ fn whoever_is_changed_in_mailcow_or_postfixadmin_is_told() {
             "INSERT INTO mailbox (username, password, local_part, domain) VALUES ('new@closed.test', 'x', 'new', 'closed.test')",
             &["new@closed.test"],
         ),
+        (
+            "INSERT INTO alias (address, goto, domain) VALUES ('sales@example.test', 'alice@example.test', 'example.test'), ('@example.test', 'old@example.test', 'example.test')",
+            &["sales@example.test"],
+        ),
+        ("UPDATE alias SET active = 0 WHERE address = 'sales@example.test'", &["sales@example.test"]),
+        (
+            "INSERT INTO spamalias (address, goto, description, validity) VALUES ('temp@example.test', 'alice@example.test', '', 1)",
+            &["temp@example.test"],
+        ),
     ];
     let postfixadmin: &[(&str, &[&str])] = &[
         (
@@ -271,6 +278,10 @@ fn whoever_is_changed_in_mailcow_or_postfixadmin_is_told() {
         (
             "UPDATE domain SET active = 1, modified = NOW() WHERE domain = 'closed.test'",
             &["closed@closed.test"],
+        ),
+        (
+            "UPDATE alias SET goto = 'bob@example.test', modified = NOW() WHERE address = 'old@example.test'",
+            &["old@example.test"],
         ),
     ];
     let both = [

@@ -162,7 +162,12 @@ impl<'a> Dovecot<'a> {
 
     /// Where it takes mail in, for an MTA's configuration.
     pub fn lmtp_address(&self) -> SocketAddr {
-        self.address(LMTP)
+        Self::lmtp_of(self.place)
+    }
+
+    /// The same of the one that is to be started in a place.
+    pub fn lmtp_of(place: &Place) -> SocketAddr {
+        place.port(LMTP).into()
     }
 
     pub fn doveadm(&self, arguments: &[&str]) -> Output {

@@ -80,6 +80,17 @@ impl<'a> House<'a> {
         });
     }
 
+    /// Asks maps for keys, each of which leads to this value or to none.
+    #[track_caller]
+    pub fn maps(&self, expected: &[(&str, &str, Option<&str>)]) {
+        for (map, key, value) in expected {
+            let output = self.gatepost.command(&["map", "query", map, key]).output().unwrap();
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            let expected = value.map_or("not found\n".to_owned(), |value| format!("found: {value}\n"));
+            assert_eq!(said, expected, "{map} {key}: {output:?}\n{}", self.gatepost.log());
+        }
+    }
+
     #[track_caller]
     pub fn admits(&self, user: &str, password: &str) {
         let answer = self.login(user, password);

@@ -112,22 +112,37 @@ impl<'a> Postfix<'a> {
         self.tables
     }
 
+    /// The same with these lines behind those of its main.cf, and these services besides in its master.cf.
+    pub fn start_told(place: &'a Place, deliver_to: Option<SocketAddr>, main: &str, master: &str) -> Self {
+        install(place, deliver_to, &Place::snippet("postfix-main.cf"));
+        place.write("postfix/etc/main.cf", &(place.read("postfix/etc/main.cf") + main));
+        place.write("postfix/etc/master.cf", &(place.read("postfix/etc/master.cf") + master));
+        Self::started(place, Tables::Socketmap)
+    }
+
     /// `postmap -q`: its exit code, and what it prints.
     pub fn query(&self, map: &str, key: &str) -> (i32, String) {
-        self.queried(self.place.tree().command("postmap"), map, key)
+        self.queried(self.place.tree().command("postmap"), &self.socket(), map, key)
+    }
+
+    /// The same over TCP.
+    pub fn query_at(&self, address: SocketAddr, map: &str, key: &str) -> (i32, String) {
+        self.queried(self.place.tree().command("postmap"), &format!("inet:{address}"), map, key)
     }
 
     /// The same as another user than root, in the group of Postfix.
     pub fn query_as(&self, user: &str, map: &str, key: &str) -> (i32, String) {
-        self.queried(self.place.tree().command_as(user, "postfix", "postmap"), map, key)
+        self.queried(self.place.tree().command_as(user, "postfix", "postmap"), &self.socket(), map, key)
     }
 
-    fn queried(&self, mut command: Command, map: &str, key: &str) -> (i32, String) {
+    fn socket(&self) -> String {
+        format!("unix:{}", self.place.inside("postfix/spool/gatepost/map"))
+    }
+
+    fn queried(&self, mut command: Command, at: &str, map: &str, key: &str) -> (i32, String) {
         let config = self.place.inside("postfix/etc");
         let table = match self.tables {
-            Tables::Socketmap => {
-                format!("socketmap:unix:{}:{map}", self.place.inside("postfix/spool/gatepost/map"))
-            }
+            Tables::Socketmap => format!("socketmap:{at}:{map}"),
             Tables::Tcp => {
                 let (_, port) = TABLES.iter().find(|(name, _)| *name == map).unwrap();
                 format!("tcp:{}", self.place.port(*port))

@@ -203,6 +203,7 @@ impl<'a> Slapd<'a> {
             "include /etc/ldap/schema/core.schema
 include /etc/ldap/schema/cosine.schema
 include /etc/ldap/schema/inetorgperson.schema
+include /etc/ldap/schema/misc.schema
 modulepath /usr/lib/ldap
 moduleload back_mdb
 moduleload ppolicy

@@ -28,6 +28,9 @@ pub enum Walk {
     Nexthop,
 }
 
+/// How restrictions about the servers of a domain end.
+const SERVERS: [&str; 3] = ["_mx_access", "_ns_access", "_a_access"];
+
 /// One key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
@@ -81,6 +84,8 @@ impl Walk {
             "check_client_access" => Self::Client,
             "relay_domains" | "check_helo_access" => Self::Domain,
             "smtp_tls_policy_maps" => Self::Nexthop,
+            // Of the servers of a domain, by name and by address: check_recipient_mx_access and its kin.
+            _ if name.starts_with("check_") && SERVERS.iter().any(|of| name.ends_with(of)) => Self::Client,
             _ => return None,
         };
         Some(walk)
@@ -340,6 +345,8 @@ mod tests {
             ("check_client_access", Some(Client)),
             ("smtp_tls_policy_maps", Some(Nexthop)),
             ("relay_domains", Some(Domain)),
+            ("check_recipient_mx_access", Some(Client)),
+            ("check_helo_a_access", Some(Client)),
             ("aliases", None),
             ("", None),
         ] {

@@ -26,10 +26,11 @@ impl Engine {
         if let Some(found) = exact.found {
             return Ok(Some(found));
         }
-        if self.mailbox(key).await?.is_some() {
+        let mailbox = self.mailbox(key).await?;
+        if mailbox.as_ref().is_some_and(|mailbox| !is_elsewhere(mailbox, key)) {
             return Ok(None);
         }
-        if let Some(lately) = exact.lately {
+        if let (None, Some(lately)) = (&mailbox, exact.lately) {
             return Err(lately);
         }
         if let Some(address) = self.in_other_domain(key).await?
@@ -43,14 +44,27 @@ impl Engine {
                 return Ok(Mapped::new(address));
             }
         }
+        if mailbox.is_some() {
+            return Ok(None);
+        }
         self.catch_all(key).await
     }
 
     /// The alias of an address itself, which may have an extension.
-    pub(super) async fn own_alias(&self, key: &str) -> Result<Said<Mapped>, Unavailable> {
+    async fn own_alias(&self, key: &str) -> Result<Said<Mapped>, Unavailable> {
+        self.alias_before(key, None).await
+    }
+
+    /// The same, of those forms of the address alone that come before this one.
+    pub(super) async fn alias_before(
+        &self,
+        key: &str,
+        end: Option<&str>,
+    ) -> Result<Said<Mapped>, Unavailable> {
         let mut all = Said::default();
         let Some(named) = self.maps.named(ALIASES) else { return Ok(all) };
-        for step in named.rules.walk.steps(key, &self.maps.delimiters) {
+        let steps = named.rules.walk.steps(key, &self.maps.delimiters).into_iter();
+        for step in steps.take_while(|step| end != Some(step.key.as_str())) {
             if !step.is_whole {
                 continue;
             }
@@ -93,4 +107,12 @@ impl Engine {
         let other = other.filter(|other| !other.is_empty() && other != domain);
         Ok(other.map(|other| Address { domain: Some(other.as_str()), ..Address::read(&key) }.external()))
     }
+}
+
+/// Whether the account of a mailbox goes by a name of another domain than the address that it was found by: as where the
+/// directory itself knows what its domains are called besides. What is said of that name counts then, such as where its mail
+/// goes on to.
+fn is_elsewhere(mailbox: &Mapped, key: &str) -> bool {
+    let domain = |address: &str| halves(address).1.map(str::to_lowercase);
+    domain(mailbox.as_str()).is_some_and(|there| domain(key).is_some_and(|here| here != there))
 }

@@ -1,7 +1,7 @@
 //! Who may send under an address.
 //!
-//! All of these together: whoever has the mailbox; those to whom an alias of the address leads, or what is for everybody of the
-//! domain where there is nobody else; the same for the domain that this one is another name of; and whom the tables of the map
+//! All of these together: whoever has the mailbox; where nobody has, those to whom an alias of the address leads, or what is for
+//! everybody of the domain where there is nobody else; the same for the domain that this one is another name of; and whom the tables of the map
 //! `senders` name for the address, with its extension and without, for `@` and its domain, and for `*`.
 
 use std::collections::BTreeSet;
@@ -85,7 +85,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Whoever has an address, and those to whom its alias leads. Whether there is anybody, or an alias.
+    /// Whoever has an address, or those to whom its alias leads: one of the address with its extension too, where somebody has
+    /// the one without. Whether there is anybody, or an alias.
+    ///
+    /// An alias of an address that somebody has is how their mail is forwarded. To get it is not to be them.
     async fn add_owners(
         &self,
         address: &str,
@@ -95,13 +98,13 @@ impl Engine {
         if !found.seen.insert(address.to_owned()) || found.seen.len() > WIDE {
             return Ok(true);
         }
-        let owner = self.owner_of(address, "").await?;
+        let (owner, theirs) = self.owner_of(address, "").await?.unzip();
         let has_owner = owner.is_some();
         found.logins.extend(owner.map(|owner| owner.user.as_str().to_owned()));
         if !self.maps.aliases_may_send {
             return Ok(has_owner);
         }
-        let alias = self.own_alias(address).await?;
+        let alias = self.alias_before(address, theirs.as_deref()).await?;
         found.lately = found.lately.take().or(alias.lately);
         match &alias.found {
             Some(onward) => self.add_all(onward, depth + 1, found).await.map(|()| true),

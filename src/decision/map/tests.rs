@@ -21,7 +21,8 @@ const TABLES: &str = "
     CREATE TABLE alias (address TEXT PRIMARY KEY, goto TEXT);
     CREATE TABLE alias_domain (alias_domain TEXT PRIMARY KEY, target_domain TEXT);
     CREATE TABLE acl (address TEXT, login TEXT);
-    INSERT INTO mailbox VALUES ('anna@example.org', 'x'), ('ben@example.org', 'x'), ('cleo@example.net', 'x');
+    INSERT INTO mailbox VALUES ('anna@example.org', 'x'), ('ben@example.org', 'x'), ('cleo@example.net', 'x'),
+        ('dora@example.org', 'x');
     INSERT INTO alias VALUES
         ('sales@example.org', 'anna@example.org,ben@example.org'),
         ('shop@example.org', 'sales@example.org'),
@@ -30,11 +31,14 @@ const TABLES: &str = "
         ('ring@example.org', 'ring@example.org,bell@example.org'),
         ('bell@example.org', 'ring@example.org'),
         ('away@example.org', 'somebody@elsewhere.test'),
+        ('dora@example.org', 'dora@example.org,cleo@example.net'),
         ('@example.net', 'cleo@example.net');
     INSERT INTO alias_domain VALUES ('example.com', 'example.org'), ('example.info', 'example.com'), ('loop.test', 'loop.test');
     INSERT INTO acl VALUES
         ('anna@example.org', 'ben@example.org'), ('@example.org', 'boss@example.org'), ('*', 'root@example.org');
 ";
+
+const USER_QUERY: &str = "SELECT username AS user, password FROM mailbox WHERE username = :user";
 
 const DIRECTORY: &str = "
 [[directory]]
@@ -42,7 +46,7 @@ name = 'mail'
 type = 'sqlite'
 file = '@DIR@/mail.db'
 domains = ['example.org', 'example.net']
-user_query = 'SELECT username AS user, password FROM mailbox WHERE username = :user'
+user_query = \"SELECT username AS user, password FROM mailbox WHERE username = :user\"
 [directory.maps]
 aliases = 'SELECT goto FROM alias WHERE address = :key'
 alias_domains = \"SELECT target_domain FROM alias_domain WHERE alias_domain='%s'\"
@@ -50,12 +54,16 @@ alias_domains = \"SELECT target_domain FROM alias_domain WHERE alias_domain='%s'
 
 /// An engine over such tables, with `more` behind the configuration.
 fn engine(more: &str) -> (TempDir, Engine) {
+    engine_over(&format!("{DIRECTORY}{more}"))
+}
+
+fn engine_over(config: &str) -> (TempDir, Engine) {
     let dir = tempfile::tempdir().unwrap();
     Connection::open(dir.path().join("mail.db")).unwrap().execute_batch(TABLES).unwrap();
     let mut around = Surroundings::of_this_process(false);
     around.state_dir = Some(dir.path().join("state"));
     around.runtime_dir = Some(dir.path().join("run"));
-    let text = format!("{DIRECTORY}{more}").replace("@DIR@", dir.path().to_str().unwrap());
+    let text = config.replace("@DIR@", dir.path().to_str().unwrap());
     let config = Config::from_texts(&[(Path::new("test.toml"), &text)], &around).unwrap();
     let chain = Chain::open(&config.directories, None).unwrap();
     let engine = Engine::new(chain, Arc::new(Pool::with_queue(1, 1 << 30, 16)), Limits::default(), None);
@@ -104,6 +112,8 @@ async fn an_alias_leads_on_and_nobody_loses_mail_to_a_catch_all() {
             ("ben+bills@example.org", Some("cleo@example.net")),
             ("ben+other@example.org", None),
             ("nobody@example.org", None),
+            // Their own alias leads back to them, and on.
+            ("dora+x@example.org", Some("dora+x@example.org,cleo+x@example.net")),
             ("moved@example.org", Some("@example.net")),
             ("moved+x@example.org", Some("moved@example.net")),
             // Of everybody in a domain, only those go on who are not there.
@@ -181,6 +191,9 @@ async fn whoever_has_an_address_may_send_under_it_in_whichever_way_they_have_it(
             ("ben+bills@example.org", Some("ben@example.org,cleo@example.net")),
             ("ring@example.org", None),
             ("away@example.org", None),
+            // Who gets the mail of a mailbox as well is not its owner.
+            ("dora@example.org", Some("dora@example.org")),
+            ("dora+x@example.org", Some("dora@example.org")),
             ("nobody@example.net", Some("cleo@example.net")),
             ("cleo@example.net", Some("cleo@example.net")),
             ("nobody@example.org", None),
@@ -188,6 +201,27 @@ async fn whoever_has_an_address_may_send_under_it_in_whichever_way_they_have_it(
         ],
     )
     .await;
+}
+
+/// Where the directory itself finds people by what their domain is called besides.
+#[tokio::test]
+async fn mail_for_another_name_of_a_domain_goes_where_that_for_the_domain_goes() {
+    let query = "SELECT username AS user, password FROM mailbox WHERE username = COALESCE((SELECT :local || '@' || target_domain \
+        FROM alias_domain WHERE alias_domain = :domain), :user)";
+    let (_dir, engine) = engine_over(&DIRECTORY.replace(USER_QUERY, query));
+    check(
+        &engine,
+        "aliases",
+        &[
+            ("anna@example.com", Some("anna@example.org")),
+            ("dora+x@example.com", Some("dora+x@example.org")),
+            ("dora@example.org", Some("dora@example.org,cleo@example.net")),
+            ("anna@example.org", None),
+            ("nobody@example.com", None),
+        ],
+    )
+    .await;
+    check(&engine, "senders", &[("dora@example.com", Some("dora@example.org"))]).await;
 }
 
 #[tokio::test]

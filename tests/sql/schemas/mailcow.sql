@@ -90,6 +90,102 @@ CREATE TABLE tfa (
   PRIMARY KEY (id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci ROW_FORMAT=DYNAMIC;
 
+CREATE TABLE alias (
+  id INT NOT NULL AUTO_INCREMENT,
+  address VARCHAR(255) NOT NULL,
+  goto TEXT NOT NULL,
+  domain VARCHAR(255) NOT NULL,
+  created DATETIME(0) NOT NULL DEFAULT NOW(0),
+  modified DATETIME ON UPDATE CURRENT_TIMESTAMP,
+  private_comment TEXT,
+  public_comment TEXT,
+  sogo_visible TINYINT(1) NOT NULL DEFAULT '1',
+  internal TINYINT(1) NOT NULL DEFAULT '0',
+  sender_allowed TINYINT(1) NOT NULL DEFAULT '1',
+  active TINYINT(1) NOT NULL DEFAULT '1',
+  PRIMARY KEY (id),
+  UNIQUE KEY address (address),
+  KEY domain (domain)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci ROW_FORMAT=DYNAMIC;
+
+CREATE TABLE sender_acl (
+  id INT NOT NULL AUTO_INCREMENT,
+  logged_in_as VARCHAR(255) NOT NULL,
+  send_as VARCHAR(255) NOT NULL,
+  external TINYINT(1) NOT NULL DEFAULT '0',
+  PRIMARY KEY (id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci ROW_FORMAT=DYNAMIC;
+
+CREATE TABLE spamalias (
+  address VARCHAR(255) NOT NULL,
+  goto TEXT NOT NULL,
+  description TEXT NOT NULL,
+  created DATETIME(0) NOT NULL DEFAULT NOW(0),
+  modified DATETIME ON UPDATE CURRENT_TIMESTAMP,
+  validity INT(11),
+  permanent TINYINT(1) NOT NULL DEFAULT '0',
+  PRIMARY KEY (address)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci ROW_FORMAT=DYNAMIC;
+
+CREATE TABLE relayhosts (
+  id INT NOT NULL AUTO_INCREMENT,
+  hostname VARCHAR(255) NOT NULL,
+  username VARCHAR(255) NOT NULL,
+  password VARCHAR(255) NOT NULL,
+  active TINYINT(1) NOT NULL DEFAULT '1',
+  PRIMARY KEY (id),
+  KEY hostname (hostname)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci ROW_FORMAT=DYNAMIC;
+
+CREATE TABLE transports (
+  id INT NOT NULL AUTO_INCREMENT,
+  destination VARCHAR(255) NOT NULL,
+  nexthop VARCHAR(255) NOT NULL,
+  username VARCHAR(255) NOT NULL DEFAULT '',
+  password VARCHAR(255) NOT NULL DEFAULT '',
+  is_mx_based TINYINT(1) NOT NULL DEFAULT '0',
+  active TINYINT(1) NOT NULL DEFAULT '1',
+  PRIMARY KEY (id),
+  KEY destination (destination),
+  KEY nexthop (nexthop)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci ROW_FORMAT=DYNAMIC;
+
+CREATE TABLE tls_policy_override (
+  id INT NOT NULL AUTO_INCREMENT,
+  dest VARCHAR(255) NOT NULL,
+  policy ENUM('none', 'may', 'encrypt', 'dane', 'dane-only', 'fingerprint', 'verify', 'secure') NOT NULL,
+  parameters VARCHAR(255) DEFAULT '',
+  created DATETIME(0) NOT NULL DEFAULT NOW(0),
+  modified DATETIME ON UPDATE CURRENT_TIMESTAMP,
+  active TINYINT(1) NOT NULL DEFAULT '1',
+  PRIMARY KEY (id),
+  UNIQUE KEY dest (dest)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci ROW_FORMAT=DYNAMIC;
+
+CREATE TABLE recipient_maps (
+  id INT NOT NULL AUTO_INCREMENT,
+  old_dest VARCHAR(255) NOT NULL,
+  new_dest VARCHAR(255) NOT NULL,
+  created DATETIME(0) NOT NULL DEFAULT NOW(0),
+  modified DATETIME ON UPDATE CURRENT_TIMESTAMP,
+  active TINYINT(1) NOT NULL DEFAULT '0',
+  PRIMARY KEY (id),
+  KEY local_dest (old_dest)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci ROW_FORMAT=DYNAMIC;
+
+CREATE TABLE bcc_maps (
+  id INT NOT NULL AUTO_INCREMENT,
+  local_dest VARCHAR(255) NOT NULL,
+  bcc_dest VARCHAR(255) NOT NULL,
+  domain VARCHAR(255) NOT NULL,
+  type ENUM('sender','rcpt'),
+  created DATETIME(0) NOT NULL DEFAULT NOW(0),
+  modified DATETIME ON UPDATE CURRENT_TIMESTAMP,
+  active TINYINT(1) NOT NULL DEFAULT '0',
+  PRIMARY KEY (id),
+  KEY local_dest (local_dest)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci ROW_FORMAT=DYNAMIC;
+
 INSERT INTO domain (domain, description, active) VALUES
   ('example.test', 'Main', 1),
   ('closed.test', 'Switched off', 0);
@@ -125,3 +221,6 @@ INSERT INTO app_passwd (name, mailbox, domain, password, imap_access, pop3_acces
   ('Phone', 'apponly@example.test', 'example.test', @phone, 1, 1, 1, 1, 1),
   ('Phone', 'factor@example.test', 'example.test', @phone, 1, 1, 1, 1, 1),
   ('Phone', 'boxonly@example.test', 'example.test', @phone, 1, 1, 1, 1, 1);
+
+-- What mailcow makes for each mailbox, and not for resources.
+INSERT INTO alias (address, goto, domain, active) SELECT username, username, domain, active FROM mailbox WHERE kind = '';

@@ -46,6 +46,17 @@ CREATE TABLE alias_domain (
   KEY target_domain (target_domain)
 ) DEFAULT CHARSET=latin1 COMMENT='Postfix Admin - Domain Aliases';
 
+CREATE TABLE alias (
+  address VARCHAR(255) NOT NULL,
+  goto TEXT NOT NULL,
+  domain VARCHAR(255) NOT NULL,
+  created DATETIME NOT NULL DEFAULT '2000-01-01 00:00:00',
+  modified DATETIME NOT NULL DEFAULT '2000-01-01 00:00:00',
+  active TINYINT(1) NOT NULL DEFAULT '1',
+  PRIMARY KEY (address),
+  KEY domain (domain)
+) DEFAULT CHARSET=latin1 COMMENT='Postfix Admin - Virtual Aliases';
+
 INSERT INTO domain (domain, description, transport, active) VALUES
   ('ALL', '', '', 1), ('example.test', 'Main', 'virtual', 1), ('closed.test', 'Switched off', 'virtual', 0);
 INSERT INTO alias_domain (alias_domain, target_domain, active) VALUES
@@ -59,3 +70,6 @@ INSERT INTO mailbox (username, password, name, maildir, quota, local_part, domai
   ('old@example.test', '$1$fhnTAKUp$hy/kwGbGKR34t0ld/7YPN0', 'Old', 'example.test/old/', 0, 'old', 'example.test', 1),
   ('gone@example.test', '$1$fhnTAKUp$hy/kwGbGKR34t0ld/7YPN0', 'Gone', 'example.test/gone/', 0, 'gone', 'example.test', 0),
   ('closed@closed.test', '$1$fhnTAKUp$hy/kwGbGKR34t0ld/7YPN0', 'Closed', 'closed.test/closed/', 0, 'closed', 'closed.test', 1);
+
+-- What PostfixAdmin makes for each mailbox.
+INSERT INTO alias (address, goto, domain, active) SELECT username, username, domain, active FROM mailbox;
