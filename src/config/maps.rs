@@ -38,6 +38,9 @@ pub struct MapRules {
     /// `propagate_extension`: whether an extension that was taken off the key goes on with what was found. Default: for
     /// `aliases` and what Postfix does it for, which is `virtual_alias_maps` and those of canonical addresses.
     pub propagate_extension: bool,
+    /// Whether Postfix takes what is found for addresses that take the place of the key, so that `@example.net` is the same name
+    /// there: where it propagates extensions, and `smtp_generic_maps`.
+    pub gives_addresses: bool,
     /// `readers`: who is told, by the user of the process that asks over a Unix socket. `None`: whoever may connect.
     pub readers: Option<Vec<Uid>>,
 }
@@ -112,7 +115,8 @@ fn usual(name: &str) -> MapRules {
             | "sender_canonical_maps"
             | "recipient_canonical_maps"
     );
-    MapRules { name: Arc::from(name), walk, propagate_extension, readers: None }
+    let gives_addresses = propagate_extension || name == "smtp_generic_maps";
+    MapRules { name: Arc::from(name), walk, propagate_extension, gives_addresses, readers: None }
 }
 
 /// Reads `[maps]`; the tables in it too, each with its place.
@@ -148,7 +152,8 @@ fn rules(mut reader: Reader<'_>, name: &str, around: &Surroundings) -> MapRules 
     let readers = reader.list("readers", uid);
     let readers = readers.map(|readers| readers.into_iter().map(|(uid, _)| uid).collect());
     reader.finish();
-    MapRules { name: usual.name, walk, propagate_extension, readers }
+    let gives_addresses = usual.gives_addresses || propagate_extension;
+    MapRules { name: usual.name, walk, propagate_extension, gives_addresses, readers }
 }
 
 fn delimiter(text: &str) -> Result<Box<str>, Wrong> {

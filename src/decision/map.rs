@@ -16,7 +16,7 @@ mod senders;
 use std::{fmt, sync::Arc};
 
 use gatepost_protocol::postfix::{
-    address::{Address, extended, halves},
+    address::{Address, extended, with_local},
     walk::{Step, Walk},
 };
 
@@ -240,7 +240,7 @@ impl Engine {
             let said = self.said(named, &step.key).await?;
             lately = lately.or(said.lately);
             if let Some(found) = said.found {
-                return Ok(onward(named, &found, &step));
+                return Ok(self.maps.onward(named, key, &step, &found));
             }
         }
         lately.map_or(Ok(None), Err)
@@ -314,19 +314,21 @@ impl Engine {
     }
 }
 
-/// What is told of what a step has found: with the extension that was taken off for it, where that goes on.
-fn onward(named: &Named, found: &Mapped, step: &Step) -> Option<Mapped> {
-    let value = match &step.extension {
-        None => return Some(found.clone()),
-        // The same local part elsewhere. Postfix would take the one with the extension.
-        Some(_) if found.as_str().starts_with('@') && named.rules.walk == Walk::Address => {
-            let (_, domain) = halves(found.as_str());
-            Address { domain, ..Address::read(&step.key) }.external()
+impl Maps {
+    /// What is told of what a step has found. Where Postfix takes that for addresses, and an extension was taken off the key,
+    /// this does what Postfix does with its own tables, for Postfix itself knows of no extension then.
+    fn onward(&self, named: &Named, key: &str, step: &Step, found: &Mapped) -> Option<Mapped> {
+        let asked = Address::asked(key);
+        let taken_off = (step.is_bare && named.rules.gives_addresses)
+            .then(|| asked.without_extension(&self.delimiters))
+            .flatten();
+        let Some((bare, extension)) = taken_off else { return Some(found.clone()) };
+        let addresses = with_local(found.as_str(), &bare.local);
+        if named.rules.propagate_extension {
+            return Mapped::new(extended(&addresses, extension));
         }
-        Some(extension) if named.rules.propagate_extension => extended(found.as_str(), extension),
-        Some(_) => return Some(found.clone()),
-    };
-    Mapped::new(value)
+        Mapped::new(addresses.into_owned())
+    }
 }
 
 impl fmt::Display for Answer {

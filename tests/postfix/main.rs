@@ -13,6 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod beside;
 mod cyrus;
 mod mailcow;
 mod maps;

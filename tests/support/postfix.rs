@@ -3,7 +3,7 @@ use std::{
     process::{Command, Output},
 };
 
-use super::{Lines, Listener, Place, Smtp, wait_until};
+use super::{Lines, Listener, Place, Smtp, process::fed, wait_until};
 
 /// Where gatepost answers over TCP.
 const INET: u16 = 10901;
@@ -120,6 +120,23 @@ impl<'a> Postfix<'a> {
         Self::started(place, Tables::Socketmap)
     }
 
+    /// `postmap -q -`: what a table such as `mysql:FILE` has for each of many keys, which are fed to it a line each.
+    pub fn query_all(&self, table: &str, keys: &[String]) -> Vec<Option<String>> {
+        let config = self.place.inside("postfix/etc");
+        let mut command = self.place.tree().command("postmap");
+        command.args(["-c", &config, "-q", "-", table]);
+        let printed = fed(&mut command, &(keys.join("\n") + "\n"));
+        let mut lines = printed.lines().peekable();
+        let found = keys.iter().map(|key| {
+            let of_key =
+                |line: &&str| line.strip_prefix(key.as_str()).is_some_and(|rest| rest.starts_with('\t'));
+            lines.next_if(of_key).map(|line| line.split_at(key.len() + 1).1.to_owned())
+        });
+        let found = found.collect();
+        assert_eq!(lines.next(), None, "{table}: a line that is of no key");
+        found
+    }
+
     /// `postmap -q`: its exit code, and what it prints.
     pub fn query(&self, map: &str, key: &str) -> (i32, String) {
         self.queried(self.place.tree().command("postmap"), &self.socket(), map, key)
@@ -140,7 +157,6 @@ impl<'a> Postfix<'a> {
     }
 
     fn queried(&self, mut command: Command, at: &str, map: &str, key: &str) -> (i32, String) {
-        let config = self.place.inside("postfix/etc");
         let table = match self.tables {
             Tables::Socketmap => format!("socketmap:{at}:{map}"),
             Tables::Tcp => {
@@ -148,7 +164,22 @@ impl<'a> Postfix<'a> {
                 format!("tcp:{}", self.place.port(*port))
             }
         };
-        let output = command.args(["-c", &config, "-q", key, &table]).output().unwrap();
+        self.asked(&mut command, &table, key)
+    }
+
+    /// How a map of gatepost is written as a table of Postfix's.
+    pub fn table_of_gatepost(place: &Place, map: &str) -> String {
+        format!("socketmap:unix:{}:{map}", place.inside("postfix/spool/gatepost/map"))
+    }
+
+    /// The same of any table.
+    pub fn query_table(&self, table: &str, key: &str) -> (i32, String) {
+        self.asked(&mut self.place.tree().command("postmap"), table, key)
+    }
+
+    fn asked(&self, command: &mut Command, table: &str, key: &str) -> (i32, String) {
+        let config = self.place.inside("postfix/etc");
+        let output = command.args(["-c", &config, "-q", key, table]).output().unwrap();
         (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A local part has two forms: the external one, as in SMTP (`"a b"@example.org`, RFC 5321 4.1.2), and the internal one,
 //! without quotes (`a b@example.org`). They differ where the local part is no dot-string only. Postfix looks up the external
-//! one first.
+//! one first, and then the internal one. There a quote is a character like any other: `"anna"@example.org` is not Anna.
 
 use std::borrow::Cow;
 
@@ -18,10 +18,19 @@ pub struct Address<'a> {
 }
 
 impl<'a> Address<'a> {
-    /// Takes an address of either form apart. Everything is one.
+    /// Takes an address apart that somebody has written, in either form. Everything is one.
     pub fn read(text: &'a str) -> Self {
         let (local, domain) = halves(text);
         Self { local: unquoted(local), domain }
+    }
+
+    /// Takes apart what Postfix asks for. Its external form is always the shortest one, so whatever else has quotes in it is an
+    /// internal form. Of one that could be either it is taken for the external form, for which Postfix asks first.
+    pub fn asked(key: &'a str) -> Self {
+        let (local, domain) = halves(key);
+        let plain = unquoted(local);
+        let local = if *quoted(&plain) == *local { plain } else { Cow::Borrowed(local) };
+        Self { local, domain }
     }
 
     /// The external form.
@@ -88,6 +97,16 @@ pub fn extended(addresses: &str, extension: &str) -> String {
         out.push_str(&Address { local, domain }.external());
     }
     out
+}
+
+/// Puts a local part, in its internal form, before a list of addresses that begins with a domain, as Postfix does: `@example.net`
+/// is the same name there. Whatever else stays as it is.
+pub fn with_local<'a>(addresses: &'a str, local: &str) -> Cow<'a, str> {
+    if addresses.starts_with('@') {
+        Cow::Owned([&quoted(local), addresses].concat())
+    } else {
+        Cow::Borrowed(addresses)
+    }
 }
 
 /// The addresses of a list: what stands between commas and blanks that are not in quotes.
@@ -160,7 +179,7 @@ fn quoted(local: &str) -> Cow<'_, str> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Address, extended, halves, listed};
+    use super::{Address, extended, halves, listed, with_local};
 
     #[test]
     fn an_address_has_the_forms_that_postfix_knows() {
@@ -180,6 +199,27 @@ mod tests {
             let address = Address::read(text);
             assert_eq!(address.external(), external, "{text}");
             assert_eq!(address.internal().as_deref(), internal, "{text}");
+        }
+    }
+
+    /// What Postfix writes in place of an address that it has is what it can be asked for.
+    #[test]
+    fn a_quote_that_postfix_would_not_have_written_is_part_of_the_name() {
+        for (key, local) in [
+            ("anna@example.org", "anna"),
+            ("\"a b\"@example.org", "a b"),
+            ("a b@example.org", "a b"),
+            ("\"a\\\"b\"@example.org", "a\"b"),
+            ("a\"b@example.org", "a\"b"),
+            ("\"anna\"@example.org", "\"anna\""),
+            ("\"\\\"anna\\\"\"@example.org", "\"anna\""),
+            ("an\\na@example.org", "an\\na"),
+            ("\"an\\\\na\"@example.org", "an\\na"),
+            ("\"a b\"+x@example.org", "\"a b\"+x"),
+            ("\"a b+x\"@example.org", "a b+x"),
+            ("\"@example.org", "\""),
+        ] {
+            assert_eq!(Address::asked(key).local, local, "{key}");
         }
     }
 
@@ -217,6 +257,19 @@ mod tests {
     }
 
     #[test]
+    fn a_domain_alone_takes_the_name_that_was_asked_for() {
+        for (addresses, name, expected) in [
+            ("@example.net", "moved", "moved@example.net"),
+            ("@example.net,anna@example.org", "moved", "moved@example.net,anna@example.org"),
+            ("@example.net", "a b", "\"a b\"@example.net"),
+            ("anna@example.org,@example.net", "moved", "anna@example.org,@example.net"),
+            ("anna@example.org", "moved", "anna@example.org"),
+        ] {
+            assert_eq!(with_local(addresses, name), expected, "{addresses}");
+        }
+    }
+
+    #[test]
     fn an_extension_goes_on_with_each_address_that_has_a_local_part() {
         for (addresses, expected) in [
             ("anna@example.org", "anna+x@example.org"),
@@ -247,7 +300,8 @@ mod tests {
             let again = Address::read(&external);
             prop_assert_eq!(&again.local, &local);
             prop_assert_eq!(again.domain, Some(domain.as_str()));
-            prop_assert_eq!(again.external(), external);
+            prop_assert_eq!(again.external(), external.clone());
+            prop_assert_eq!(&Address::asked(&external).local, &local);
         }
 
         #[test]

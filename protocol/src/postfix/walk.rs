@@ -36,8 +36,8 @@ const SERVERS: [&str; 3] = ["_mx_access", "_ns_access", "_a_access"];
 pub struct Step {
     /// What is asked for.
     pub key: String,
-    /// What was taken off the local part before, with its delimiter.
-    pub extension: Option<String>,
+    /// Whether an extension was taken off the local part.
+    pub is_bare: bool,
     /// Whether it is an address with a local part: all that any other key finds is for everybody of a domain.
     pub is_whole: bool,
 }
@@ -110,12 +110,12 @@ impl Walk {
     fn steps_of(self, key: String, delimiters: &str) -> Vec<Step> {
         let mut steps = Steps(Vec::with_capacity(4));
         match self {
-            Self::Exact => steps.put(key, None, true),
+            Self::Exact => steps.put(key),
             Self::Address | Self::Transport | Self::Access => steps.walk_address(self, &key, delimiters),
             Self::Client if is_ip(&key) => steps.walk_networks(&key),
             Self::Client | Self::Domain => steps.walk_domains(&key, ""),
             // A host in brackets, or one with a port, is no domain.
-            Self::Nexthop if key.contains(['[', ':']) => steps.put(key, None, true),
+            Self::Nexthop if key.contains(['[', ':']) => steps.put(key),
             Self::Nexthop => steps.walk_domains(&key, "."),
         }
         steps.0
@@ -125,8 +125,14 @@ impl Walk {
 struct Steps(Vec<Step>);
 
 impl Steps {
-    fn put(&mut self, key: String, extension: Option<&str>, is_whole: bool) {
-        self.add(Step { key, extension: extension.map(str::to_owned), is_whole });
+    /// What is for one, with its extension.
+    fn put(&mut self, key: String) {
+        self.add(Step { key, is_bare: false, is_whole: true });
+    }
+
+    /// What is for everybody.
+    fn put_wide(&mut self, key: String) {
+        self.add(Step { key, is_bare: false, is_whole: false });
     }
 
     fn add(&mut self, step: Step) {
@@ -136,51 +142,51 @@ impl Steps {
     }
 
     fn walk_address(&mut self, walk: Walk, key: &str, delimiters: &str) {
-        let address = Address::read(key);
+        let address = Address::asked(key);
         let Some(domain) = address.domain else {
             // The null sender, or a name that is asked for beside addresses.
-            return self.put(key.to_owned(), None, true);
+            return self.put(key.to_owned());
         };
         if address.local.is_empty() {
             // Postfix asks for @domain itself nowhere; whoever else does is to be told what is there.
-            self.put(key.to_owned(), None, false);
+            self.put_wide(key.to_owned());
         } else {
-            self.put_forms(&address, None);
+            self.put_forms(&address, false);
         }
         let bare = address.without_extension(delimiters);
-        if let Some((bare, extension)) = &bare {
-            self.put_forms(bare, Some(extension));
+        if let Some((bare, _)) = &bare {
+            self.put_forms(bare, true);
         }
         match walk {
-            Walk::Address => self.put(format!("@{domain}"), None, false),
+            Walk::Address => self.put_wide(format!("@{domain}")),
             Walk::Transport => self.walk_domains(domain, "."),
             Walk::Access => {
                 self.walk_domains(domain, "");
-                self.put_forms(&Address { domain: Some(""), ..address.clone() }, None);
-                if let Some((bare, extension)) = bare {
-                    self.put_forms(&Address { domain: Some(""), ..bare }, Some(extension));
+                self.put_forms(&Address { domain: Some(""), ..address.clone() }, false);
+                if let Some((bare, _)) = bare {
+                    self.put_forms(&Address { domain: Some(""), ..bare }, true);
                 }
             }
             Walk::Exact | Walk::Client | Walk::Domain | Walk::Nexthop => {}
         }
     }
 
-    fn put_forms(&mut self, address: &Address<'_>, extension: Option<&str>) {
-        self.put(address.external(), extension, true);
+    fn put_forms(&mut self, address: &Address<'_>, is_bare: bool) {
+        self.add(Step { key: address.external(), is_bare, is_whole: true });
         if let Some(internal) = address.internal() {
-            self.put(internal, extension, true);
+            self.add(Step { key: internal, is_bare, is_whole: true });
         }
     }
 
     /// A domain and those above it, with `mark` before them.
     fn walk_domains(&mut self, domain: &str, mark: &str) {
-        self.put(domain.to_owned(), None, false);
+        self.put_wide(domain.to_owned());
         let mut rest = domain;
         // A dot at the beginning is none between two names.
-        while let Some(at) = rest.get(1..).and_then(|rest| rest.find('.')) {
+        while let Some(at) = rest.bytes().skip(1).position(|byte| byte == b'.') {
             rest = rest.get(at + 2..).unwrap_or_default();
             if !rest.is_empty() {
-                self.put([mark, rest].concat(), None, false);
+                self.put_wide([mark, rest].concat());
             }
         }
     }
@@ -189,13 +195,13 @@ impl Steps {
     fn walk_networks(&mut self, address: &str) {
         let delimiter = if address.contains(':') { ':' } else { '.' };
         let mut rest = address;
-        self.put(rest.to_owned(), None, true);
+        self.put(rest.to_owned());
         while let Some(at) = rest.rfind(delimiter) {
             rest = rest.get(..at).unwrap_or_default().trim_end_matches(delimiter);
             if rest.is_empty() {
                 break;
             }
-            self.put(rest.to_owned(), None, false);
+            self.put_wide(rest.to_owned());
         }
     }
 }
@@ -253,6 +259,23 @@ mod tests {
                 &["\"a b+c\"@dom.test", "a b+c@dom.test", "\"a b\"@dom.test", "a b@dom.test", "@dom.test"],
             ),
             (Walk::Address, "a b@dom.test", &["\"a b\"@dom.test", "a b@dom.test", "@dom.test"]),
+            (
+                Walk::Address,
+                "quo\"ted@dom.test",
+                &["\"quo\\\"ted\"@dom.test", "quo\"ted@dom.test", "@dom.test"],
+            ),
+            (
+                Access,
+                "\"anna\"@dom.test",
+                &[
+                    "\"\\\"anna\\\"\"@dom.test",
+                    "\"anna\"@dom.test",
+                    "dom.test",
+                    "test",
+                    "\"\\\"anna\\\"\"@",
+                    "\"anna\"@",
+                ],
+            ),
             (Walk::Address, "", &[""]),
             (Walk::Address, "<>", &["<>"]),
             (Walk::Address, "mx.dom.test", &["mx.dom.test"]),
@@ -284,6 +307,7 @@ mod tests {
             (Client, "2001:db8::1", &["2001:db8::1", "2001:db8", "2001"]),
             (Client, "::1", &["::1"]),
             (Domain, "Sub.Dom.test", &["sub.dom.test", "dom.test", "test"]),
+            (Domain, "mx.Пример.test", &["mx.пример.test", "пример.test", "test"]),
             (Nexthop, "sub.dom.test", &["sub.dom.test", ".dom.test", ".test"]),
             (Nexthop, ".dom.test", &[".dom.test", ".test"]),
             (Nexthop, "[mx.dom.test]", &["[mx.dom.test]"]),
@@ -333,8 +357,8 @@ mod tests {
     #[test]
     fn a_step_says_what_was_taken_off_and_whether_it_is_for_everybody() {
         let steps = Walk::Address.steps("a+x@b", "+");
-        let steps: Vec<_> = steps.iter().map(|step| (step.extension.as_deref(), step.is_whole)).collect();
-        assert_eq!(steps, [(None, true), (Some("+x"), true), (None, false)]);
+        let steps: Vec<_> = steps.iter().map(|step| (step.is_bare, step.is_whole)).collect();
+        assert_eq!(steps, [(false, true), (true, true), (false, false)]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use gatepost_protocol::postfix::address::{Address, halves};
 
-use super::{Engine, Mapped, Said, Unavailable, onward};
+use super::{Engine, Mapped, Said, Unavailable};
 
 /// How many domains in a row may each be another name of the next one.
 const NAMES_IN_A_ROW: usize = 4;
@@ -71,7 +71,7 @@ impl Engine {
             let said = self.said(named, &step.key).await?;
             all.lately = all.lately.or(said.lately);
             if let Some(found) = said.found {
-                return Ok(Said { found: onward(named, &found, &step), ..all });
+                return Ok(Said { found: self.maps.onward(named, key, &step, &found), ..all });
             }
         }
         Ok(all)
@@ -105,7 +105,7 @@ impl Engine {
         // Some write it with the @ that PostfixAdmin's forms have.
         let other = other.as_ref().map(|other| other.as_str().trim_start_matches('@').to_lowercase());
         let other = other.filter(|other| !other.is_empty() && other != domain);
-        Ok(other.map(|other| Address { domain: Some(other.as_str()), ..Address::read(&key) }.external()))
+        Ok(other.map(|other| Address { domain: Some(other.as_str()), ..Address::asked(&key) }.external()))
     }
 }
 

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use gatepost_protocol::postfix::address::{halves, listed};
+use gatepost_protocol::postfix::address::{Address, halves, listed};
 
 use super::{Engine, Mapped, Unavailable};
 
@@ -122,7 +122,8 @@ impl Engine {
         for address in listed(addresses.as_str()) {
             // The same local part elsewhere is nobody in particular.
             if depth <= DEEP && !halves(address).0.is_empty() {
-                Box::pin(self.add_owners(&address.to_lowercase(), depth, found)).await?;
+                let address = Address::read(address).external().to_lowercase();
+                Box::pin(self.add_owners(&address, depth, found)).await?;
             }
         }
         Ok(())

@@ -115,7 +115,7 @@ async fn an_alias_leads_on_and_nobody_loses_mail_to_a_catch_all() {
             // Their own alias leads back to them, and on.
             ("dora+x@example.org", Some("dora+x@example.org,cleo+x@example.net")),
             ("moved@example.org", Some("@example.net")),
-            ("moved+x@example.org", Some("moved@example.net")),
+            ("Moved+X@example.org", Some("Moved+X@example.net")),
             // Of everybody in a domain, only those go on who are not there.
             ("nobody@example.net", Some("cleo@example.net")),
             ("nobody+x@example.net", Some("cleo@example.net")),
@@ -251,6 +251,8 @@ async fn whom_a_table_names_may_send_too_and_aliases_need_not() {
 async fn any_other_map_is_asked_as_postfix_would_ask_its_own_table() {
     let (_dir, engine) = engine(
         "canonical_maps = \"SELECT goto FROM alias WHERE address = '%s'\"
+smtp_generic_maps = \"SELECT goto FROM alias WHERE address = '%s'\"
+relocated_maps = \"SELECT goto FROM alias WHERE address = '%s'\"
 relay = [
     { query = \"SELECT login FROM acl WHERE address = '@%d'\", result_format = 'smtp:[%d]', domain = 'example.org' },
     \"SELECT 'second' FROM alias WHERE address = '%s'\",
@@ -267,13 +269,16 @@ walk = 'address'
         "canonical_maps",
         &[
             ("shop+x@example.org", Some("sales+x@example.org")),
-            ("moved+x@example.org", Some("moved@example.net")),
+            ("Moved+X@example.org", Some("Moved+X@example.net")),
             ("nobody@example.net", Some("cleo@example.net")),
             ("nobody@example.org", None),
             ("", None),
         ],
     )
     .await;
+    // The same name elsewhere, without what was taken off it; and where Postfix takes it for no address, as it stands there.
+    check(&engine, "smtp_generic_maps", &[("Moved+X@example.org", Some("Moved@example.net"))]).await;
+    check(&engine, "relocated_maps", &[("Moved+X@example.org", Some("@example.net"))]).await;
     check(
         &engine,
         "relay",
