@@ -204,6 +204,25 @@ fn senders_are_those_whose_address_it_is(postfix: &Postfix<'_>, more: &[(&str, u
     }
 }
 
+/// What Alice may send.
+const LIMIT: &str = "
+[[policy.rule]]
+name = 'a-few'
+sasl_username = ['alice@example.test']
+limit = { per = 'user', window = '1h', messages = 3 }
+";
+
+fn as_many_may_be_sent_as_are_allowed(postfix: &Postfix<'_>) {
+    let mut smtp = postfix.connect(Smtpd::ChrootedUnix);
+    assert_eq!(smtp.auth_plain("alice@example.test", "wonder").code, 235);
+    for number in 0..5 {
+        let reply = smtp.send("sales@example.test", "friend@elsewhere.test", "hello");
+        let expected = if number < 3 { 250 } else { 450 };
+        assert_eq!(reply.code, expected, "mail {number}: {}", reply.text);
+        smtp.command("RSET");
+    }
+}
+
 /// Nobody is refused who could be there, and what is known goes on.
 fn an_outage_is_put_off(gatepost: &Gatepost<'_>, postfix: &Postfix<'_>) {
     let mut smtp = postfix.connect(Smtpd::Unix);
@@ -229,15 +248,18 @@ fn mail_finds_its_way_by_tables_of_mariadb() {
         let cellar = Place::new(&Tree::bookworm());
         let mut server = MariaDb::start(&cellar);
         server.sql("mail", TABLES);
-        let listeners = [Listener::dovecot(&place), Postfix::listeners(&place)].concat();
-        let gatepost = Gatepost::start_over(&place, &listeners, &sql_directory(&place, &server));
+        let listeners =
+            [Listener::dovecot(&place), Postfix::listeners(&place), vec![Postfix::policy(&place)]];
+        let directory = sql_directory(&place, &server) + LIMIT;
+        let gatepost = Gatepost::start_over(&place, &listeners.concat(), &directory);
         let dovecot = Dovecot::start(&place);
-        let postfix = Postfix::start_with_maps(&place, Some(dovecot.lmtp_address()));
+        let postfix = Postfix::start_whole(&place, Some(dovecot.lmtp_address()));
         mail_goes_where_it_should(&place, &postfix);
         senders_are_those_whose_address_it_is(
             &postfix,
             &[("dora@second.test", 250), ("any@second.test", 250)],
         );
+        as_many_may_be_sent_as_are_allowed(&postfix);
         server.stop();
         an_outage_is_put_off(&gatepost, &postfix);
         assert!(gatepost.log().contains("key not looked up"), "{}", gatepost.log());

@@ -38,7 +38,7 @@ impl Smtpd {
     }
 }
 
-/// Postfix with the lines of `conf.d/peers/postfix-main.cf` in its main.cf and four smtpds in its master.cf.
+/// Postfix with the lines of `conf.d/peers/postfix-auth.cf` in its main.cf and four smtpds in its master.cf.
 #[derive(Debug)]
 pub struct Postfix<'a> {
     place: &'a Place,
@@ -53,7 +53,15 @@ impl Tables {
 impl<'a> Postfix<'a> {
     /// `deliver_to` takes the mail for example.test by LMTP.
     pub fn start(place: &'a Place, deliver_to: Option<SocketAddr>) -> Self {
+        install(place, deliver_to, &Place::snippet("postfix-auth.cf"));
+        Self::started(place, Tables::Socketmap)
+    }
+
+    /// With the lines of `conf.d/peers/postfix-main.cf` instead, which is all that Postfix asks gatepost.
+    pub fn start_whole(place: &'a Place, deliver_to: Option<SocketAddr>) -> Self {
         install(place, deliver_to, &Place::snippet("postfix-main.cf"));
+        let main = place.read("postfix/etc/main.cf").replace("virtual_mailbox_domains = example.test\n", "");
+        place.write("postfix/etc/main.cf", &main);
         Self::started(place, Tables::Socketmap)
     }
 
@@ -65,7 +73,7 @@ impl<'a> Postfix<'a> {
     /// The same with these lines, or those of `postfix-tcp-tables.cf` with the
     /// place's own address, and before a gatepost whose directory names example.test.
     pub fn start_with_tables(place: &'a Place, tables: Tables, deliver_to: Option<SocketAddr>) -> Self {
-        install(place, deliver_to, &Place::snippet("postfix-main.cf"));
+        install(place, deliver_to, &Place::snippet("postfix-auth.cf"));
         let main = place.read("postfix/etc/main.cf").replace("virtual_mailbox_domains = example.test\n", "");
         let lines = match tables {
             Tables::Socketmap => Place::snippet("postfix-maps.cf"),
@@ -79,7 +87,7 @@ impl<'a> Postfix<'a> {
 
     /// The same with the lines of `conf.d/peers/postfix-policy.cf` behind the others, and then `lines`.
     pub fn start_with_policy(place: &'a Place, lines: &str) -> Self {
-        install(place, None, &Place::snippet("postfix-main.cf"));
+        install(place, None, &Place::snippet("postfix-auth.cf"));
         let main = place.read("postfix/etc/main.cf") + &Place::snippet("postfix-policy.cf");
         place.write("postfix/etc/main.cf", &(main + lines));
         Self::started(place, Tables::Socketmap)
@@ -87,7 +95,7 @@ impl<'a> Postfix<'a> {
 
     /// The same with [`Smtpd::Submission`] besides, whose certificate is `mail.pem` of the place.
     pub fn start_over_tls(place: &'a Place, deliver_to: Option<SocketAddr>) -> Self {
-        install(place, deliver_to, &Place::snippet("postfix-main.cf"));
+        install(place, deliver_to, &Place::snippet("postfix-auth.cf"));
         let master = place.read("postfix/etc/master.cf");
         place.write("postfix/etc/master.cf", &(master + &submission(place)));
         Self::started(place, Tables::Socketmap)
@@ -114,7 +122,7 @@ impl<'a> Postfix<'a> {
 
     /// The same with these lines behind those of its main.cf, and these services besides in its master.cf.
     pub fn start_told(place: &'a Place, deliver_to: Option<SocketAddr>, main: &str, master: &str) -> Self {
-        install(place, deliver_to, &Place::snippet("postfix-main.cf"));
+        install(place, deliver_to, &Place::snippet("postfix-auth.cf"));
         place.write("postfix/etc/main.cf", &(place.read("postfix/etc/main.cf") + main));
         place.write("postfix/etc/master.cf", &(place.read("postfix/etc/master.cf") + master));
         Self::started(place, Tables::Socketmap)
