@@ -98,10 +98,10 @@ class Dovecot(Server):
 
 
 class Gatepost(Server):
-    """`config` is gatepost.toml with {place} in it."""
+    """`config` is gatepost.toml with {place} in it. `below` is where its place is."""
 
-    def __init__(self, name, binary, config, passwd=None):
-        super().__init__(name, pathlib.Path(tempfile.gettempdir()), passwd)
+    def __init__(self, name, binary, config, passwd=None, below=None):
+        super().__init__(name, below or pathlib.Path(tempfile.gettempdir()), passwd)
         written, self.log = self.place / "gatepost.toml", self.place / "gatepost.log"
         written.write_text(config.replace("{place}", str(self.place)))
         self.launch([binary, "serve", "--config", written], self.log)

@@ -288,3 +288,41 @@ fn mail_finds_its_way_by_entries_of_slapd() {
         an_outage_is_put_off(&gatepost, &postfix);
     }
 }
+
+/// Mail of Bob's to three addresses, which lead to Alice and Bob. He logs in for it.
+fn to_three(place: &Place, postfix: &Postfix<'_>, text: &str) {
+    let mut smtp = postfix.connect(Smtpd::ChrootedUnix);
+    assert_eq!(smtp.auth_plain("bob@example.test", "builder").code, 235);
+    assert_eq!(smtp.command("MAIL FROM:<sales@example.test>").code, 250);
+    for address in ["alice+x@example.test", "shop@other.test", "bob@example.test"] {
+        assert_eq!(recipient(&mut smtp, address), 250, "{address}\n{}", postfix.log());
+    }
+    assert_eq!(smtp.command("DATA").code, 354);
+    assert_eq!(smtp.command(&format!("Subject: test\r\n\r\n{text}\r\n.")).code, 250);
+    wait_until("the mail is in the mailboxes", || ["alice", "bob"].iter().all(|name| has(place, name, text)));
+}
+
+#[test]
+fn a_second_mail_to_the_same_three_costs_the_database_nothing() {
+    for tree in Tree::all() {
+        let place = Place::new(&tree);
+        let cellar = Place::new(&Tree::bookworm());
+        let server = MariaDb::start(&cellar);
+        server.sql("mail", TABLES);
+        let listeners = [Listener::dovecot(&place), Postfix::listeners(&place)].concat();
+        let _gatepost = Gatepost::start_over(&place, &listeners, &sql_directory(&place, &server));
+        let dovecot = Dovecot::start(&place);
+        let postfix = Postfix::start_with_maps(&place, Some(dovecot.lmtp_address()));
+        let questions = || server.status("Questions");
+        let before = questions();
+        // To ask is a question as well.
+        let own = questions() - before;
+        to_three(&place, &postfix, "the first one");
+        wait_until("nothing is under way", || postfix.log().matches(": removed").count() == 1);
+        let first = questions();
+        assert!(first > before + 2 * own, "the first one was asked about");
+        to_three(&place, &postfix, "the second one");
+        wait_until("nothing is under way", || postfix.log().matches(": removed").count() == 2);
+        assert_eq!(questions() - first, own, "the second one was asked about");
+    }
+}
