@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Close,
     answers::{WRITE_TIMEOUT, within},
-    driver::{BATCH, Engines, HIGH_WATER, farewell},
+    driver::{Engines, HIGH_WATER, farewell},
     wire::{Cut, Go, Wire},
 };
 use crate::{
@@ -25,6 +25,9 @@ use crate::{
     listener::Stream,
     observe,
 };
+
+/// How many questions are answered before the other connections of the same thread have their turn. smtpd has one at a time.
+const BATCH: usize = 16;
 
 impl Cut for Blocks {
     fn cut<'a>(&self, searched: usize, arrived: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Close> {
