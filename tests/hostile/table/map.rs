@@ -27,7 +27,7 @@ pub(super) fn rows() -> Vec<Row> {
         asks("a key of an at sign", "11:mailboxes @,").hears(NOT_FOUND),
         asks("a key with blanks and quotes", "23:mailboxes \"a b\"@example,").hears(NOT_FOUND),
         asks("a key with a path", "30:mailboxes ../alice@example.org,").hears(NOT_FOUND),
-        asks("a table that there is none of", "9:aliases x,").hears("25:PERM there is no such map,"),
+        asks("a table that there is none of", "9:nothing x,").hears("25:PERM there is no such map,"),
         asks("a table without a name", "2: x,").hears("25:PERM there is no such map,"),
         row("a key that is no UTF-8", MAP, b"12:mailboxes \xff\xfe,".as_slice())
             .then_eof()

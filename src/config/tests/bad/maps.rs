@@ -132,11 +132,12 @@ pub(super) const BAD: &[(&str, &str, &[&str])] = &[
 ];
 
 #[test]
-fn who_names_no_table_or_a_wrong_one_is_told_which_there_are() {
-    for map in ["", "map = 'aliases'\n"] {
-        let place = "address = '127.0.0.1:1'\nallow_from = ['127.0.0.1/32']\n";
-        let text = format!("[[listener]]\nprotocol = 'postfix-tcp-table'\n{place}{map}");
-        let said = checked(&text).unwrap_err().to_string();
-        assert!(said.contains("\"domains\", \"mailboxes\" or \"senders\""), "{said}");
-    }
+fn who_names_a_map_that_is_not_there_is_told_which_there_are() {
+    let listener = "[[listener]]\nprotocol = 'postfix-tcp-table'\naddress = '127.0.0.1:1'\nallow_from = ['127.0.0.1/32']\n";
+    let text = format!("{SQL}[directory.maps]\nbcc = 'SELECT :key'\n{listener}map = 'alias'\n");
+    let said = checked(&text).unwrap_err().to_string();
+    let known =
+        "\"domains\", \"mailboxes\", \"aliases\", \"alias_domains\", \"senders\", \"recipients\" or \"bcc\"";
+    assert!(said.contains(known), "{said}");
+    assert!(checked(&text.replace("'alias'", "'bcc'")).is_ok());
 }
