@@ -26,7 +26,7 @@ struct Difference {
     seen: &'static [&'static str],
 }
 
-const DIFFERENCES: [Difference; 3] = [
+const DIFFERENCES: [Difference; 4] = [
     Difference {
         why: "Postfix folds letters, so that it never finds what has a ß or ς in it; gatepost takes them to lower case",
         is: |key, _| key.contains(['ß', 'ς', 'σ', 'Σ']),
@@ -44,6 +44,15 @@ const DIFFERENCES: [Difference; 3] = [
         is: |key, _| key.starts_with(r#""\""#),
         of: &["relocated_maps", "transport_maps", "check_recipient_access", "check_sender_access"],
         seen: &["relocated_maps", "transport_maps"],
+    },
+    Difference {
+        why: "gatepost asks for a domain of other letters in both its forms, as U-label and as A-label",
+        is: |key, _| {
+            let (_, domain) = key.rsplit_once('@').unwrap_or(("", key));
+            !domain.is_ascii() || domain.to_lowercase().contains("xn--")
+        },
+        of: &[],
+        seen: &["relocated_maps"],
     },
 ];
 

@@ -74,6 +74,8 @@ struct Batch {
 /// The database in a state directory, and whether it can be written.
 pub(super) struct Book {
     path: PathBuf,
+    /// Whoever writes: the last one, at the end, has to wait for one that is at it, for then nothing is left to be written.
+    turn: Mutex<()>,
     /// Open since something was written.
     db: Mutex<Option<Connection>>,
     /// Whether the operator has been told that it cannot.
@@ -116,6 +118,7 @@ impl Counters {
 
     pub(super) fn write(&self, now: Instant) {
         let Some(book) = &self.book else { return };
+        let _turn = book.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let batch = self.lock().take(self.clock.at(now));
         if batch.sent.is_empty() && batch.tripped.is_empty() && batch.gone.is_empty() {
             return;
@@ -188,7 +191,12 @@ impl State {
 impl Book {
     /// That of a state directory.
     pub(super) fn at(state_dir: &Path) -> Self {
-        Self { path: state_dir.join(FILE), db: Mutex::new(None), told: AtomicBool::new(false) }
+        Self {
+            path: state_dir.join(FILE),
+            turn: Mutex::new(()),
+            db: Mutex::new(None),
+            told: AtomicBool::new(false),
+        }
     }
 
     fn write(&self, batch: &Batch) -> Result<(), sqlite::Trouble> {
