@@ -111,6 +111,8 @@ impl<'a> Postfix<'a> {
     }
 
     fn started(place: &'a Place, tables: Tables) -> Self {
+        let main = place.read("postfix/etc/main.cf");
+        place.write("postfix/etc/main.cf", &each_once(&main));
         let mut postfix = Self { place, tables, running: false };
         postfix.start_again();
         postfix
@@ -267,6 +269,23 @@ impl Drop for Postfix<'_> {
 }
 
 /// `lines` are of a file of `conf.d/peers`.
+/// The last of what is said of each parameter. Every process of Postfix would warn of the others, postlogd too, which waits
+/// for itself for ever where there is no room for its warning.
+fn each_once(main: &str) -> String {
+    let mut entries: Vec<(&str, String)> = Vec::new();
+    for line in main.lines().filter(|line| !line.starts_with('#') && !line.trim().is_empty()) {
+        match entries.last_mut() {
+            Some((_, entry)) if line.starts_with([' ', '\t']) => *entry += &format!("{line}\n"),
+            _ => {
+                let name = line.split('=').next().unwrap().trim();
+                entries.retain(|(other, _)| *other != name);
+                entries.push((name, format!("{line}\n")));
+            }
+        }
+    }
+    entries.into_iter().map(|(_, entry)| entry).collect()
+}
+
 fn install(place: &Place, deliver_to: Option<SocketAddr>, lines: &str) {
     let tree = place.tree();
     let postfix = tree.uid("postfix");
