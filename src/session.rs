@@ -19,6 +19,7 @@ pub mod policy;
 pub mod rehearsal;
 pub mod rules;
 pub mod saslauthd;
+mod serial;
 pub mod shared;
 mod socketmap;
 pub mod table;

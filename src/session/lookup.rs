@@ -1,8 +1,5 @@
-//! One connection of a protocol that looks keys up: a question, its answer, and the next question.
-//!
-//! Requests are answered in their order, one after the other, as Postfix sends them. Its processes keep a connection for some
-//! seconds only, so there is nothing about one that takes long to begin. What nobody could tell is a failure for now, and
-//! never "not there": mail is deferred then, and nobody is called unknown.
+//! One connection of a protocol that looks keys up. What nobody could tell is a failure for now, and never "not there": mail
+//! is deferred then, and nobody is called unknown.
 
 use std::{panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Instant};
 
@@ -13,15 +10,15 @@ use gatepost_protocol::{
     frame::Lines,
     postfix::{netstring::Netstrings, socketmap::REQUEST as SOCKETMAP, tcp_table::REQUEST as TCP_TABLE},
 };
-use tokio::task::yield_now;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Close,
-    answers::{WRITE_TIMEOUT, within},
-    driver::{BATCH, Engines, HIGH_WATER, farewell},
+    answers::within,
+    driver::{self, Engines},
+    serial::{self, Serial},
     socketmap, tcp_table,
-    wire::{Cut, Go, Wire},
+    wire::Cut,
 };
 use crate::{
     decision::{Answer, Asker, Engine},
@@ -90,6 +87,33 @@ impl Cut for Protocol {
     }
 }
 
+/// The same with who is at the other end.
+#[derive(Debug, Clone)]
+struct Connection {
+    protocol: Protocol,
+    asker: Asker,
+}
+
+impl Cut for Connection {
+    fn cut<'a>(&self, searched: usize, arrived: &mut &'a [u8]) -> Result<Option<&'a [u8]>, Close> {
+        self.protocol.cut(searched, arrived)
+    }
+}
+
+impl Serial for Connection {
+    type Asked = Asked;
+
+    const BATCH: usize = driver::BATCH;
+
+    fn read(&self, message: &[u8]) -> Result<Asked, Close> {
+        Ok(self.protocol.read(message)?)
+    }
+
+    async fn answer(&self, asked: Asked, engine: &Engine, out: &mut BytesMut) {
+        self.protocol.tell(&asked.answer(engine, self.asker).await, out);
+    }
+}
+
 /// Serves one connection to its end. `asker`: who is at the other end.
 pub async fn serve(
     stream: Stream,
@@ -98,56 +122,7 @@ pub async fn serve(
     engines: Arc<Engines>,
     stop: CancellationToken,
 ) {
-    let mut wire = Wire::new(stream, protocol.clone());
-    let mut asked = Vec::new();
-    let mut next = Go::On;
-    let mut stopping = false;
-    let mut stopped = pin!(stop.cancelled());
-    let why = loop {
-        if flush(&mut wire).await.is_none() || (wire.ended() && next == Go::On) {
-            break None;
-        }
-        if stopping {
-            wire.stop_reading();
-        }
-        if next == Go::Pause {
-            yield_now().await;
-        }
-        tokio::select! {
-            biased;
-            () = std::future::ready(()), if next == Go::Pause => {}
-            read = wire.read(), if next == Go::On && !wire.ended() => if read.is_err() { break None },
-            () = &mut stopped, if !stopping => stopping = true,
-        }
-        let ended = wire.each_message(|message, _| {
-            asked.push(protocol.read(message)?);
-            Ok(if asked.len() < BATCH { Go::On } else { Go::Pause })
-        });
-        let engine = engines.load_full();
-        let mut unread = false;
-        for question in asked.drain(..) {
-            protocol.tell(&question.answer(&engine, asker).await, &mut wire.out);
-            unread = wire.out.len() > HIGH_WATER && flush(&mut wire).await.is_none();
-            if unread {
-                break;
-            }
-        }
-        match ended {
-            Ok(_) if unread => break None,
-            Ok(go) => next = go,
-            Err(close) => break Some(close),
-        }
-    };
-    farewell(wire, why).await;
-}
-
-/// `None`: nobody reads.
-async fn flush(wire: &mut Wire<Protocol>) -> Option<()> {
-    if wire.is_flushed() {
-        return Some(());
-    }
-    let flushed = within(WRITE_TIMEOUT, pin!(wire.flush())).await;
-    flushed.ok()?.ok()
+    serial::serve(stream, Connection { protocol, asker }, engines, stop).await;
 }
 
 impl Asked {
