@@ -32,6 +32,7 @@ mod pages;
 mod recall;
 mod revoked;
 mod shard;
+mod tally;
 
 use std::{
     collections::HashSet,
@@ -54,6 +55,7 @@ pub use self::{
     learn::{Lesson, Said},
     recall::{Holder, Recall, Right, Typed},
     revoked::{Logout, Revocations, SESSION as REVOKED_SESSION, Sighting, USER as REVOKED_USER},
+    tally::Tally,
 };
 use self::{
     clock::{Clock, tenths},
@@ -195,11 +197,10 @@ impl Cache {
         }))
     }
 
-    /// The same with one part in so many less of memory, which is for something else.
+    /// The same with so many bytes less of memory, which are for something else.
     #[must_use]
-    pub fn without_one_in(self, parts: usize) -> Self {
-        let max_memory = self.max_memory - self.max_memory / parts;
-        Self { max_memory, ..self }
+    pub fn without(self, bytes: usize) -> Self {
+        Self { max_memory: self.max_memory.saturating_sub(bytes), ..self }
     }
 
     /// What makes its digests.

@@ -84,6 +84,8 @@ pub(super) struct Memory {
     pub(super) owners: Flights<(Asking, Result<Owner, Refusal>)>,
     ahead: Semaphore,
     pub(super) reads_service: bool,
+    /// Bytes of what is remembered beside people, each kind of it.
+    share: usize,
 }
 
 /// What was found out about a login, before the rules.
@@ -177,13 +179,14 @@ impl Memory {
             owners: Flights::new(ASKED),
             ahead: Semaphore::new(AHEAD),
             reads_service,
+            share: share.max_memory,
         }))
     }
 
     /// The same, of which something else has a share, if there is any of that.
     pub(super) fn shared(self, with_others: bool) -> Self {
-        let cache = if with_others { self.cache.without_one_in(SHARE) } else { self.cache };
-        Self { cache, ..self }
+        let share = if with_others { self.share } else { 0 };
+        Self { cache: self.cache.without(share), ..self }
     }
 
     pub(super) fn key<'a>(&self, user: &'a str, service: &'a str) -> Key<'a> {

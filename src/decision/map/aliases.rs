@@ -9,7 +9,7 @@ use gatepost_protocol::postfix::address::{Address, halves};
 use super::{Engine, Mapped, Said, Unavailable};
 
 /// How many domains in a row may each be another name of the next one.
-const NAMES_IN_A_ROW: usize = 4;
+pub(super) const NAMES_IN_A_ROW: usize = 4;
 
 /// The maps that are asked.
 const ALIASES: &str = "aliases";

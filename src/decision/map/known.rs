@@ -6,7 +6,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -14,7 +14,7 @@ use std::{
 
 use super::{Said, Table};
 use crate::{
-    cache::{Bounded, Counts, Digest, Digester, Flights, Full, Limits, Tokens as Status},
+    cache::{Bounded, Digest, Digester, Flights, Full, Limits, Tally, Tokens as Status},
     decision::{Engine, memory::in_time},
     directory::{Mapped, Unavailable},
 };
@@ -33,20 +33,14 @@ pub(in crate::decision) struct Tables {
     flights: Flights<(u64, Answered)>,
     /// Counts the flushes.
     epoch: AtomicU64,
-    /// What was asked before that is to be asked again.
-    doubted: Mutex<Option<Instant>>,
+    /// When there was none yet.
+    born: Instant,
+    /// What was asked up to then is to be asked again: nanoseconds since. Zero: nothing is.
+    doubted: AtomicU64,
     ttl: Duration,
     negative_ttl: Duration,
     max_stale: Duration,
     tally: Tally,
-}
-
-#[derive(Debug, Default)]
-struct Tally {
-    hits: AtomicU64,
-    negative_hits: AtomicU64,
-    misses: AtomicU64,
-    stale: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -63,7 +57,8 @@ impl Tables {
             known: Bounded::new(limits.max_memory),
             flights: Flights::new(ASKED),
             epoch: AtomicU64::new(0),
-            doubted: Mutex::new(None),
+            born: Instant::now(),
+            doubted: AtomicU64::new(0),
             ttl: limits.ttl,
             negative_ttl: limits.negative_ttl,
             max_stale: limits.max_stale,
@@ -80,27 +75,12 @@ impl Tables {
     /// Has everything asked for again before anything is said of it.
     pub(in crate::decision) fn doubt(&self, now: Instant) {
         self.epoch.fetch_add(1, Ordering::AcqRel);
-        *self.doubted.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
-    }
-
-    /// Forgets what one table has said of a key.
-    fn forget(&self, digest: &Digest) {
-        self.known.remove(digest);
+        self.doubted.fetch_max(self.age_at(now), Ordering::AcqRel);
     }
 
     /// How it stands.
     pub(in crate::decision) fn status(&self) -> Status {
-        let fill = self.known.fill();
-        let tally = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let counts = Counts {
-            hits: tally(&self.tally.hits),
-            negative_hits: tally(&self.tally.negative_hits),
-            misses: tally(&self.tally.misses),
-            stale: tally(&self.tally.stale),
-            evicted: fill.evicted,
-            ..Counts::default()
-        };
-        Status { entries: fill.entries, bytes: fill.bytes, counts }
+        self.tally.status(self.known.fill())
     }
 
     /// What is known and young enough.
@@ -111,16 +91,21 @@ impl Tables {
             Some(_) => self.ttl - self.ttl / 8 * u32::from(digest.salt()) / 256,
             None => self.negative_ttl.min(self.ttl),
         };
-        let doubted = self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = known.age(now) < limit && doubted.is_none_or(|since| known.asked > since);
-        fresh.then_some(known)
+        let doubted = self.age_at(known.asked) <= self.doubted.load(Ordering::Acquire);
+        (known.age(now) < limit && !doubted).then_some(known)
+    }
+
+    /// Nanoseconds of its life until then, and one.
+    fn age_at(&self, then: Instant) -> u64 {
+        let age = then.saturating_duration_since(self.born).as_nanos();
+        u64::try_from(age).map_or(u64::MAX, |age| age.saturating_add(1))
     }
 
     /// What is known and can serve while nobody answers.
     fn stale(&self, digest: &Digest, now: Instant, why: Unavailable) -> Result<Said, Unavailable> {
         match self.known.find(digest) {
             Some(known) if known.age(now) < self.ttl.saturating_add(self.max_stale) => {
-                count(&self.tally.stale);
+                self.tally.stale();
                 let lately = known.found.is_none().then_some(why);
                 Ok(Said { found: known.found.clone(), lately })
             }
@@ -155,7 +140,10 @@ impl Engine {
         let tables = &memory.maps;
         let digest = digest_of(memory.cache.digester(), table, key);
         if let Some(known) = tables.recall(&digest, Instant::now()) {
-            count(if known.found.is_some() { &tables.tally.hits } else { &tables.tally.negative_hits });
+            match known.found {
+                Some(_) => tables.tally.hit(),
+                None => tables.tally.negative_hit(),
+            }
             return Ok(Said { found: known.found.clone(), lately: None });
         }
         Box::pin(self.table_says_anew(tables, table, &digest, key)).await
@@ -168,7 +156,7 @@ impl Engine {
         digest: &Digest,
         key: &str,
     ) -> Result<Said, Unavailable> {
-        count(&tables.tally.misses);
+        tables.tally.miss();
         let come = tables.epoch.load(Ordering::Acquire);
         let ask = async {
             let (epoch, asked) = (tables.epoch.load(Ordering::Acquire), Instant::now());
@@ -205,7 +193,7 @@ impl Engine {
         memory.maps.epoch.fetch_add(1, Ordering::AcqRel);
         for key in keys {
             for table in self.maps.tables() {
-                memory.maps.forget(&digest_of(memory.cache.digester(), table, key));
+                memory.maps.known.remove(&digest_of(memory.cache.digester(), table, key));
             }
         }
     }
@@ -213,8 +201,4 @@ impl Engine {
 
 fn digest_of(digester: &Digester, table: Table, key: &str) -> Digest {
     digester.map(table.directory, table.table, key)
-}
-
-fn count(tally: &AtomicU64) {
-    tally.fetch_add(1, Ordering::Relaxed);
 }

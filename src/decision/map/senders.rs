@@ -1,21 +1,22 @@
 //! Who may send under an address.
 //!
-//! All of these together: whoever has the mailbox; where nobody has, those to whom an alias of the address leads, or what is for
-//! everybody of the domain where there is nobody else; the same for the domain that this one is another name of; and whom the tables of the map
-//! `senders` name for the address, with its extension and without, for `@` and its domain, and for `*`.
+//! All of these together: whoever has the mailbox; where nobody has, those to whom an alias of the address leads, or what is
+//! for everybody of the domain where there is nobody else; the same for the domain that this one is another name of; and
+//! whom the tables of the map `senders` name for the address, with its extension and without, for `@` and its domain, and for
+//! `*`.
+//!
+//! While a directory does not answer, those who were found before are told, and somebody who was named since then is not
+//! among them. Who has logged in is not known here. [`Engine::standing`] knows, and cannot tell then.
 
 use std::collections::BTreeSet;
 
 use gatepost_protocol::postfix::address::{Address, halves, listed};
 
-use super::{Engine, Mapped, Unavailable};
+use super::{Engine, Mapped, Unavailable, aliases::NAMES_IN_A_ROW};
 
 /// How often an alias may lead to another one, and to how many addresses all in all.
 const DEEP: usize = 8;
 const WIDE: usize = 1000;
-
-/// The most domains in a row that are each another name of the next one.
-const NAMES_IN_A_ROW: usize = 4;
 
 /// The map of those who are named.
 const SENDERS: &str = "senders";

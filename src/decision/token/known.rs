@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 
 use super::{vouch::Asked, vouching::Vouching};
 use crate::{
-    cache::{Bounded, Counts, Digest, Flights, Limits, Tokens as Status},
+    cache::{Bounded, Digest, Flights, Limits, Tally, Tokens as Status},
     decision::Now,
     directory::Unavailable,
     oidc::{How, TokenFault},
@@ -49,15 +49,6 @@ pub(in crate::decision) struct Tokens {
     negative_ttl: Duration,
     max_stale: Duration,
     tally: Tally,
-}
-
-#[derive(Debug, Default)]
-struct Tally {
-    hits: AtomicU64,
-    negative_hits: AtomicU64,
-    misses: AtomicU64,
-    stale: AtomicU64,
-    refreshes: AtomicU64,
 }
 
 /// What is known of one token.
@@ -181,7 +172,7 @@ impl Tokens {
         match &known.said {
             Said::Rejected { why, until } => {
                 if known.age(now) < self.negative_ttl && until.is_none_or(|until| now.wall < until) {
-                    count(&self.tally.negative_hits);
+                    self.tally.negative_hit();
                     return Recall::Rejected(*why);
                 }
                 Recall::Nothing
@@ -191,7 +182,7 @@ impl Tokens {
                 Recall::Nothing
             }
             Said::Vouched { .. } if known.is_over(now) => {
-                count(&self.tally.negative_hits);
+                self.tally.negative_hit();
                 Recall::Rejected(TokenFault::Expired)
             }
             Said::Vouched { vouching, ends } => {
@@ -199,7 +190,7 @@ impl Tokens {
                 if known.age(now) >= ttl {
                     return Recall::Nothing;
                 }
-                count(&self.tally.hits);
+                self.tally.hit();
                 let refresh = self.is_due(&known, vouching, *ends, ttl, now);
                 Recall::Vouched { vouching: Arc::clone(vouching), seen: known.seen, refresh }
             }
@@ -216,7 +207,7 @@ impl Tokens {
 
     /// Notes that one lets somebody in. Whether its provider is to be asked ahead of time, by this caller.
     pub(super) fn used(&self, glance: &Glance, now: Now) -> bool {
-        count(&self.tally.hits);
+        self.tally.hit();
         let Glance { known, ends, ttl } = glance;
         glance.vouching().is_some_and(|vouching| self.is_due(known, vouching, *ends, *ttl, now))
     }
@@ -229,7 +220,7 @@ impl Tokens {
         if vouching.is_signed() || known.is_over(now) || !lasts {
             return None;
         }
-        count(&self.tally.stale);
+        self.tally.stale();
         Some((Arc::clone(vouching), known.seen))
     }
 
@@ -255,7 +246,7 @@ impl Tokens {
 
     /// Notes that a provider is asked.
     pub(super) fn missed(&self) {
-        count(&self.tally.misses);
+        self.tally.miss();
     }
 
     /// Forgets the tokens of which `whom` says so, and all that are no good, and what is being asked at present. How many
@@ -277,18 +268,7 @@ impl Tokens {
     /// How it stands.
     pub(in crate::decision) fn status(&self) -> Status {
         let fill = self.known.fill();
-        let tally = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let Tally { hits, negative_hits, misses, stale, refreshes } = &self.tally;
-        let counts = Counts {
-            hits: tally(hits),
-            negative_hits: tally(negative_hits),
-            misses: tally(misses),
-            stale: tally(stale),
-            refreshes: tally(refreshes),
-            lookups: 0,
-            evicted: fill.evicted,
-        };
-        Status { entries: fill.entries, bytes: fill.bytes, counts }
+        self.tally.status(fill)
     }
 
     fn put(&self, key: &Digest, asking: Asking, said: Said, weight: usize) -> SystemTime {
@@ -321,12 +301,8 @@ impl Tokens {
             && ends.saturating_duration_since(known.asked) > self.ttl
             && !known.refreshing.swap(true, Ordering::Relaxed);
         if due {
-            count(&self.tally.refreshes);
+            self.tally.refresh();
         }
         due
     }
-}
-
-fn count(tally: &AtomicU64) {
-    tally.fetch_add(1, Ordering::Relaxed);
 }
