@@ -21,7 +21,10 @@ use std::{io, path::PathBuf, process::ExitCode};
 use clap::{Args, Parser, Subcommand};
 
 use self::output::Output;
-use crate::{config::Problems, daemon::Failure};
+use crate::{
+    config::{Config, Problems},
+    daemon::Failure,
+};
 
 /// One daemon that answers every question a mail stack asks about people.
 #[derive(Debug, Parser)]
@@ -150,6 +153,20 @@ impl Cli {
             Command::Bench(bench) => bench.run(),
         };
         answer.print(self.common.json)
+    }
+}
+
+impl Common {
+    /// The configuration. What is wrong with it is the answer to every command.
+    fn configuration(&self) -> Result<Config, Answer> {
+        let loaded = Config::load(self.config.as_deref());
+        loaded.map(|loaded| loaded.config).map_err(|problems| Answer::problems(&problems))
+    }
+
+    /// Does something with the configuration that prints for itself, or prints why it was not done.
+    fn with_configuration(&self, act: impl FnOnce(&Config) -> Result<Exit, Answer>) -> Exit {
+        let done = self.configuration().and_then(|config| act(&config));
+        done.unwrap_or_else(|no| no.print(self.json))
     }
 }
 

@@ -83,11 +83,7 @@ const LABEL: usize = 100;
 
 impl AppPassword {
     pub(super) fn run(self, common: &Common) -> Exit {
-        let answer = match Config::load(common.config.as_deref()) {
-            Ok(loaded) => self.answer(common, &loaded.config),
-            Err(problems) => Err(Answer::problems(&problems)),
-        };
-        answer.unwrap_or_else(|no| no.print(common.json))
+        common.with_configuration(|config| self.answer(common, config))
     }
 
     fn answer(self, common: &Common, config: &Config) -> Result<Exit, Answer> {

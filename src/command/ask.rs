@@ -72,11 +72,11 @@ impl Query {
 }
 
 fn ask(common: &Common, request: Request, password: Option<Secret>) -> Answer {
-    let loaded = match Config::load(common.config.as_deref()) {
-        Ok(loaded) => loaded,
-        Err(problems) => return Answer::problems(&problems),
+    let config = match common.configuration() {
+        Ok(config) => config,
+        Err(no) => return no,
     };
-    match answer_of(&loaded.config, request, password) {
+    match answer_of(&config, request, password) {
         Ok(response) => say(&response),
         Err(failure) => Answer::failure(&failure),
     }

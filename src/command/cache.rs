@@ -6,7 +6,6 @@ use serde_json::json;
 use super::{Answer, Common, Exit, ask};
 use crate::{
     cache::{Counts, Status},
-    config::Config,
     control::{Asked, Request, Response},
 };
 
@@ -24,15 +23,15 @@ pub enum Cache {
 
 impl Cache {
     pub(super) fn run(self, common: &Common) -> Answer {
-        let loaded = match Config::load(common.config.as_deref()) {
-            Ok(loaded) => loaded,
-            Err(problems) => return Answer::problems(&problems),
+        let config = match common.configuration() {
+            Ok(config) => config,
+            Err(no) => return no,
         };
         let request = match self {
             Self::Flush { users } => Request::CacheFlush { users },
             Self::Status => Request::CacheStatus,
         };
-        match ask::running(&loaded.config, &request) {
+        match ask::running(&config, &request) {
             Ok(response) => say(&response),
             Err(failure) => Answer::failure(&failure),
         }

@@ -11,7 +11,6 @@ use serde_json::json;
 
 use super::{Answer, Common, Exit, ask};
 use crate::{
-    config::Config,
     control::{Request, Response, Said},
     daemon::Failure,
 };
@@ -44,13 +43,13 @@ impl Policy {
             },
             Self::Reset(_) => String::new(),
         };
-        let loaded = match Config::load(common.config.as_deref()) {
-            Ok(loaded) => loaded,
-            Err(problems) => return Answer::problems(&problems),
+        let config = match common.configuration() {
+            Ok(config) => config,
+            Err(no) => return no,
         };
         let answered = match self {
-            Self::Test => ask::answer_of(&loaded.config, Request::PolicyTest { attributes }, None),
-            Self::Reset(Reset { whom }) => ask::running(&loaded.config, &Request::PolicyReset { whom }),
+            Self::Test => ask::answer_of(&config, Request::PolicyTest { attributes }, None),
+            Self::Reset(Reset { whom }) => ask::running(&config, &Request::PolicyReset { whom }),
         };
         match answered {
             Ok(response) => say(&response),

@@ -4,10 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::{Answer, Common, Exit, ask};
-use crate::{
-    config::Config,
-    control::{Request, Response},
-};
+use crate::control::{Request, Response};
 
 /// Whose tokens to revoke.
 #[derive(Debug, Args)]
@@ -18,11 +15,11 @@ pub struct Revoke {
 
 impl Revoke {
     pub(super) fn run(self, common: &Common) -> Answer {
-        let loaded = match Config::load(common.config.as_deref()) {
-            Ok(loaded) => loaded,
-            Err(problems) => return Answer::problems(&problems),
+        let config = match common.configuration() {
+            Ok(config) => config,
+            Err(no) => return no,
         };
-        match ask::running(&loaded.config, &Request::Revoke { user: self.user }) {
+        match ask::running(&config, &Request::Revoke { user: self.user }) {
             Ok(response) => say(&response),
             Err(failure) => Answer::failure(&failure),
         }
