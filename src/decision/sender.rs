@@ -59,31 +59,17 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::Standing;
-    use crate::{daemon, decision::testing::configured};
-
-    const CONFIG: &str = r#"
-[server]
-default_domain = "example.org"
-[cache]
-ttl = "0s"
-[[directory]]
-name = "people"
-type = "passwd-file"
-file = "@DIR@/users"
-domains = ["example.org"]
-[[directory]]
-name = "away"
-type = "passwd-file"
-file = "@DIR@/away"
-domains = ["away.test"]
-"#;
+    use crate::{
+        daemon,
+        decision::testing::{PEOPLE, configured},
+    };
 
     const USERS: &str = "anna@example.org:{PLAIN}a:::::\nbob@example.org:{PLAIN}b:::::\n\
                          alias@example.org:{PLAIN}x:::::user=anna@example.org\n";
 
     #[tokio::test]
     async fn an_address_is_for_whom_the_map_names_however_they_are_spelt() {
-        let (_dir, config) = configured(CONFIG, USERS);
+        let (_dir, config) = configured(PEOPLE, USERS);
         let engine = daemon::engine(&config).unwrap();
         for (login, sender, standing) in [
             ("anna@example.org", "anna@example.org", Standing::Own),
@@ -107,7 +93,7 @@ domains = ["away.test"]
 
     #[tokio::test]
     async fn an_outage_is_neither_yes_nor_no() {
-        let (_dir, config) = configured(CONFIG, USERS);
+        let (_dir, config) = configured(PEOPLE, USERS);
         let engine = daemon::engine(&config).unwrap();
         assert!(engine.may_send(b"anna", b"bob@away.test").await.is_err());
         assert!(engine.standing(None, b"bob@away.test").await.is_err());

@@ -17,3 +17,21 @@ pub(super) fn configured(text: &str, users: &str) -> (TempDir, Config) {
     let config = Config::from_texts(&[(Path::new("test.toml"), &text)], &around).unwrap();
     (dir, config)
 }
+
+/// Anna and Bob in one directory, and another one that does not answer. Nothing is remembered.
+pub(super) const PEOPLE: &str = r#"
+[server]
+default_domain = "example.org"
+[cache]
+ttl = "0s"
+[[directory]]
+name = "people"
+type = "passwd-file"
+file = "@DIR@/users"
+domains = ["example.org"]
+[[directory]]
+name = "away"
+type = "passwd-file"
+file = "@DIR@/away"
+domains = ["away.test"]
+"#;

@@ -6,33 +6,19 @@ use tempfile::TempDir;
 use super::{Verdict, Why};
 use crate::{
     daemon,
-    decision::{Engine, testing::configured},
+    decision::{
+        Engine,
+        testing::{PEOPLE, configured},
+    },
 };
 
 mod limits;
-
-const HEAD: &str = r#"
-[server]
-default_domain = "example.org"
-[cache]
-ttl = "0s"
-[[directory]]
-name = "people"
-type = "passwd-file"
-file = "@DIR@/users"
-domains = ["example.org"]
-[[directory]]
-name = "away"
-type = "passwd-file"
-file = "@DIR@/away"
-domains = ["away.test"]
-"#;
 
 const USERS: &str = "anna@example.org:{PLAIN}a:::::\nbob@example.org:{PLAIN}b:::::\n";
 
 /// An engine over Anna and Bob with these rules.
 fn engine(rules: &str) -> (TempDir, Engine) {
-    let (dir, config) = configured(&format!("{HEAD}{rules}"), USERS);
+    let (dir, config) = configured(&format!("{PEOPLE}{rules}"), USERS);
     let engine = daemon::engine(&config).unwrap();
     (dir, engine)
 }
