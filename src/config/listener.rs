@@ -360,7 +360,10 @@ fn tcp<'a>(
         && nobody_named
     {
         let what = format!("{protocol} tells about everybody, and over TCP nobody knows whom");
-        let remedy = "write path = \"/PATH\", or name who may connect, as in allow_from = [\"127.0.0.1/32\"]";
+        let remedy = match protocol.not_over_unix() {
+            None => "write path = \"/PATH\", or name who may connect, as in allow_from = [\"127.0.0.1/32\"]",
+            Some(_) => "name who may connect, as in allow_from = [\"127.0.0.1/32\"]",
+        };
         reader.wrong("address", Wrong::new(what, remedy));
     } else if !loopback && nobody_named {
         let what = if protocol == Some(Protocol::Http) {

@@ -14,7 +14,7 @@ use super::{
     hashing::hashing,
     listener::listeners,
     log::log,
-    maps::{self, maps},
+    maps::{self, Maps, maps},
     oidc::oidc,
     policy::policy,
     problem::{Found, Wrong},
@@ -100,13 +100,12 @@ fn check(root: &Table, around: &Surroundings, found: Found, extent: Extent) -> R
         || oidc.iter().any(|oidc| !oidc.account.is_of_claims());
     let (maps, named) = maps(reader.table("maps"), around);
     let tables = reader.tables("directory");
-    let many = tables.len();
-    let mut directories = directories(tables, &server, around, &maps, vouched);
-    if extent == Extent::Whole {
-        maps.judge(named, &directories, &found);
+    // A file that cannot be read may well have the map.
+    let known = (extent != Extent::Part).then(|| maps::names(&tables));
+    if let Some(known) = &known {
+        Maps::judge(named, known, &found);
     }
-    // One that cannot be read may well have the map.
-    let known = (extent != Extent::Part && directories.len() == many).then(|| maps::names(&directories));
+    let mut directories = directories(tables, &server, around, &maps, vouched);
     let tables = reader.tables("listener");
     let listeners = listeners(tables, &server, around, known.as_deref());
     if !reader.has("directory") {

@@ -6,7 +6,6 @@ use gatepost_protocol::postfix::walk::Walk;
 use nix::unistd::Uid;
 
 use super::{
-    directory::Directory,
     listener::owner,
     problem::{Found, Wrong, quoted},
     reader::Reader,
@@ -76,10 +75,9 @@ impl Maps {
     }
 
     /// Notes what was said of maps that nobody has.
-    pub(super) fn judge(&self, named: Vec<Named<'_>>, directories: &[Directory], found: &Found) {
+    pub(super) fn judge(named: Vec<Named<'_>>, known: &[&str], found: &Found) {
         for (name, spot) in named {
-            let has = |directory: &Directory| directory.maps.iter().any(|table| table.map == name);
-            if !BUILT_IN.contains(&&*name) && !directories.iter().any(has) {
+            if !known.contains(&&*name) {
                 let remedy = "write its table below [directory.maps], or take this one away";
                 found.at(spot, format!("maps.{name}"), Wrong::new("is a map that no directory has", remedy));
             }
@@ -87,9 +85,9 @@ impl Maps {
     }
 }
 
-/// What the maps are called.
-pub(super) fn names(directories: &[Directory]) -> Vec<&str> {
-    let tables = directories.iter().flat_map(|directory| &directory.maps).map(|table| &*table.map);
+/// What the maps are called, those of these directories too: also where something is wrong with what is said of one.
+pub(super) fn names<'a>(directories: &[Reader<'a>]) -> Vec<&'a str> {
+    let tables = directories.iter().flat_map(|directory| directory.keys_of("maps"));
     let mut names: Vec<&str> = BUILT_IN.into_iter().chain(tables).collect();
     let mut seen = std::collections::HashSet::new();
     names.retain(|name| seen.insert(*name));

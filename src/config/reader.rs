@@ -357,6 +357,23 @@ impl<'a> Reader<'a> {
         self.items(key).is_some_and(|items| items > 0)
     }
 
+    /// The keys that the table `[key]` has, right or wrong; none if there is no such table.
+    pub(super) fn keys_of(&self, key: &str) -> impl Iterator<Item = &'a str> {
+        let table = match self.table.entry(key).map(|entry| &entry.node.value) {
+            Some(Value::Table(table)) => table,
+            Some(
+                Value::Text(_)
+                | Value::Integer(_)
+                | Value::Bool(_)
+                | Value::Float
+                | Value::Datetime
+                | Value::List(_),
+            )
+            | None => EMPTY,
+        };
+        table.0.iter().map(|entry| entry.name.as_str())
+    }
+
     fn items(&self, key: &str) -> Option<usize> {
         let Value::List(nodes) = &self.table.entry(key)?.node.value else { return None };
         Some(nodes.len())

@@ -84,7 +84,7 @@ impl OwnMap {
 /// A search for entries.
 #[derive(Debug, Clone)]
 pub struct MapSearch {
-    /// `query_filter` (RFC 4515). Default: `(mailacceptinggeneralid=%s)`.
+    /// `query_filter` (RFC 4515).
     pub filter: Expansion,
     /// `search_base`. `None`: that of the directory.
     pub base: Option<Expansion>,

@@ -1,6 +1,6 @@
 //! What is wrong with `[maps]`, and with sockets that serve them.
 
-use super::checked;
+use crate::config::tests::{checked, heads};
 
 /// A directory of tables that is right but for what follows.
 const SQL: &str =
@@ -130,6 +130,15 @@ pub(super) const BAD: &[(&str, &str, &[&str])] = &[
         &["2:12: listener.protocol: \"postfix-tcptable\" is not known here"],
     ),
 ];
+
+#[test]
+fn a_map_whose_table_is_wrong_is_there_all_the_same() {
+    let listener = "[[listener]]\nprotocol = 'postfix-tcp-table'\naddress = '127.0.0.1:1'\nallow_from = ['127.0.0.1/32']\n";
+    let text = format!(
+        "{SQL}[directory.maps]\nbcc = 'SELECT 1'\n{listener}map = 'bcc'\n[maps.bcc]\nwalk = 'address'\n"
+    );
+    assert_eq!(heads(&[("a.toml", &text)]), ["a.toml:7:7: directory.maps.bcc: gives the same for every key"]);
+}
 
 #[test]
 fn who_names_a_map_that_is_not_there_is_told_which_there_are() {
