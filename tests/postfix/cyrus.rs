@@ -31,10 +31,11 @@ fn a_mail_program_logs_in_by_cyrus_sasl_and_may_then_send() {
             assert_eq!(reply.code, 250, "{}", reply.text);
         }
         assert!(postfix.log().contains("sasl_username=alice@example.test"), "{}", postfix.log());
-        let log = gatepost.log();
         let event =
             "outcome=verified user=\"alice@example.test\" directory=people service=\"smtp\" remote=- ";
-        assert!(log.contains(event), "{log}");
+        // It is written when the answer has been sent.
+        wait_until("the event is written", || gatepost.log().contains(event));
+        let log = gatepost.log();
         assert!(!log.contains("wonder"), "{log}");
     });
 }
