@@ -163,6 +163,9 @@ pub fn looked_up(name: &[u8], found: &Result<Option<Arc<Account>>, Unavailable>,
 
 /// The event of a lookup in a map: of these, too, Postfix makes many a message.
 pub fn mapped(name: &[u8], key: &[u8], found: &Result<Answer, Unavailable>, took: Duration) {
+    if matches!(found, Ok(Answer::Found(_) | Answer::NotThere)) && LevelFilter::current() < Level::DEBUG {
+        return;
+    }
     let took_us = micros(took);
     let (map, key) = (name.escape_ascii(), String::from_utf8_lossy(key));
     let key = &*key;

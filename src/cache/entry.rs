@@ -252,6 +252,12 @@ impl Entry {
         self.passdb == 0 && self.has_no_rules()
     }
 
+    /// Whether there is somebody to whom `service` delivers mail, if it delivers any.
+    pub fn delivers(&self, service: &str) -> bool {
+        let rules = self.more.as_ref().and_then(|more| more.rules.as_ref());
+        self.is_somebody() && rules.is_none_or(|rules| rules.services.deliver(service))
+    }
+
     /// Whether the account lets somebody with the right password in.
     pub fn admits(&self, service: &str, remote: Option<IpAddr>, now: SystemTime) -> bool {
         let Some(more) = &self.more else { return true };

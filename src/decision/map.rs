@@ -13,19 +13,19 @@ mod aliases;
 mod known;
 mod senders;
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt};
 
 use gatepost_protocol::postfix::{
     address::{Address, extended, with_local},
-    walk::{Step, Walk},
+    walk::{Key, Step, Walk},
 };
 
 pub(super) use self::known::Tables;
 use super::Engine;
 use crate::{
-    account::Account,
     config::{self, MapRules},
     directory::{Chain, Mapped, Unavailable},
+    username::Username,
 };
 
 /// Delivers the mail of whoever has an address.
@@ -99,18 +99,12 @@ pub enum Answer {
 }
 
 /// What tables have to say.
-#[derive(Debug)]
-struct Said<T = Arc<Mapped>> {
+#[derive(Debug, Default)]
+struct Said {
     /// What is there.
-    found: Option<T>,
+    found: Option<Mapped>,
     /// That something is not there was said some time ago, and cannot be asked now.
     lately: Option<Unavailable>,
-}
-
-impl<T> Default for Said<T> {
-    fn default() -> Self {
-        Self { found: None, lately: None }
-    }
 }
 
 impl Maps {
@@ -171,8 +165,8 @@ impl Maps {
         self.named.iter().flat_map(|named| &named.tables).copied()
     }
 
-    fn named(&self, name: &str) -> Option<&Named> {
-        self.named.iter().find(|named| &*named.rules.name == name)
+    fn named(&self, name: impl AsRef<[u8]>) -> Option<&Named> {
+        self.named.iter().find(|named| named.rules.name.as_bytes() == name.as_ref())
     }
 }
 
@@ -206,7 +200,7 @@ impl Engine {
     ///
     /// Nobody could tell.
     pub async fn map(&self, name: &[u8], key: &[u8], asker: Asker) -> Result<Answer, Unavailable> {
-        let Some(named) = std::str::from_utf8(name).ok().and_then(|name| self.maps.named(name)) else {
+        let Some(named) = self.maps.named(name) else {
             return Ok(Answer::NoSuchMap);
         };
         if !named.is_for(asker) {
@@ -214,13 +208,14 @@ impl Engine {
         }
         // As with Postfix's own tables: nothing is called like that.
         let Ok(key) = std::str::from_utf8(key) else { return Ok(Answer::NotThere) };
+        let key = Key::of(key);
         let found = match named.made_of {
-            MadeOf::Domains => self.domain(key).await?,
-            MadeOf::Mailboxes => self.mailbox(key).await?,
-            MadeOf::Aliases => self.alias_of(key).await?,
-            MadeOf::Senders => self.senders(key).await?,
-            MadeOf::Recipients => self.recipient(key).await?,
-            MadeOf::Tables => self.walk(named, key).await?,
+            MadeOf::Domains => self.domain(&key).await?,
+            MadeOf::Mailboxes => self.mailbox(&key).await?,
+            MadeOf::Aliases => self.alias_of(&key).await?,
+            MadeOf::Senders => self.senders(&key).await?,
+            MadeOf::Recipients => self.recipient(&key).await?,
+            MadeOf::Tables => self.walk(named, &key).await?,
         };
         Ok(found.map_or(Answer::NotThere, Answer::Found))
     }
@@ -231,12 +226,12 @@ impl Engine {
     }
 
     /// What the tables of a map say of a key, under one of the keys that it is asked for.
-    async fn walk(&self, named: &Named, key: &str) -> Result<Option<Mapped>, Unavailable> {
+    async fn walk(&self, named: &Named, key: &Key<'_>) -> Result<Option<Mapped>, Unavailable> {
         if named.tables.is_empty() {
             return Ok(None);
         }
         let mut lately = None;
-        for step in named.rules.walk.steps(key, &self.maps.delimiters) {
+        for step in key.steps(named.rules.walk, &self.maps.delimiters) {
             let said = self.said(named, &step.key).await?;
             lately = lately.or(said.lately);
             if let Some(found) = said.found {
@@ -247,7 +242,7 @@ impl Engine {
     }
 
     /// The same of the map of this name.
-    async fn walk_named(&self, name: &str, key: &str) -> Result<Option<Mapped>, Unavailable> {
+    async fn walk_named(&self, name: &str, key: &Key<'_>) -> Result<Option<Mapped>, Unavailable> {
         match self.maps.named(name) {
             Some(named) => self.walk(named, key).await,
             None => Ok(None),
@@ -267,26 +262,21 @@ impl Engine {
         Ok(all)
     }
 
-    async fn domain(&self, key: &str) -> Result<Option<Mapped>, Unavailable> {
-        let domain = key.to_lowercase();
-        let named = |step: &Step| self.chain().names(&step.key);
-        if Walk::Exact.steps(key, "").iter().any(named)
-            || self.walk_named("domains", &domain).await?.is_some()
-        {
-            return Ok(Mapped::new(domain));
-        }
-        let other = self.walk_named("alias_domains", &domain).await?;
-        Ok(other.and_then(|_| Mapped::new(domain)))
+    async fn domain(&self, key: &Key<'_>) -> Result<Option<Mapped>, Unavailable> {
+        let is_there = key.steps(Walk::Exact, "").any(|step| self.chain().names(&step.key))
+            || self.walk_named("domains", key).await?.is_some()
+            || self.walk_named("alias_domains", key).await?.is_some();
+        Ok(is_there.then(|| key.lower().to_owned()).and_then(Mapped::new))
     }
 
-    async fn mailbox(&self, key: &str) -> Result<Option<Mapped>, Unavailable> {
+    async fn mailbox(&self, key: &Key<'_>) -> Result<Option<Mapped>, Unavailable> {
         match self.owner_of(key, DELIVERY).await? {
-            Some((owner, _)) => Ok(Mapped::new(owner.user.as_str().to_owned())),
+            Some((owner, _)) => Ok(Mapped::new(owner.as_str().to_owned())),
             None => self.walk_named("mailboxes", key).await,
         }
     }
 
-    async fn recipient(&self, key: &str) -> Result<Option<Mapped>, Unavailable> {
+    async fn recipient(&self, key: &Key<'_>) -> Result<Option<Mapped>, Unavailable> {
         match self.walk_named("recipients", key).await? {
             None => match self.mailbox(key).await? {
                 None => self.alias_of(key).await,
@@ -297,16 +287,13 @@ impl Engine {
     }
 
     /// Who has an address, as it is or without its extension, and in which form they have it.
-    async fn owner_of(
-        &self,
-        address: &str,
+    async fn owner_of<'k>(
+        &'k self,
+        address: &'k Key<'_>,
         service: &str,
-    ) -> Result<Option<(Arc<Account>, String)>, Unavailable> {
-        for step in Walk::Address.steps(address, &self.maps.delimiters) {
-            if !step.is_whole {
-                break;
-            }
-            if let Some(owner) = self.lookup(step.key.as_bytes(), service).await? {
+    ) -> Result<Option<(Username, Cow<'k, str>)>, Unavailable> {
+        for step in address.steps(Walk::Address, &self.maps.delimiters).take_while(|step| step.is_whole) {
+            if let Some(owner) = self.whose(step.key.as_bytes(), service).await? {
                 return Ok(Some((owner, step.key)));
             }
         }
@@ -317,12 +304,14 @@ impl Engine {
 impl Maps {
     /// What is told of what a step has found. Where Postfix takes that for addresses, and an extension was taken off the key,
     /// this does what Postfix does with its own tables, for Postfix itself knows of no extension then.
-    fn onward(&self, named: &Named, key: &str, step: &Step, found: &Mapped) -> Option<Mapped> {
-        let asked = Address::asked(key);
-        let taken_off = (step.is_bare && named.rules.gives_addresses)
-            .then(|| asked.without_extension(&self.delimiters))
-            .flatten();
-        let Some((bare, extension)) = taken_off else { return Some(found.clone()) };
+    fn onward(&self, named: &Named, key: &Key<'_>, step: &Step<'_>, found: &Mapped) -> Option<Mapped> {
+        if !step.is_bare || !named.rules.gives_addresses {
+            return Some(found.clone());
+        }
+        let asked = Address::asked(key.typed());
+        let Some((bare, extension)) = asked.without_extension(&self.delimiters) else {
+            return Some(found.clone());
+        };
         let addresses = with_local(found.as_str(), &bare.local);
         if named.rules.propagate_extension {
             return Mapped::new(extended(&addresses, extension));

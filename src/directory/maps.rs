@@ -1,6 +1,6 @@
 //! Tables that Postfix looks things up in, by the queries and filters of the operator.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use gatepost_protocol::postfix::address::halves;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -8,15 +8,21 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::{Directory, Kind, Unavailable};
 use crate::config::{Expansion, MapFind, MapTable, Subject};
 
-/// What a key leads to: one value, or several with `,` between. Never empty. Wiped on drop, and not to be seen in logs, for
-/// there are tables of passwords.
+/// What a key leads to: one value, or several with `,` between. Never empty. Shared by all who have it, wiped when the last of
+/// them drops it, and not to be seen in logs, for there are tables of passwords.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Mapped(Zeroizing<String>);
+pub struct Mapped(Arc<Zeroizing<String>>);
 
 impl Mapped {
     /// `None`: nothing is no value.
     pub fn new(value: String) -> Option<Self> {
-        (!value.is_empty()).then(|| Self(Zeroizing::new(value)))
+        (!value.is_empty()).then(|| Self(Arc::new(Zeroizing::new(value))))
+    }
+
+    /// So many bytes it takes, allocated by itself.
+    pub fn weight(&self) -> usize {
+        // With the two counts of who has it.
+        size_of::<Self>() + 2 * size_of::<usize>() + size_of::<Zeroizing<String>>() + self.0.len()
     }
 
     /// As Postfix is told.

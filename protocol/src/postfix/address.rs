@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use memchr::memrchr;
+use memchr::{memchr, memchr2, memrchr};
 
 /// An address, taken apart at its last `@`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,9 +28,16 @@ impl<'a> Address<'a> {
     /// internal form. Of one that could be either it is taken for the external form, for which Postfix asks first.
     pub fn asked(key: &'a str) -> Self {
         let (local, domain) = halves(key);
-        let plain = unquoted(local);
-        let local = if *quoted(&plain) == *local { plain } else { Cow::Borrowed(local) };
+        let local = match unquoted(local) {
+            Cow::Owned(plain) if *quoted(&plain) == *local => Cow::Owned(plain),
+            Cow::Owned(_) | Cow::Borrowed(_) => Cow::Borrowed(local),
+        };
         Self { local, domain }
+    }
+
+    /// Whether both forms are the same: without any quotes.
+    pub fn is_plain(&self) -> bool {
+        is_dot_string(&self.local)
     }
 
     /// The external form.
@@ -40,8 +47,7 @@ impl<'a> Address<'a> {
 
     /// The internal form, where it is another one.
     pub fn internal(&self) -> Option<String> {
-        let plain = matches!(quoted(&self.local), Cow::Borrowed(_));
-        (!plain).then(|| self.join(&self.local))
+        (!self.is_plain()).then(|| self.join(&self.local))
     }
 
     /// The same without its extension, and the extension, which begins with the delimiter. `None`: it has none.
@@ -57,7 +63,13 @@ impl<'a> Address<'a> {
         if delimiters.contains('-') && (starts_with(local, "owner-") || is_request(local)) {
             return None;
         }
-        let at = local.find(|sign| delimiters.contains(sign)).filter(|&at| at > 0)?;
+        let at = match delimiters.as_bytes() {
+            [delimiter] => memchr(*delimiter, local.as_bytes())?,
+            _ => local.find(|sign| delimiters.contains(sign))?,
+        };
+        if at == 0 {
+            return None;
+        }
         let (bare, extension) = local.split_at_checked(at)?;
         Some((Address { local: Cow::Borrowed(bare), domain: self.domain }, extension))
     }
@@ -137,7 +149,7 @@ fn is_request(local: &str) -> bool {
 
 /// Without the quotes and backslashes of the external form.
 fn unquoted(local: &str) -> Cow<'_, str> {
-    if !local.contains(['"', '\\']) {
+    if memchr2(b'"', b'\\', local.as_bytes()).is_none() {
         return Cow::Borrowed(local);
     }
     let mut plain = String::with_capacity(local.len());
@@ -152,15 +164,41 @@ fn unquoted(local: &str) -> Cow<'_, str> {
     Cow::Owned(plain)
 }
 
-/// In quotes, if it is no dot-string. Letters of any script may be in one (RFC 6531 3.3).
+/// Whether it is atoms with single dots between. Letters of any script may be in one (RFC 6531 3.3).
+fn is_dot_string(local: &str) -> bool {
+    // As if there were a dot before the first atom and behind the last.
+    let mut before = b'.';
+    let fits = local.bytes().all(|byte| {
+        let fits = if byte == b'.' { before != b'.' } else { is_of_atom(byte) };
+        before = byte;
+        fits
+    });
+    fits && before != b'.'
+}
+
+/// Whether a byte may be part of an atom.
+fn is_of_atom(byte: u8) -> bool {
+    #[expect(clippy::indexing_slicing, reason = "a table of all bytes, made while compiling")]
+    const ATOM: [bool; 256] = {
+        let mut table = [true; 256];
+        let mut control = 0;
+        while control < 0x20 {
+            table[control] = false;
+            control += 1;
+        }
+        let mut rest: &[u8] = b"\x7f \"(),:;<>@[\\]";
+        while let [byte, after @ ..] = rest {
+            table[*byte as usize] = false;
+            rest = after;
+        }
+        table
+    };
+    ATOM.get(usize::from(byte)).copied().unwrap_or(false)
+}
+
+/// In quotes, if it is no dot-string.
 fn quoted(local: &str) -> Cow<'_, str> {
-    let atom = |sign: char| !(sign.is_ascii_control() || " \"(),:;<>@[\\]".contains(sign));
-    let fits = local.chars().all(atom)
-        && !local.is_empty()
-        && !local.starts_with('.')
-        && !local.ends_with('.')
-        && !local.contains("..");
-    if fits {
+    if is_dot_string(local) {
         return Cow::Borrowed(local);
     }
     let mut out = String::with_capacity(local.len() + 2);

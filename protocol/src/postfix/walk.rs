@@ -6,7 +6,12 @@
 //! <https://www.postfix.org/virtual.5.html>, <https://www.postfix.org/transport.5.html>,
 //! <https://www.postfix.org/access.5.html>: TABLE SEARCH ORDER.
 
-use super::address::{Address, halves};
+mod forms;
+
+use std::borrow::Cow;
+
+use self::forms::Forms;
+use super::address::halves;
 
 /// How a table is walked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,15 +36,42 @@ pub enum Walk {
 /// How restrictions about the servers of a domain end.
 const SERVERS: [&str; 3] = ["_mx_access", "_ns_access", "_a_access"];
 
-/// One key.
+/// What Postfix asks for.
+///
+/// In lower case, as the keys of all tables of fixed strings. A domain of other letters has two forms, as U-label and as A-label
+/// (RFC 5890 2.3.2.1), and is asked for in both: Postfix has it as the remote wrote it.
+#[derive(Debug, Clone)]
+pub struct Key<'a> {
+    typed: &'a str,
+    lower: Cow<'a, str>,
+    /// The same with the other form of its domain.
+    other: Option<String>,
+}
+
+/// One key under which it may be found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct Step<'k> {
     /// What is asked for.
-    pub key: String,
+    pub key: Cow<'k, str>,
     /// Whether an extension was taken off the local part.
     pub is_bare: bool,
     /// Whether it is an address with a local part: all that any other key finds is for everybody of a domain.
     pub is_whole: bool,
+}
+
+/// The keys for what Postfix asks for, in their order, each once. Each is made when it is asked for: most are found by the first.
+#[derive(Debug, Clone)]
+pub struct Steps<'k> {
+    forms: Forms<'k>,
+    /// Those of the other form of the domain, which have their turn one by one.
+    others: Option<Others<'k>>,
+}
+
+#[derive(Debug, Clone)]
+struct Others<'k> {
+    forms: Forms<'k>,
+    is_next: bool,
+    seen: Vec<Cow<'k, str>>,
 }
 
 impl Walk {
@@ -90,118 +122,57 @@ impl Walk {
         };
         Some(walk)
     }
+}
 
-    /// The keys for what Postfix asks for, in their order, each once. In lower case, as those of all tables of fixed
-    /// strings; an extension begins at one of the `delimiters`. A domain of other letters is asked for in both forms, as
-    /// U-label and as A-label (RFC 5890 2.3.2.1), the one that came first: Postfix has it as the remote wrote it.
-    pub fn steps(self, key: &str, delimiters: &str) -> Vec<Step> {
-        let key = key.to_lowercase();
-        let Some(other) = in_other_letters(&key) else { return self.steps_of(key, delimiters) };
-        let mut all = Steps(Vec::with_capacity(8));
-        let mut others = self.steps_of(other, delimiters).into_iter();
-        for step in self.steps_of(key, delimiters) {
-            all.add(step);
-            others.next().into_iter().for_each(|step| all.add(step));
-        }
-        others.for_each(|step| all.add(step));
-        all.0
+impl<'a> Key<'a> {
+    /// As Postfix, or whoever else, asks.
+    pub fn of(typed: &'a str) -> Self {
+        // All of them are looked at, which is quicker than to stop.
+        let is_lower =
+            typed.bytes().fold(true, |so_far, byte| so_far & byte.is_ascii() & !byte.is_ascii_uppercase());
+        let lower = if is_lower { Cow::Borrowed(typed) } else { Cow::Owned(typed.to_lowercase()) };
+        let other = in_other_letters(&lower);
+        Self { typed, lower, other }
     }
 
-    fn steps_of(self, key: String, delimiters: &str) -> Vec<Step> {
-        let mut steps = Steps(Vec::with_capacity(4));
-        match self {
-            Self::Exact => steps.put(key),
-            Self::Address | Self::Transport | Self::Access => steps.walk_address(self, &key, delimiters),
-            Self::Client if is_ip(&key) => steps.walk_networks(&key),
-            Self::Client | Self::Domain => steps.walk_domains(&key, ""),
-            // A host in brackets, or one with a port, is no domain.
-            Self::Nexthop if key.contains(['[', ':']) => steps.put(key),
-            Self::Nexthop => steps.walk_domains(&key, "."),
-        }
-        steps.0
+    /// As it was asked for.
+    pub const fn typed(&self) -> &'a str {
+        self.typed
+    }
+
+    /// In lower case.
+    pub fn lower(&self) -> &str {
+        &self.lower
+    }
+
+    /// The keys that a table is asked for; an extension begins at one of the `delimiters`.
+    pub fn steps<'k>(&'k self, walk: Walk, delimiters: &'k str) -> Steps<'k> {
+        let others = self.other.as_deref().map(|other| Others {
+            forms: Forms::of(other, walk, delimiters),
+            is_next: false,
+            seen: Vec::new(),
+        });
+        Steps { forms: Forms::of(&self.lower, walk, delimiters), others }
     }
 }
 
-struct Steps(Vec<Step>);
+impl<'k> Iterator for Steps<'k> {
+    type Item = Step<'k>;
 
-impl Steps {
-    /// What is for one, with its extension.
-    fn put(&mut self, key: String) {
-        self.add(Step { key, is_bare: false, is_whole: true });
-    }
-
-    /// What is for everybody.
-    fn put_wide(&mut self, key: String) {
-        self.add(Step { key, is_bare: false, is_whole: false });
-    }
-
-    fn add(&mut self, step: Step) {
-        if self.0.iter().all(|other| other.key != step.key) {
-            self.0.push(step);
-        }
-    }
-
-    fn walk_address(&mut self, walk: Walk, key: &str, delimiters: &str) {
-        let address = Address::asked(key);
-        let Some(domain) = address.domain else {
-            // The null sender, or a name that is asked for beside addresses.
-            return self.put(key.to_owned());
-        };
-        if address.local.is_empty() {
-            // Postfix asks for @domain itself nowhere; whoever else does is to be told what is there.
-            self.put_wide(key.to_owned());
-        } else {
-            self.put_forms(&address, false);
-        }
-        let bare = address.without_extension(delimiters);
-        if let Some((bare, _)) = &bare {
-            self.put_forms(bare, true);
-        }
-        match walk {
-            Walk::Address => self.put_wide(format!("@{domain}")),
-            Walk::Transport => self.walk_domains(domain, "."),
-            Walk::Access => {
-                self.walk_domains(domain, "");
-                self.put_forms(&Address { domain: Some(""), ..address.clone() }, false);
-                if let Some((bare, _)) = bare {
-                    self.put_forms(&Address { domain: Some(""), ..bare }, true);
-                }
+    fn next(&mut self) -> Option<Step<'k>> {
+        let Some(others) = &mut self.others else { return self.forms.next() };
+        loop {
+            let (first, second) = match others.is_next {
+                false => (&mut self.forms, &mut others.forms),
+                true => (&mut others.forms, &mut self.forms),
+            };
+            others.is_next = !others.is_next;
+            let step = first.next().or_else(|| second.next())?;
+            // Their parents may be the same.
+            if !others.seen.contains(&step.key) {
+                others.seen.push(step.key.clone());
+                return Some(step);
             }
-            Walk::Exact | Walk::Client | Walk::Domain | Walk::Nexthop => {}
-        }
-    }
-
-    fn put_forms(&mut self, address: &Address<'_>, is_bare: bool) {
-        self.add(Step { key: address.external(), is_bare, is_whole: true });
-        if let Some(internal) = address.internal() {
-            self.add(Step { key: internal, is_bare, is_whole: true });
-        }
-    }
-
-    /// A domain and those above it, with `mark` before them.
-    fn walk_domains(&mut self, domain: &str, mark: &str) {
-        self.put_wide(domain.to_owned());
-        let mut rest = domain;
-        // A dot at the beginning is none between two names.
-        while let Some(at) = rest.bytes().skip(1).position(|byte| byte == b'.') {
-            rest = rest.get(at + 2..).unwrap_or_default();
-            if !rest.is_empty() {
-                self.put_wide([mark, rest].concat());
-            }
-        }
-    }
-
-    /// An address of IP, and what is left of it at each delimiter from the right.
-    fn walk_networks(&mut self, address: &str) {
-        let delimiter = if address.contains(':') { ':' } else { '.' };
-        let mut rest = address;
-        self.put(rest.to_owned());
-        while let Some(at) = rest.rfind(delimiter) {
-            rest = rest.get(..at).unwrap_or_default().trim_end_matches(delimiter);
-            if rest.is_empty() {
-                break;
-            }
-            self.put_wide(rest.to_owned());
         }
     }
 }
@@ -212,7 +183,7 @@ fn in_other_letters(key: &str) -> Option<String> {
         (local, Some(domain)) => (Some(local), domain),
         (whole, None) => (None, whole),
     };
-    let other = if domain.split('.').any(|label| label.starts_with("xn--")) {
+    let other = if domain.contains("xn--") {
         match idna::domain_to_unicode(domain) {
             (other, Ok(())) => other,
             (_, Err(_)) => return None,
@@ -229,168 +200,5 @@ fn in_other_letters(key: &str) -> Option<String> {
     })
 }
 
-fn is_ip(key: &str) -> bool {
-    key.contains(':') || key.split('.').all(|part| part.parse::<u8>().is_ok())
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::Walk::{self, Access, Client, Domain, Exact, Nexthop, Transport};
-
-    fn keys(walk: Walk, key: &str) -> Vec<String> {
-        walk.steps(key, "+").into_iter().map(|step| step.key).collect()
-    }
-
-    /// What Postfix asks tables of fixed strings for, as seen on the wire.
-    #[test]
-    fn each_kind_is_walked_as_postfix_walks_it() {
-        let table: &[(Walk, &str, &[&str])] = &[
-            (
-                Walk::Address,
-                "User+Ext@Sub.Dom.TEST",
-                &["user+ext@sub.dom.test", "user@sub.dom.test", "@sub.dom.test"],
-            ),
-            (Walk::Address, "user@dom.test", &["user@dom.test", "@dom.test"]),
-            (
-                Walk::Address,
-                "\"a b+c\"@dom.test",
-                &["\"a b+c\"@dom.test", "a b+c@dom.test", "\"a b\"@dom.test", "a b@dom.test", "@dom.test"],
-            ),
-            (Walk::Address, "a b@dom.test", &["\"a b\"@dom.test", "a b@dom.test", "@dom.test"]),
-            (
-                Walk::Address,
-                "quo\"ted@dom.test",
-                &["\"quo\\\"ted\"@dom.test", "quo\"ted@dom.test", "@dom.test"],
-            ),
-            (
-                Access,
-                "\"anna\"@dom.test",
-                &[
-                    "\"\\\"anna\\\"\"@dom.test",
-                    "\"anna\"@dom.test",
-                    "dom.test",
-                    "test",
-                    "\"\\\"anna\\\"\"@",
-                    "\"anna\"@",
-                ],
-            ),
-            (Walk::Address, "", &[""]),
-            (Walk::Address, "<>", &["<>"]),
-            (Walk::Address, "mx.dom.test", &["mx.dom.test"]),
-            (Walk::Address, "[mx.dom.test]:587", &["[mx.dom.test]:587"]),
-            (Walk::Address, "@dom.test", &["@dom.test"]),
-            (
-                Transport,
-                "User+Ext@Sub.Dom.TEST",
-                &["user+ext@sub.dom.test", "user@sub.dom.test", "sub.dom.test", ".dom.test", ".test"],
-            ),
-            (Transport, "*", &["*"]),
-            (
-                Access,
-                "User+Ext@Sub.Dom.TEST",
-                &[
-                    "user+ext@sub.dom.test",
-                    "user@sub.dom.test",
-                    "sub.dom.test",
-                    "dom.test",
-                    "test",
-                    "user+ext@",
-                    "user@",
-                ],
-            ),
-            (Access, "<>", &["<>"]),
-            (Client, "MX.Dom.test", &["mx.dom.test", "dom.test", "test"]),
-            (Client, "unknown", &["unknown"]),
-            (Client, "192.0.2.1", &["192.0.2.1", "192.0.2", "192.0", "192"]),
-            (Client, "2001:db8::1", &["2001:db8::1", "2001:db8", "2001"]),
-            (Client, "::1", &["::1"]),
-            (Domain, "Sub.Dom.test", &["sub.dom.test", "dom.test", "test"]),
-            (Nexthop, "sub.dom.test", &["sub.dom.test", ".dom.test", ".test"]),
-            (Nexthop, ".dom.test", &[".dom.test", ".test"]),
-            (Nexthop, "[mx.dom.test]", &["[mx.dom.test]"]),
-            (Nexthop, "dom.test:587", &["dom.test:587"]),
-            (Exact, "Dom.TEST", &["dom.test"]),
-        ];
-        for (walk, key, expected) in table {
-            assert_eq!(keys(*walk, key), *expected, "{walk:?} of {key}");
-        }
-    }
-
-    #[test]
-    fn a_domain_of_other_letters_is_asked_for_in_both_forms() {
-        let table: &[(Walk, &str, &[&str])] = &[
-            (
-                Walk::Address,
-                "Anna+x@Bücher.example",
-                &[
-                    "anna+x@bücher.example",
-                    "anna+x@xn--bcher-kva.example",
-                    "anna@bücher.example",
-                    "anna@xn--bcher-kva.example",
-                    "@bücher.example",
-                    "@xn--bcher-kva.example",
-                ],
-            ),
-            (Exact, "XN--bcher-kva.example", &["xn--bcher-kva.example", "bücher.example"]),
-            (Exact, "rené@example.org", &["rené@example.org"]),
-            (
-                Domain,
-                "mx.Пример.test",
-                &["mx.пример.test", "mx.xn--e1afmkfd.test", "пример.test", "xn--e1afmkfd.test", "test"],
-            ),
-            (Exact, "a@xn--.example", &["a@xn--.example"]),
-            (
-                Nexthop,
-                "mx.bücher.example",
-                &[
-                    "mx.bücher.example",
-                    "mx.xn--bcher-kva.example",
-                    ".bücher.example",
-                    ".xn--bcher-kva.example",
-                    ".example",
-                ],
-            ),
-        ];
-        for (walk, key, expected) in table {
-            assert_eq!(keys(*walk, key), *expected, "{walk:?} of {key}");
-        }
-    }
-
-    #[test]
-    fn a_step_says_what_was_taken_off_and_whether_it_is_for_everybody() {
-        let steps = Walk::Address.steps("a+x@b", "+");
-        let steps: Vec<_> = steps.iter().map(|step| (step.is_bare, step.is_whole)).collect();
-        assert_eq!(steps, [(false, true), (true, true), (false, false)]);
-    }
-
-    #[test]
-    fn a_parameter_has_the_walk_of_its_manual() {
-        for (name, walk) in [
-            ("virtual_alias_maps", Some(Walk::Address)),
-            ("transport_maps", Some(Transport)),
-            ("check_client_access", Some(Client)),
-            ("smtp_tls_policy_maps", Some(Nexthop)),
-            ("relay_domains", Some(Domain)),
-            ("check_recipient_mx_access", Some(Client)),
-            ("check_helo_a_access", Some(Client)),
-            ("aliases", None),
-            ("", None),
-        ] {
-            assert_eq!(Walk::of_parameter(name), walk, "{name}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_walk_ends_and_asks_for_nothing_twice(key: String, which in 0..7_usize, delimiters in "[+-]{0,2}") {
-            let steps = Walk::ALL[which].1.steps(&key, &delimiters);
-            prop_assert!(!steps.is_empty());
-            let mut keys: Vec<_> = steps.iter().map(|step| &step.key).collect();
-            keys.sort();
-            keys.dedup();
-            prop_assert_eq!(keys.len(), steps.len());
-        }
-    }
-}
+mod tests;

@@ -23,7 +23,7 @@ use crate::{
 const ASKED: usize = 8192;
 
 /// What a directory says of a key.
-type Answered = Result<Option<Arc<Mapped>>, Unavailable>;
+type Answered = Result<Option<Mapped>, Unavailable>;
 
 /// What one engine remembers of tables, and what it is asking.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ struct Known {
     /// When the directory was asked.
     asked: Instant,
     key: Box<str>,
-    found: Option<Arc<Mapped>>,
+    found: Option<Mapped>,
 }
 
 impl Tables {
@@ -113,8 +113,8 @@ impl Tables {
         }
     }
 
-    fn learn(&self, digest: &Digest, epoch: u64, asked: Instant, key: &str, found: Option<&Arc<Mapped>>) {
-        let value = found.map_or(0, |found| found.as_str().len() + size_of::<Mapped>());
+    fn learn(&self, digest: &Digest, epoch: u64, asked: Instant, key: &str, found: Option<&Mapped>) {
+        let value = found.map_or(0, Mapped::weight);
         self.known.put(digest, |_| {
             // Under the lock: a flush that comes after this takes it out again.
             let stands = self.epoch.load(Ordering::Acquire) <= epoch;
@@ -135,7 +135,7 @@ impl Engine {
     pub(super) async fn table_says(&self, table: Table, key: &str) -> Result<Said, Unavailable> {
         let Some(memory) = &self.memory else {
             let found = self.find_in(table, key).await?;
-            return Ok(Said { found: found.map(Arc::new), lately: None });
+            return Ok(Said { found, lately: None });
         };
         let tables = &memory.maps;
         let digest = digest_of(memory.cache.digester(), table, key);
@@ -161,7 +161,7 @@ impl Engine {
         let ask = async {
             let (epoch, asked) = (tables.epoch.load(Ordering::Acquire), Instant::now());
             let found = match in_time(self.patience(), self.find_in(table, key)).await {
-                Ok(found) => found.map(|found| found.map(Arc::new)),
+                Ok(found) => found,
                 Err(_) => Err(Unavailable::new("-", "no answer within the deadline")),
             };
             if let Ok(found) = &found {

@@ -10,7 +10,10 @@
 
 use std::collections::BTreeSet;
 
-use gatepost_protocol::postfix::address::{Address, halves, listed};
+use gatepost_protocol::postfix::{
+    address::{Address, halves, listed},
+    walk::Key,
+};
 
 use super::{Engine, Mapped, Unavailable, aliases::NAMES_IN_A_ROW};
 
@@ -35,8 +38,8 @@ pub(in crate::decision) struct Senders {
 impl Engine {
     /// The login names of those who may send under an address, with `,` between. What would be two names to Postfix is left
     /// out.
-    pub(super) async fn senders(&self, key: &str) -> Result<Option<Mapped>, Unavailable> {
-        let found = self.who_may_send(key).await?;
+    pub(super) async fn senders(&self, key: &Key<'_>) -> Result<Option<Mapped>, Unavailable> {
+        let found = self.who_may_send(key.lower()).await?;
         let one = |login: &&String| !login.contains([',', ' ', '\t', '\r', '\n']);
         let logins: Vec<&str> = found.logins.iter().filter(one).map(String::as_str).collect();
         match (Mapped::new(logins.join(",")), found.lately) {
@@ -50,13 +53,14 @@ impl Engine {
         let mut found = Senders::default();
         let mut address = key.to_lowercase();
         for _ in 0..=NAMES_IN_A_ROW {
-            self.add_named(&address, &mut found).await?;
-            let owned = self.add_owners(&address, 0, &mut found).await?;
-            let other = self.in_other_domain(&address).await?;
+            let key = Key::of(&address);
+            self.add_named(&key, &mut found).await?;
+            let owned = self.add_owners(&key, 0, &mut found).await?;
+            let other = self.in_other_domain(&key).await?;
             if !owned
                 && other.is_none()
                 && self.maps.aliases_may_send
-                && let Some(everybody) = self.catch_all(&address).await?
+                && let Some(everybody) = self.catch_all(&key).await?
             {
                 self.add_all(&everybody, 1, &mut found).await?;
             }
@@ -69,14 +73,15 @@ impl Engine {
     }
 
     /// Those whom the tables name.
-    async fn add_named(&self, address: &str, found: &mut Senders) -> Result<(), Unavailable> {
+    async fn add_named(&self, address: &Key<'_>, found: &mut Senders) -> Result<(), Unavailable> {
         let Some(named) = self.maps.named(SENDERS).filter(|named| !named.tables.is_empty()) else {
             return Ok(());
         };
-        let mut keys = named.rules.walk.steps(address, &self.maps.delimiters);
-        keys.truncate(keys.iter().position(|step| !step.is_whole).map_or(keys.len(), |at| at + 1));
-        let keys = keys.into_iter().map(|step| step.key).chain(["*".to_owned()]);
-        for key in keys {
+        // Of those for everybody the first one alone.
+        let mut is_last = false;
+        let steps = address.steps(named.rules.walk, &self.maps.delimiters);
+        let steps = steps.take_while(|step| !std::mem::replace(&mut is_last, !step.is_whole));
+        for key in steps.map(|step| step.key).chain(["*".into()]) {
             let said = self.said(named, &key).await?;
             if let Some(logins) = said.found {
                 found.logins.extend(listed(logins.as_str()).map(str::to_lowercase));
@@ -92,16 +97,16 @@ impl Engine {
     /// An alias of an address that somebody has is how their mail is forwarded. To get it is not to be them.
     async fn add_owners(
         &self,
-        address: &str,
+        address: &Key<'_>,
         depth: usize,
         found: &mut Senders,
     ) -> Result<bool, Unavailable> {
-        if !found.seen.insert(address.to_owned()) || found.seen.len() > WIDE {
+        if !found.seen.insert(address.lower().to_owned()) || found.seen.len() > WIDE {
             return Ok(true);
         }
         let (owner, theirs) = self.owner_of(address, "").await?.unzip();
         let has_owner = owner.is_some();
-        found.logins.extend(owner.map(|owner| owner.user.as_str().to_owned()));
+        found.logins.extend(owner.map(|owner| owner.as_str().to_owned()));
         if !self.maps.aliases_may_send {
             return Ok(has_owner);
         }
@@ -124,7 +129,7 @@ impl Engine {
             // The same local part elsewhere is nobody in particular.
             if depth <= DEEP && !halves(address).0.is_empty() {
                 let address = Address::read(address).external().to_lowercase();
-                Box::pin(self.add_owners(&address, depth, found)).await?;
+                Box::pin(self.add_owners(&Key::of(&address), depth, found)).await?;
             }
         }
         Ok(())

@@ -8,7 +8,7 @@ use crate::{
     cache::{Asking, Entry, Full, Lesson, Said},
     decision::Engine,
     directory::{Found, Inquiry, Unavailable},
-    username::Username,
+    username::{NameRoom, Username},
 };
 
 /// Who has the name, if anybody has.
@@ -30,6 +30,31 @@ impl Engine {
             // Boxed, so that who is known does not carry it along.
             None => Box::pin(self.look_up_anew(memory, user, service)).await,
         }
+    }
+
+    /// The canonical name of whoever has a name and takes in mail by `service`, if anybody does: of what [`Self::lookup`]
+    /// tells nothing else. Where memory knows, nothing else of the account is made.
+    pub(in crate::decision) async fn whose(
+        &self,
+        name: &[u8],
+        service: &str,
+    ) -> Result<Option<Username>, Unavailable> {
+        if let Some(memory) = &self.memory {
+            let mut room = NameRoom::new();
+            // What nobody can be called, nobody is called.
+            let Ok(user) = Username::normalised(name, self.default_domain(), &mut room) else {
+                return Ok(None);
+            };
+            let whose = |entry: &Entry| {
+                Some(entry.delivers(service).then(|| Username::of_normal_form(entry.canonical())))
+            };
+            if let Some(whose) = memory.cache.look(memory.key(user, service), memory.tick(), whose) {
+                return Ok(whose);
+            }
+        }
+        // Boxed, so that who is known does not carry it along.
+        let account = Box::pin(self.lookup(name, service)).await?;
+        Ok(account.map(|account| account.user.clone()))
     }
 
     async fn look_up_anew(
