@@ -175,6 +175,22 @@ async fn mailboxes_domains_and_recipients_are_what_mail_is_taken_in_for() {
     .await;
 }
 
+/// The rules of an account and its canonical name count from memory as well as from the directory.
+#[tokio::test]
+async fn who_takes_in_no_mail_has_no_mailbox_and_may_send() {
+    let query = "SELECT username AS user, password, CASE username WHEN 'ben@example.org' THEN 'no' END AS lmtp \
+                 FROM mailbox WHERE username = replace(:user, 'annie@', 'anna@')";
+    let (_dir, engine) = engine_over(&DIRECTORY.replace(USER_QUERY, query));
+    let mailboxes = [
+        ("ben@example.org", None),
+        ("ben+x@example.org", None),
+        ("Annie+x@example.org", Some("anna@example.org")),
+        ("anna@example.org", Some("anna@example.org")),
+    ];
+    check(&engine, "mailboxes", &mailboxes).await;
+    check(&engine, "senders", &[("ben@example.org", Some("ben@example.org"))]).await;
+}
+
 #[tokio::test]
 async fn whoever_has_an_address_may_send_under_it_in_whichever_way_they_have_it() {
     let (_dir, engine) = engine("");
