@@ -20,6 +20,8 @@ pub enum Walk {
     Exact,
     /// `address`: user+ext@domain, user@domain, @domain.
     Address,
+    /// `local`: user+ext@domain, user@domain, user+ext, user, @domain. Of addresses that are known to be local.
+    Local,
     /// `transport`: user+ext@domain, user@domain, domain, .parent and so on up. `*` Postfix asks for itself.
     Transport,
     /// `access`: user+ext@domain, user@domain, domain, parent and so on up, user+ext@, user@.
@@ -76,9 +78,10 @@ struct Others<'k> {
 
 impl Walk {
     /// All, with their names in the configuration.
-    pub const ALL: [(&'static str, Self); 7] = [
+    pub const ALL: [(&'static str, Self); 8] = [
         ("exact", Self::Exact),
         ("address", Self::Address),
+        ("local", Self::Local),
         ("transport", Self::Transport),
         ("access", Self::Access),
         ("client", Self::Client),
@@ -104,13 +107,14 @@ impl Walk {
             | "smtp_generic_maps"
             | "relocated_maps"
             | "relay_recipient_maps"
-            | "local_recipient_maps"
             | "sender_bcc_maps"
             | "recipient_bcc_maps"
             | "smtpd_sender_login_maps"
             | "sender_dependent_relayhost_maps"
             | "sender_dependent_default_transport_maps"
             | "smtp_sasl_password_maps" => Self::Address,
+            // Postfix looks up a local part alone where the domain is its own, and asks this table of no other.
+            "local_recipient_maps" => Self::Local,
             "transport_maps" => Self::Transport,
             "check_sender_access" | "check_recipient_access" => Self::Access,
             "check_client_access" => Self::Client,
@@ -178,6 +182,8 @@ impl<'k> Iterator for Steps<'k> {
 }
 
 /// The key with the other form of its domain, or of the domain that it is. `None`: it has but one.
+///
+/// Some letters come to signs of ASCII (UTS 46 4): `＠` to `@`, which would make another address of it.
 fn in_other_letters(key: &str) -> Option<String> {
     let (local, domain) = match halves(key) {
         (local, Some(domain)) => (Some(local), domain),
@@ -194,7 +200,8 @@ fn in_other_letters(key: &str) -> Option<String> {
         idna::domain_to_ascii(domain).ok()?
     };
     let other = other.to_lowercase();
-    (other != domain && !other.is_empty()).then(|| match local {
+    let of_name = |sign: char| !sign.is_ascii() || sign.is_ascii_alphanumeric() || "-_.".contains(sign);
+    (other != domain && !other.is_empty() && other.chars().all(of_name)).then(|| match local {
         Some(local) => [local, "@", &other].concat(),
         None => other,
     })

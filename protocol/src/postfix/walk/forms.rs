@@ -8,6 +8,12 @@ use crate::postfix::address::Address;
 /// Of each of a whole address and of one without its extension: the external form, and the internal one.
 const FORMS: u8 = 4;
 
+/// Longest name of a domain, in letters and dots (RFC 1035 2.3.4: 255 with the length of each label and the root).
+const NAME: usize = 253;
+
+/// Longest address of IP, as text: one of IPv6 with one of IPv4 in it.
+const IP: usize = 45;
+
 /// How far a walk has come.
 #[derive(Debug, Clone)]
 pub(super) struct Forms<'k> {
@@ -40,8 +46,8 @@ enum Next<'k> {
         rest: &'k str,
         is_all: bool,
     },
-    /// The form of the local part, and `@`, with this number.
-    Local(u8),
+    /// The form with this number of the local part alone, or with `@`.
+    Alone(u8),
     End,
 }
 
@@ -52,11 +58,17 @@ impl<'k> Forms<'k> {
         let next = match walk {
             Walk::Exact => Next::Key,
             // The null sender, or a name that is asked for beside addresses.
-            Walk::Address | Walk::Transport | Walk::Access if address.domain.is_none() => Next::Key,
+            Walk::Address | Walk::Local | Walk::Transport | Walk::Access if address.domain.is_none() => {
+                Next::Key
+            }
             // Postfix asks for @domain itself nowhere; whoever else does is to be told what is there.
-            Walk::Address | Walk::Transport | Walk::Access if address.local.is_empty() => Next::Domain,
-            Walk::Address | Walk::Transport | Walk::Access => Next::Form(0),
+            Walk::Address | Walk::Local | Walk::Transport | Walk::Access if address.local.is_empty() => {
+                Next::Domain
+            }
+            Walk::Address | Walk::Local | Walk::Transport | Walk::Access => Next::Form(0),
             Walk::Client if is_ip(key) => Next::Network { rest: key, is_all: true },
+            // A number in the place of a name has none above it.
+            Walk::Domain | Walk::Nexthop if is_ip(key) => Next::Key,
             Walk::Client | Walk::Domain => parents(""),
             // A host in brackets, or one with a port, is no domain.
             Walk::Nexthop if key.contains(['[', ':']) => Next::Key,
@@ -65,14 +77,14 @@ impl<'k> Forms<'k> {
         Self { walk, key, address, delimiters, next }
     }
 
-    /// One of the [`FORMS`] of the address, in the domain that it has or in none.
+    /// One of the [`FORMS`] of the address, in this domain.
     fn form(&self, number: u8, domain: Option<&str>) -> Option<(String, bool)> {
         let (is_bare, is_internal) = (number >= 2, number % 2 == 1);
         let address = match is_bare {
             true => self.address.without_extension(self.delimiters)?.0,
-            false => Address { local: Cow::Borrowed(&*self.address.local), domain: self.address.domain },
+            false => Address { local: Cow::Borrowed(&*self.address.local), domain: None },
         };
-        let address = Address { domain: domain.or(address.domain), ..address };
+        let address = Address { domain, ..address };
         let key = if is_internal { address.internal()? } else { address.external() };
         Some((key, is_bare))
     }
@@ -82,6 +94,7 @@ impl<'k> Forms<'k> {
         let domain = self.address.domain.unwrap_or_default();
         match self.walk {
             Walk::Address => Next::Everybody,
+            Walk::Local => Next::Alone(0),
             Walk::Transport => Next::Parent { domain, above: false, mark: "." },
             Walk::Access => Next::Parent { domain, above: false, mark: "" },
             Walk::Exact | Walk::Client | Walk::Domain | Walk::Nexthop => Next::End,
@@ -91,7 +104,7 @@ impl<'k> Forms<'k> {
     fn behind_parents(&self) -> Next<'k> {
         let has_both =
             !self.address.local.is_empty() && self.address.domain.is_some_and(|domain| !domain.is_empty());
-        if self.walk == Walk::Access && has_both { Next::Local(0) } else { Next::End }
+        if self.walk == Walk::Access && has_both { Next::Alone(0) } else { Next::End }
     }
 
     /// `@` and the domain, as they stand in the key.
@@ -115,7 +128,8 @@ impl<'k> Iterator for Forms<'k> {
                 }
                 Next::Domain => {
                     // That is what is for everybody.
-                    self.next = if self.walk == Walk::Address { Next::End } else { self.behind_forms() };
+                    let is_all = matches!(self.walk, Walk::Address | Walk::Local);
+                    self.next = if is_all { Next::End } else { self.behind_forms() };
                     return Some(wide(self.key.into()));
                 }
                 Next::Form(FORMS) => self.next = self.behind_forms(),
@@ -126,7 +140,7 @@ impl<'k> Iterator for Forms<'k> {
                         self.next = Next::Form(2);
                         return Some(whole(self.key.into(), false));
                     }
-                    if let Some((key, is_bare)) = self.form(number, None) {
+                    if let Some((key, is_bare)) = self.form(number, self.address.domain) {
                         return Some(whole(key.into(), is_bare));
                     }
                 }
@@ -152,10 +166,13 @@ impl<'k> Iterator for Forms<'k> {
                     };
                     return Some(Step { key: rest.into(), is_bare: false, is_whole: is_all });
                 }
-                Next::Local(FORMS) => self.next = Next::End,
-                Next::Local(number) => {
-                    self.next = Next::Local(number + 1);
-                    if let Some((key, is_bare)) = self.form(number, Some("")) {
+                Next::Alone(FORMS) => {
+                    self.next = if self.walk == Walk::Local { Next::Everybody } else { Next::End };
+                }
+                Next::Alone(number) => {
+                    self.next = Next::Alone(number + 1);
+                    let domain = if self.walk == Walk::Local { None } else { Some("") };
+                    if let Some((key, is_bare)) = self.form(number, domain) {
                         return Some(whole(key.into(), is_bare));
                     }
                 }
@@ -165,19 +182,37 @@ impl<'k> Iterator for Forms<'k> {
     }
 }
 
-/// The domain above one. A dot at the beginning is none between two names.
+/// The next domain above one. A dot at the beginning is none between two names, and what is too long for a name is nobody's.
 fn parent_of(domain: &str) -> Option<&str> {
-    let at = domain.bytes().skip(1).position(|byte| byte == b'.')?;
-    domain.get(at + 2..).filter(|parent| !parent.is_empty())
+    let mut rest = domain;
+    loop {
+        let at = rest.bytes().skip(1).position(|byte| byte == b'.')?;
+        rest = rest.get(at + 2..)?;
+        if !rest.is_empty() && is_name(rest) {
+            return Some(rest);
+        }
+    }
 }
 
-/// What is left before the last dot, or colon, of an address of IP of which this much is left.
+/// What is left before the last dot, or colon, of an address of IP of which this much is left. What is too long for one is nobody's.
 fn network_of<'k>(rest: &'k str, address: &str) -> Option<&'k str> {
     let delimiter = if address.contains(':') { ':' } else { '.' };
-    let at = rest.rfind(delimiter)?;
-    rest.get(..at).map(|rest| rest.trim_end_matches(delimiter)).filter(|rest| !rest.is_empty())
+    let mut rest = rest;
+    loop {
+        let at = rest.rfind(delimiter)?;
+        rest = rest.get(..at)?.trim_end_matches(delimiter);
+        if !rest.is_empty() && rest.len() <= IP {
+            return Some(rest);
+        }
+    }
+}
+
+/// Whether a domain can be as long as this. It has at least as many letters in its other form, each of at most four bytes here.
+fn is_name(domain: &str) -> bool {
+    domain.len() <= 4 * NAME && domain.chars().count() <= NAME
 }
 
 fn is_ip(key: &str) -> bool {
-    key.contains(':') || key.split('.').all(|part| part.parse::<u8>().is_ok())
+    let is_byte = |part: &str| part.parse::<u8>().is_ok();
+    key.contains(':') || (key.split('.').count() == 4 && key.split('.').all(is_byte))
 }
