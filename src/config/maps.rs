@@ -181,6 +181,7 @@ mod tests {
             ("transport_maps", (Walk::Transport, false, false)),
             ("sender_bcc_maps", (Walk::Address, false, false)),
             ("canonical_maps", (Walk::Address, true, false)),
+            ("local_recipient_maps", (Walk::Local, false, false)),
             ("anything", (Walk::Exact, false, false)),
         ] {
             assert_eq!(rules(name), expected, "{name}");
