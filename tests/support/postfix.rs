@@ -268,7 +268,6 @@ impl Drop for Postfix<'_> {
     }
 }
 
-/// `lines` are of a file of `conf.d/peers`.
 /// The last of what is said of each parameter. Every process of Postfix would warn of the others, postlogd too, which waits
 /// for itself for ever where there is no room for its warning.
 fn each_once(main: &str) -> String {
@@ -286,6 +285,7 @@ fn each_once(main: &str) -> String {
     entries.into_iter().map(|(_, entry)| entry).collect()
 }
 
+/// `lines` are of a file of `conf.d/peers`.
 fn install(place: &Place, deliver_to: Option<SocketAddr>, lines: &str) {
     let tree = place.tree();
     let postfix = tree.uid("postfix");
