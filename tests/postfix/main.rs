@@ -21,6 +21,7 @@ mod own;
 mod policy;
 mod postfixadmin;
 mod tables;
+mod walks;
 
 use std::fs;
 

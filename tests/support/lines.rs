@@ -1,10 +1,12 @@
 use std::{
     fmt::Display,
     io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpStream},
     sync::mpsc::{self, Receiver, RecvTimeoutError},
     thread,
 };
+
+use tokio::{net::TcpSocket, runtime::Builder};
 
 use super::DEADLINE;
 
@@ -23,6 +25,23 @@ impl Lines {
         let address = address.into();
         let stream = TcpStream::connect_timeout(&address, DEADLINE)
             .unwrap_or_else(|error| panic!("nobody takes connections at {address}: {error}"));
+        let reader = stream.try_clone().unwrap();
+        Self::over(reader, Hangup(stream))
+    }
+
+    /// The same from another loopback address than the usual one, and as who has it.
+    pub fn connect_from(source: Ipv4Addr, address: impl Into<SocketAddr>) -> Self {
+        let address = address.into();
+        let connect = async {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind(SocketAddrV4::new(source, 0).into())?;
+            socket.connect(address).await?.into_std()
+        };
+        let runtime = Builder::new_current_thread().enable_io().build().unwrap();
+        let stream = runtime
+            .block_on(connect)
+            .unwrap_or_else(|error| panic!("nobody takes connections of {source} at {address}: {error}"));
+        stream.set_nonblocking(false).unwrap();
         let reader = stream.try_clone().unwrap();
         Self::over(reader, Hangup(stream))
     }

@@ -245,6 +245,12 @@ impl<'a> Postfix<'a> {
         lines
     }
 
+    /// Tries at once to deliver what was put off.
+    pub fn flush(&self) {
+        let flushed = self.control("flush");
+        assert!(flushed.status.success(), "{flushed:?}\n{}", self.log());
+    }
+
     pub fn log(&self) -> String {
         self.place.read("postfix.log")
     }
