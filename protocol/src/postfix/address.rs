@@ -93,7 +93,8 @@ pub fn halves(text: &str) -> (&str, Option<&str>) {
 }
 
 /// Adds an extension to each address of a list with commas between, as Postfix does with what it has taken off before it
-/// looked up. What is in quotes is never split, and what begins with `@` stays as it is.
+/// looked up. What is in quotes is never split, and what begins with `@` stays as it is; so does what has a half of its quotes
+/// behind the `@`, for that is no domain.
 pub fn extended(addresses: &str, extension: &str) -> String {
     let mut out = String::with_capacity(addresses.len() + extension.len());
     for (number, address) in listed(addresses).enumerate() {
@@ -101,7 +102,8 @@ pub fn extended(addresses: &str, extension: &str) -> String {
             out.push(',');
         }
         let Address { local, domain } = Address::read(address);
-        if local.is_empty() {
+        let is_domain = domain.is_none_or(|domain| !domain.contains(['"', '\\', ',', ' ', '\t', '\r', '\n']));
+        if local.is_empty() || !is_domain {
             out.push_str(address);
             continue;
         }
@@ -315,6 +317,9 @@ mod tests {
             ("@example.net", "@example.net"),
             ("anna", "anna+x"),
             ("\"a, b\"@example.org,c@d", "\"a, b+x\"@example.org,c+x@d"),
+            // The end of the list must not come to be in quotes, nor out of them.
+            ("\"a@b\",c@d", "\"a@b\",c+x@d"),
+            ("\"a@b, c@d e", "\"a@b, c@d e"),
             ("", ""),
             (" , ", ""),
         ] {
