@@ -59,8 +59,7 @@ pub async fn serve(stream: Stream, engines: Arc<Engines>, stop: CancellationToke
 
 async fn answer(block: &[u8], engine: &Engine) -> Result<Action<'static>, Malformed> {
     let request = Request::parse(block)?;
-    if let Kind::Other(kind) = request.request {
-        observe::no_such_request(kind);
+    if is_for_others(&request) {
         return Ok(Action::Dunno);
     }
     let started = Instant::now();
@@ -73,3 +72,24 @@ async fn answer(block: &[u8], engine: &Engine) -> Result<Action<'static>, Malfor
     observe::policed(&request, &verdict, started.elapsed());
     Ok(verdict.action)
 }
+
+/// The same without waiting: what takes some is unavailable.
+pub(super) fn answer_now(block: &[u8], engine: &Engine, now: Instant) -> Result<Action<'static>, Malformed> {
+    let request = Request::parse(block)?;
+    if is_for_others(&request) {
+        return Ok(Action::Dunno);
+    }
+    let verdict = engine.police(&request, false, now).now_or_never();
+    let waiting = || Verdict::unavailable(Unavailable::new("-", "it takes waiting"));
+    Ok(verdict.unwrap_or_else(waiting).action)
+}
+
+/// Whether it is of a kind that no rule is about.
+fn is_for_others(request: &Request<'_>) -> bool {
+    let Kind::Other(kind) = request.request else { return false };
+    observe::no_such_request(kind);
+    true
+}
+
+#[cfg(test)]
+mod tests;

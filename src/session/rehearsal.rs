@@ -7,9 +7,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::BytesMut;
 use futures_util::FutureExt as _;
-use gatepost_protocol::frame::{AUTH_LINE, Lines, MASTER_LINE};
+use gatepost_protocol::{
+    frame::{AUTH_LINE, Lines, MASTER_LINE},
+    postfix::policy::{Blocks, REQUEST},
+};
 
-use super::{Close, auth, lookup, master, saslauthd, wire::Cut as _};
+use super::{Close, auth, lookup, master, policy, saslauthd, wire::Cut as _};
 use crate::{
     decision::{Asker, Decision, Engine, Refusal, TempFail},
     directory::Unavailable,
@@ -199,6 +202,37 @@ impl<'e> Keys<'e> {
         while let Some(message) = self.protocol.cut(std::mem::take(&mut searched), &mut rest)? {
             let asked = self.protocol.read(message)?;
             self.protocol.tell(&asked.answer_now(self.engine, Asker::Unknown), out);
+        }
+        self.held = rest.to_vec();
+        Ok(())
+    }
+}
+
+/// One connection of Postfix's policy protocol.
+#[derive(Debug)]
+pub struct Mails<'e> {
+    engine: &'e Engine,
+    held: Vec<u8>,
+}
+
+impl<'e> Mails<'e> {
+    /// A connection that was just accepted.
+    pub const fn new(engine: &'e Engine) -> Self {
+        Self { engine, held: Vec::new() }
+    }
+
+    /// Takes bytes as one read from a socket and answers every request in its turn.
+    ///
+    /// # Errors
+    ///
+    /// When the connection is over. What was said before goes to `out` all the same.
+    pub fn receive(&mut self, bytes: &[u8], now: Instant, out: &mut BytesMut) -> Result<(), Close> {
+        let mut searched = self.held.len();
+        self.held.extend_from_slice(bytes);
+        let held = std::mem::take(&mut self.held);
+        let mut rest = &*held;
+        while let Some(block) = Blocks::new(REQUEST).cut_behind(std::mem::take(&mut searched), &mut rest)? {
+            policy::answer_now(block, self.engine, now)?.encode(out);
         }
         self.held = rest.to_vec();
         Ok(())
