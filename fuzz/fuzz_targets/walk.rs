@@ -9,7 +9,7 @@ use std::collections::HashSet;
 
 use gatepost_protocol::postfix::{
     address::{Address, extended, listed, with_local},
-    walk::{Step, Walk},
+    walk::{Key, Step, Walk},
 };
 use libfuzzer_sys::fuzz_target;
 
@@ -20,25 +20,29 @@ fuzz_target!(|data: &[u8]| {
     let Some((which, text)) = data.split_first() else { return };
     let Ok(text) = std::str::from_utf8(text) else { return };
     let (before, text) = text.split_once('\0').unwrap_or(("+", text));
-    match which % 10 {
-        7 => forms(text, before),
-        8 => written(before, text),
-        9 => lists(text, before),
+    match which % 11 {
+        8 => forms(text, before),
+        9 => written(before, text),
+        10 => lists(text, before),
         which => walked(Walk::ALL[usize::from(which)].1, text, before),
     }
 });
 
 fn walked(walk: Walk, key: &str, delimiters: &str) {
-    let steps = walk.steps(key, delimiters);
+    let asked_for = Key::of(key);
+    assert_eq!(asked_for.typed(), key);
+    let steps: Vec<_> = asked_for.steps(walk, delimiters).collect();
     let key = key.to_lowercase();
-    let of_addresses = matches!(walk, Walk::Address | Walk::Transport | Walk::Access);
+    let of_addresses = matches!(walk, Walk::Address | Walk::Local | Walk::Transport | Walk::Access);
     let parts = key.rsplit_once('@').filter(|(local, _)| of_addresses && !asked(local).is_empty());
 
     // The key itself comes first, or behind its external form.
     let first = steps.iter().position(|step| step.key == key).expect("the key itself");
     assert!(first == 0 || (first <= 2 && parts.is_some() && steps[0].key.starts_with('"')), "{steps:?}");
     let keys: HashSet<&str> = steps.iter().map(|step| &*step.key).collect();
-    assert_eq!(keys.len(), steps.len(), "the same twice: {steps:?}");
+    // What stands in the key behind such a delimiter may be taken for its domain, or for a quote.
+    let is_odd = delimiters.contains(['@', '"', '\\']);
+    assert!(is_odd || keys.len() == steps.len(), "the same twice: {steps:?}");
     assert!(steps.len() <= most(walk, &key), "{} steps of {key:?}", steps.len());
 
     // What is not made of the letters of the key is made of those of its other form, which is the first of these.
@@ -51,7 +55,7 @@ fn walked(walk: Walk, key: &str, delimiters: &str) {
         assert_eq!(step.key, step.key.to_lowercase());
         assert!(!step.is_bare || step.is_whole, "{step:?}");
         match parts {
-            Some((local, _)) if step.is_whole => is_of(step, &asked(local), delimiters),
+            Some((local, _)) if step.is_whole => is_of(walk, step, &asked(local), delimiters),
             // What is for everybody says nothing of anybody.
             Some(_) => assert!(!step.key.chars().skip(1).any(|sign| sign == '@'), "{step:?}"),
             None => assert!(!step.is_bare, "{step:?}"),
@@ -70,6 +74,7 @@ fn most(walk: Walk, key: &str) -> usize {
     let steps = match walk {
         Walk::Exact => 1,
         Walk::Address => 5,
+        Walk::Local => 9,
         Walk::Transport => 4 + domains,
         Walk::Access => 8 + domains,
         Walk::Client | Walk::Domain | Walk::Nexthop => domains,
@@ -82,10 +87,12 @@ fn is_in_two_forms(key: &str) -> bool {
     !key.is_ascii() || key.contains("xn--")
 }
 
-/// An address with this local part, in one of its forms, or with what is left of it before an extension.
-fn is_of(step: &Step, local: &str, delimiters: &str) {
-    let (found, _) = step.key.rsplit_once('@').expect("an address");
-    let is = |local: &str| found == local || found == external(local);
+/// An address with this local part, in one of its forms, or with what is left of it before an extension; or that alone.
+fn is_of(walk: Walk, step: &Step<'_>, local: &str, delimiters: &str) {
+    let before = step.key.rsplit_once('@').map(|(local, _)| local);
+    let alone = (walk == Walk::Local).then_some(&*step.key);
+    let is =
+        |local: &str| [before, alone].into_iter().flatten().any(|it| it == local || it == external(local));
     if step.is_bare {
         let before = |(at, _): &(usize, char)| *at > 0 && is(&local[..*at]);
         let mut ends = local.char_indices().filter(|(_, sign)| delimiters.contains(*sign));

@@ -127,9 +127,17 @@ impl<'k> Iterator for Forms<'k> {
                     return Some(whole(self.key.into(), false));
                 }
                 Next::Domain => {
-                    // That is what is for everybody.
-                    let is_all = matches!(self.walk, Walk::Address | Walk::Local);
-                    self.next = if is_all { Next::End } else { self.behind_forms() };
+                    // Which is what is for everybody, unless there are quotes with nothing in them.
+                    self.next = match self.walk {
+                        Walk::Address | Walk::Local if self.key.starts_with('@') => Next::End,
+                        Walk::Address | Walk::Local => Next::Everybody,
+                        Walk::Exact
+                        | Walk::Transport
+                        | Walk::Access
+                        | Walk::Client
+                        | Walk::Domain
+                        | Walk::Nexthop => self.behind_forms(),
+                    };
                     return Some(wide(self.key.into()));
                 }
                 Next::Form(FORMS) => self.next = self.behind_forms(),

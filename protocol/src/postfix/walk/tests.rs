@@ -43,6 +43,7 @@ fn each_kind_is_walked_as_postfix_walks_it() {
         (Walk::Address, "mx.dom.test", &["mx.dom.test"]),
         (Walk::Address, "[mx.dom.test]:587", &["[mx.dom.test]:587"]),
         (Walk::Address, "@dom.test", &["@dom.test"]),
+        (Walk::Address, "\"\"@dom.test", &["\"\"@dom.test", "@dom.test"]),
         (
             Local,
             "User+Ext@Dom.TEST",
@@ -148,6 +149,7 @@ fn a_key_of_any_length_has_no_more_steps_than_the_longest_name() {
         // 127 and 32, in both forms.
         (Nexthop, "日.".repeat(20_000), 159, "xn--wgv.".repeat(20_000)),
         (Client, "1:".repeat(30_000), 24, "1:".repeat(22) + "1"),
+        (Client, "1:".repeat(30_000) + "1.1", 24, "1:".repeat(22) + "1"),
     ] {
         let found = keys(walk, &key);
         assert_eq!((found.len(), &found[0], &found[1]), (steps, &key, &second));
