@@ -60,7 +60,7 @@ fn walked(walk: Walk, key: &str, delimiters: &str) {
             Some(_) => assert!(!step.key.chars().skip(1).any(|sign| sign == '@'), "{step:?}"),
             None => assert!(!step.is_bare, "{step:?}"),
         }
-        let is_cut_off = || ends(&key, &step.key) || (walk == Walk::Client && key.starts_with(&step.key));
+        let is_cut_off = || ends(&key, &step.key) || (walk == Walk::Client && key.starts_with(&*step.key));
         assert!(step.is_whole || is_in_two_forms(&key) || is_cut_off(), "{step:?} of {key:?}");
     }
 }

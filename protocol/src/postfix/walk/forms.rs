@@ -85,6 +85,10 @@ impl<'k> Forms<'k> {
             false => Address { local: Cow::Borrowed(&*self.address.local), domain: None },
         };
         let address = Address { domain, ..address };
+        if is_internal && domain.is_none() && address.local.contains('@') {
+            // Alone it would be somebody else's address.
+            return None;
+        }
         let key = if is_internal { address.internal()? } else { address.external() };
         Some((key, is_bare))
     }

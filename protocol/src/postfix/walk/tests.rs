@@ -50,6 +50,7 @@ fn each_kind_is_walked_as_postfix_walks_it() {
             &["user+ext@dom.test", "user@dom.test", "user+ext", "user", "@dom.test"],
         ),
         (Local, "\"a b\"@dom.test", &["\"a b\"@dom.test", "a b@dom.test", "\"a b\"", "a b", "@dom.test"]),
+        (Local, "\"a@b\"@dom.test", &["\"a@b\"@dom.test", "a@b@dom.test", "\"a@b\"", "@dom.test"]),
         (Local, "@dom.test", &["@dom.test"]),
         (Local, "user", &["user"]),
         (
