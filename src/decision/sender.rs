@@ -3,6 +3,8 @@
 //! Whom an address belongs to is what the map `senders` says, so that Postfix's own `reject_sender_login_mismatch` and a
 //! rule of ours cannot come to different answers.
 
+use gatepost_protocol::postfix::walk::Key;
+
 use super::Engine;
 use crate::directory::Unavailable;
 
@@ -39,7 +41,7 @@ impl Engine {
         if sender.is_empty() {
             return Ok(Standing::Nobodys);
         }
-        let senders = self.who_may_send(sender).await?;
+        let senders = self.who_may_send(&Key::of(sender)).await?;
         // Who has a name that nobody can have owns nothing.
         let login = login.and_then(|login| self.normalise(login).ok());
         let is_login = |owner: &String| {

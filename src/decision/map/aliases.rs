@@ -96,11 +96,14 @@ impl Engine {
 
     /// The same address in the domain that its own is another name of.
     pub(super) async fn in_other_domain(&self, key: &Key<'_>) -> Result<Option<String>, Unavailable> {
+        let Some(named) = self.maps.named(ALIAS_DOMAINS).filter(|named| !named.tables.is_empty()) else {
+            return Ok(None);
+        };
         let (local, Some(domain)) = halves(key.lower()) else { return Ok(None) };
         if local.is_empty() {
             return Ok(None);
         }
-        let other = self.walk_named(ALIAS_DOMAINS, &Key::of(domain)).await?;
+        let other = self.walk(named, &Key::of(domain)).await?;
         // Some write it with the @ that PostfixAdmin's forms have.
         let other = other.as_ref().map(|other| other.as_str().trim_start_matches('@').to_lowercase());
         let other = other.filter(|other| !other.is_empty() && other != domain);

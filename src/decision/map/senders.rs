@@ -39,7 +39,7 @@ impl Engine {
     /// The login names of those who may send under an address, with `,` between. What would be two names to Postfix is left
     /// out.
     pub(super) async fn senders(&self, key: &Key<'_>) -> Result<Option<Mapped>, Unavailable> {
-        let found = self.who_may_send(key.lower()).await?;
+        let found = self.who_may_send(key).await?;
         let one = |login: &&String| !login.contains([',', ' ', '\t', '\r', '\n']);
         let logins: Vec<&str> = found.logins.iter().filter(one).map(String::as_str).collect();
         match (Mapped::new(logins.join(",")), found.lately) {
@@ -49,27 +49,29 @@ impl Engine {
     }
 
     /// Who may send under an address.
-    pub(in crate::decision) async fn who_may_send(&self, key: &str) -> Result<Senders, Unavailable> {
+    pub(in crate::decision) async fn who_may_send(&self, key: &Key<'_>) -> Result<Senders, Unavailable> {
         let mut found = Senders::default();
-        let mut address = key.to_lowercase();
-        for _ in 0..=NAMES_IN_A_ROW {
-            let key = Key::of(&address);
-            self.add_named(&key, &mut found).await?;
-            let owned = self.add_owners(&key, 0, &mut found).await?;
-            let other = self.in_other_domain(&key).await?;
-            if !owned
-                && other.is_none()
-                && self.maps.aliases_may_send
-                && let Some(everybody) = self.catch_all(&key).await?
-            {
-                self.add_all(&everybody, 1, &mut found).await?;
-            }
-            match other {
-                Some(other) => address = other,
-                None => break,
-            }
+        let mut other = self.add_those_of(key, &mut found).await?;
+        for _ in 0..NAMES_IN_A_ROW {
+            let Some(address) = other else { break };
+            other = self.add_those_of(&Key::of(&address), &mut found).await?;
         }
         Ok(found)
+    }
+
+    /// Those of an address in its own domain. The same address in the domain that this one is another name of.
+    async fn add_those_of(&self, key: &Key<'_>, found: &mut Senders) -> Result<Option<String>, Unavailable> {
+        self.add_named(key, found).await?;
+        let owned = self.add_owners(key, 0, found).await?;
+        let other = self.in_other_domain(key).await?;
+        if !owned
+            && other.is_none()
+            && self.maps.aliases_may_send
+            && let Some(everybody) = self.catch_all(key).await?
+        {
+            self.add_all(&everybody, 1, found).await?;
+        }
+        Ok(other)
     }
 
     /// Those whom the tables name.
