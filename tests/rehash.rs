@@ -37,14 +37,7 @@ fn engine(file: &Path, more: &str) -> Engine {
          [[directory]]\nname = 'mail'\ntype = 'sqlite'\nfile = {file:?}\n\
          user_query = 'SELECT username AS user, pw AS password FROM mailbox WHERE :user IN (username, alias)'\n{more}"
     );
-    let around = Surroundings {
-        state_dir: None,
-        runtime_dir: None,
-        credentials_dir: None,
-        uid_of: |_| None,
-        gid_of: |_| None,
-    };
-    let config = Config::from_texts(&[(Path::new("test.toml"), &text)], &around);
+    let config = Config::from_texts(&[(Path::new("test.toml"), &text)], &Surroundings::none());
     daemon::engine(&config.unwrap_or_else(|problems| panic!("{problems}"))).unwrap()
 }
 

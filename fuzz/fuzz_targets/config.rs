@@ -14,9 +14,7 @@ fuzz_target!(|text: &str| {
     let around = Surroundings {
         state_dir: Some("/var/lib/gatepost".into()),
         runtime_dir: Some("/run/gatepost".into()),
-        credentials_dir: None,
-        uid_of: |_| None,
-        gid_of: |_| None,
+        ..Surroundings::none()
     };
     match Config::from_texts(&[(Path::new("gatepost.toml"), text)], &around) {
         Ok(config) => assert!(!config.directories.is_empty() && !config.sasl.mechanisms.is_empty()),

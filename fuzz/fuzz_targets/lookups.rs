@@ -55,14 +55,8 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
         type = \"passwd-file\"
         file = \"/nowhere/users\"
         domains = [\"away.example\"]";
-    let around = Surroundings {
-        state_dir: None,
-        runtime_dir: None,
-        credentials_dir: None,
-        uid_of: |_| None,
-        gid_of: |_| None,
-    };
-    let config = Config::from_texts(&[(Path::new("fuzz"), text)], &around).expect("a configuration");
+    let config =
+        Config::from_texts(&[(Path::new("fuzz"), text)], &Surroundings::none()).expect("a configuration");
     daemon::engine(&config).expect("directories")
 });
 

@@ -52,14 +52,8 @@ static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
     }
     // Never answers: its file is not there.
     text += "[[directory]]\nname = \"away\"\ntype = \"passwd-file\"\nfile = \"/nowhere/users\"\ndomains = [\"away.example\"]\n";
-    let around = Surroundings {
-        state_dir: None,
-        runtime_dir: None,
-        credentials_dir: None,
-        uid_of: |_| None,
-        gid_of: |_| None,
-    };
-    let config = Config::from_texts(&[(Path::new("fuzz"), &text)], &around).expect("a configuration");
+    let config =
+        Config::from_texts(&[(Path::new("fuzz"), &text)], &Surroundings::none()).expect("a configuration");
     daemon::engine(&config).expect("directories")
 });
 

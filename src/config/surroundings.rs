@@ -26,6 +26,11 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
+    /// None: there is nothing but what a configuration says itself.
+    pub const fn none() -> Self {
+        Self { state_dir: None, runtime_dir: None, credentials_dir: None, uid_of: |_| None, gid_of: |_| None }
+    }
+
     /// Those of this process.
     ///
     /// systemd's `$STATE_DIRECTORY` and `$RUNTIME_DIRECTORY` come first. Otherwise: for root, for the user of the

@@ -116,9 +116,7 @@ pub(super) fn oidc(ca_file: &Path, more: &str) -> Arc<Oidc> {
     let around = Surroundings {
         state_dir: Some("/state".into()),
         runtime_dir: Some("/run/gatepost".into()),
-        credentials_dir: None,
-        uid_of: |_| None,
-        gid_of: |_| None,
+        ..Surroundings::none()
     };
     let config = Config::from_texts(&[(Path::new("a.toml"), &text)], &around);
     config.unwrap_or_else(|problems| panic!("{problems}")).oidc.remove(0)

@@ -41,14 +41,7 @@ impl Rehearsed {
     pub fn new() -> Self {
         let text = "[server]\nstate_dir = \"/nowhere\"\nruntime_dir = \"/nowhere\"\n\
              [[directory]]\nname = \"one\"\ntype = \"static\"\nusers = [\"alice@example.org\"]\npassword = \"{PLAIN}x\"\n";
-        let around = Surroundings {
-            state_dir: None,
-            runtime_dir: None,
-            credentials_dir: None,
-            uid_of: |_| None,
-            gid_of: |_| None,
-        };
-        let config = Config::from_texts(&[(Path::new("rehearsed"), text)], &around).unwrap();
+        let config = Config::from_texts(&[(Path::new("rehearsed"), text)], &Surroundings::none()).unwrap();
         let shared = Shared::new(TokenKey::ephemeral().unwrap(), Instant::now()).unwrap();
         Self { engine: daemon::engine(&config).unwrap(), shared: Arc::new(shared) }
     }

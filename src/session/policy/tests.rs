@@ -37,14 +37,8 @@ const REJECT: &str = "action=REJECT 5.7.1\n\n";
 const LATER: &str = "action=451 4.3.0 Temporary lookup failure\n\n";
 
 fn engine() -> Engine {
-    let around = Surroundings {
-        state_dir: None,
-        runtime_dir: None,
-        credentials_dir: None,
-        uid_of: |_| None,
-        gid_of: |_| None,
-    };
-    daemon::engine(&Config::from_texts(&[(Path::new("test.toml"), RULES)], &around).unwrap()).unwrap()
+    daemon::engine(&Config::from_texts(&[(Path::new("test.toml"), RULES)], &Surroundings::none()).unwrap())
+        .unwrap()
 }
 
 /// What is said to bytes that arrive in these pieces, and whether the connection stays.

@@ -7,9 +7,7 @@ fn around() -> Surroundings {
     Surroundings {
         state_dir: Some("/state".into()),
         runtime_dir: Some("/run/gatepost".into()),
-        credentials_dir: None,
-        uid_of: |_| None,
-        gid_of: |_| None,
+        ..Surroundings::none()
     }
 }
 
