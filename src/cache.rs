@@ -27,6 +27,7 @@ mod digest;
 mod entry;
 mod flight;
 mod heard;
+mod index;
 mod learn;
 mod pages;
 mod recall;
@@ -322,8 +323,8 @@ impl Cache {
 
     #[expect(clippy::indexing_slicing, reason = "the remainder is less than the number of shards")]
     fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
-        // The table itself goes by the lowest bits and the highest seven.
-        let [.., part, _, _] = hash.to_le_bytes();
+        // The index itself goes by other bits than these.
+        let [part, ..] = hash.to_le_bytes();
         lock(&self.shards[usize::from(part) % SHARDS])
     }
 }

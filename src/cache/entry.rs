@@ -36,9 +36,9 @@ use crate::{
 
 /// What is kept of one name. It never changes; when something is learnt, another one takes its place.
 ///
-/// In this order all that a hit looks at stands together, in one line of the processor's memory or in two neighbouring
-/// ones: of a million entries each line is one that has to be waited for.
-#[repr(C)]
+/// In this order all that a hit looks at stands in one line of the processor's memory, unless a name has more than 22
+/// bytes: of a million entries each line is one that has to be waited for.
+#[repr(C, align(64))]
 pub struct Entry {
     /// Of the main password; means nothing unless `kind` says so. Where it is not known to be right: of the one that was
     /// said to be last, by an answer that did not count; zeros for none.

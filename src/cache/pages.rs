@@ -10,11 +10,11 @@ use std::mem;
 use super::entry::Entry;
 
 /// A part has room for so many pages at least, of which two may be vacant.
-const PAGES: usize = 16;
+const PAGES: usize = 12;
 
 /// A page has up to so many entries, two to the power of this: below 128 KiB, which the C library gives back to the kernel
 /// and takes from there one by one. Numbers have as many bits for the place in the page.
-const LARGEST: u32 = 10;
+const LARGEST: u32 = 9;
 
 /// Entries by their number: the page, and the place in it.
 #[derive(Default)]

@@ -5,9 +5,7 @@
 //! tried one after the other, push out each other and not those in use. The places are in the order of their hashes, which is
 //! none.
 
-use hashbrown::HashTable;
-
-use super::{Counts, clock::Tick, entry::Entry, pages::Pages};
+use super::{Counts, clock::Tick, entry::Entry, index::Index, pages::Pages};
 
 /// How many places are looked at, with every entry that is put in, for such as nobody can use any more.
 const SWEEP: usize = 2;
@@ -15,8 +13,8 @@ const SWEEP: usize = 2;
 /// Entries of some of the names.
 #[derive(Default)]
 pub(super) struct Shard {
-    /// Their numbers, by their names.
-    table: HashTable<u32>,
+    /// Their numbers, by the hashes of their names.
+    index: Index,
     pages: Pages,
     /// Bytes that entries take beside the table and the pages.
     weight: usize,
@@ -49,7 +47,7 @@ impl Sought<'_> {
 impl Shard {
     pub(super) fn find(&self, sought: Sought<'_>) -> Option<&Entry> {
         let mut found = None;
-        self.table.find(sought.hash, |&at| {
+        self.index.find(sought.hash, |at| {
             found = self.pages.get(at).filter(|entry| sought.is(entry));
             found.is_some()
         });
@@ -77,9 +75,7 @@ impl Shard {
         if size_of::<Entry>() + weight > limit / 2 {
             return self.lose(sought, now, hash);
         }
-        let known =
-            self.table.find(sought.hash, |&at| self.pages.get(at).is_some_and(|entry| sought.is(entry)));
-        match known.copied() {
+        match self.number_of(sought) {
             Some(at) => {
                 entry.touch();
                 self.uncount(at);
@@ -95,13 +91,10 @@ impl Shard {
             self.broom = self.after(self.broom);
             self.clear(self.broom, now, &hash, &dead);
         }
-        // Where the table itself has grown, or what is in the place of another is larger.
+        // Where the index itself has grown, or what is in the place of another is larger.
         self.make_room(now, limit, |_| 0, &hash, &dead);
-        // After a flush, or where what is there is larger than the limit, the table itself is too large.
-        if self.table.len() * 8 < self.table.capacity() {
-            let pages = &self.pages;
-            self.table.shrink_to(self.table.len() * 2, |&at| pages.get(at).map_or(0, &hash));
-        }
+        // After a flush, or where what is there is larger than the limit, the index itself is too large.
+        self.index.shrink(hash_of(&self.pages, &hash));
     }
 
     /// Takes one out because it is not to be relied on any more.
@@ -115,33 +108,22 @@ impl Shard {
     /// Takes one out as if it had never been there. Whether it was. `hash`: what an entry is found by, since another one
     /// is moved to its place.
     pub(super) fn remove(&mut self, sought: Sought<'_>, hash: impl Fn(&Entry) -> u64) -> bool {
-        let pages = &self.pages;
-        let sought_at = |&at: &u32| pages.get(at).is_some_and(|entry| sought.is(entry));
-        match self.table.find_entry(sought.hash, sought_at) {
-            Ok(place) => {
-                let (at, _) = place.remove();
-                self.take_out(at, hash);
-                true
-            }
-            Err(_) => false,
+        let known = self.number_of(sought);
+        if let Some(at) = known {
+            self.index.remove(sought.hash, at);
+            self.take_out(at, hash);
         }
+        known.is_some()
     }
 
     /// Forgets those that `whom` says. How many they were.
     pub(super) fn forget(&mut self, whom: impl Fn(&Entry) -> bool, hash: impl Fn(&Entry) -> u64) -> usize {
-        let mut going = Vec::new();
-        let pages = &self.pages;
-        self.table.retain(|&mut at| {
-            let goes = pages.get(at).is_some_and(&whom);
-            if goes {
-                going.push(at);
-            }
-            !goes
-        });
+        let going = self.pages.iter().filter(|(_, entry)| whom(entry)).map(|(at, entry)| (at, hash(entry)));
+        let going: Vec<_> = going.collect();
         // From the end: what is moved to the place of another is none of them then.
-        going.sort_unstable_by(|one, other| other.cmp(one));
-        for at in &going {
-            self.take_out(*at, &hash);
+        for &(at, name) in going.iter().rev() {
+            self.index.remove(name, at);
+            self.take_out(at, &hash);
         }
         going.len()
     }
@@ -152,12 +134,12 @@ impl Shard {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.table.len()
+        self.index.len()
     }
 
     /// Bytes of memory that all of it takes.
     pub(super) fn bytes(&self) -> usize {
-        self.weight + self.pages.bytes() + self.table.allocation_size()
+        self.weight + self.pages.bytes() + self.index.bytes()
     }
 
     /// Has others go until there are as many bytes as `more` says, or until nobody is left.
@@ -170,8 +152,8 @@ impl Shard {
         dead: impl Fn(&Entry) -> bool,
     ) {
         // Twice round at the most: the first round takes the marks away.
-        let mut steps = 2 * self.table.num_buckets();
-        while self.bytes() + more(&self.pages) > limit && steps > 0 && !self.table.is_empty() {
+        let mut steps = 2 * self.index.places();
+        while self.bytes() + more(&self.pages) > limit && steps > 0 && self.index.len() > 0 {
             self.hand = self.after(self.hand);
             let goes = self.clear(self.hand, now, &hash, |entry| dead(entry) || !entry.was_used());
             self.counts.evicted += u64::from(goes);
@@ -181,30 +163,14 @@ impl Shard {
 
     /// Puts in one whose name is not there.
     fn insert(&mut self, sought: Sought<'_>, entry: Entry, limit: usize, hash: impl Fn(&Entry) -> u64) {
-        self.tidy(&hash);
         let Some(at) = self.pages.push(entry, limit) else { return };
         self.count(at);
-        let pages = &self.pages;
-        self.table.insert_unique(sought.hash, at, |&at| pages.get(at).map_or(0, &hash));
-    }
-
-    /// Takes away the marks that those leave in the table who go, where these are all that it is full of. By itself it
-    /// takes them away only while it is half empty, and grows to twice its size otherwise: in the room of entries.
-    fn tidy(&mut self, hash: impl Fn(&Entry) -> u64) {
-        let full = self.table.num_buckets() / 8 * 7;
-        if self.table.len() < self.table.capacity() || self.table.len() > full / 8 * 7 {
-            return;
-        }
-        let pages = &self.pages;
-        self.table.clear();
-        for (at, entry) in pages.iter() {
-            self.table.insert_unique(hash(entry), at, |&at| pages.get(at).map_or(0, &hash));
-        }
+        self.index.insert(sought.hash, at, hash_of(&self.pages, &hash));
     }
 
     /// The place after this one, round and round.
     fn after(&self, place: usize) -> usize {
-        if place + 1 < self.table.num_buckets() { place + 1 } else { 0 }
+        if place + 1 < self.index.places() { place + 1 } else { 0 }
     }
 
     /// Takes out what is in a place if `goes` says so. Whether it has.
@@ -215,24 +181,26 @@ impl Shard {
         hash: impl Fn(&Entry) -> u64,
         goes: impl Fn(&Entry) -> bool,
     ) -> bool {
-        let Ok(place) = self.table.get_bucket_entry(place) else { return false };
-        let Some(entry) = self.pages.get(*place.get()).filter(|entry| goes(entry)) else { return false };
+        let Some(at) = self.index.in_place(place) else { return false };
+        let Some(entry) = self.pages.get(at).filter(|entry| goes(entry)) else { return false };
         if entry.is_somebody() {
             self.gone = self.gone.max(Some(entry.fetched().ended.min(now)));
         }
-        let (at, _) = place.remove();
+        self.index.remove(hash(entry), at);
         self.take_out(at, hash);
         true
     }
 
-    /// Takes out one that is not in the table any more, and lets the table know of the one that is moved to its place.
+    /// Takes out one that is not in the index any more, and lets the index know of the one that is moved to its place.
     fn take_out(&mut self, at: u32, hash: impl Fn(&Entry) -> u64) {
         self.uncount(at);
-        let Some(was) = self.pages.swap_remove(at) else { return };
-        let moved = self.pages.get(at).map_or(0, hash);
-        if let Some(place) = self.table.find_mut(moved, |&place| place == was) {
-            *place = at;
+        if let Some(was) = self.pages.swap_remove(at) {
+            self.index.renumber(hash_of(&self.pages, hash)(at), was, at);
         }
+    }
+
+    fn number_of(&self, sought: Sought<'_>) -> Option<u32> {
+        self.index.find(sought.hash, |at| self.pages.get(at).is_some_and(|entry| sought.is(entry)))
     }
 
     fn count(&mut self, at: u32) {
@@ -248,6 +216,11 @@ impl Shard {
             self.others -= usize::from(is_of_others(entry));
         }
     }
+}
+
+/// What the entry with a number is found by.
+fn hash_of(pages: &Pages, hash: impl Fn(&Entry) -> u64) -> impl Fn(u32) -> u64 {
+    move |at| pages.get(at).map_or(0, &hash)
 }
 
 /// Whether it is to be forgotten when somebody of another name is, or has another one for each service.

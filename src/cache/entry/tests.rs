@@ -60,7 +60,7 @@ fn what_is_packed_comes_out_as_it_was() {
 
 #[test]
 fn an_ordinary_entry_is_small() {
-    assert_eq!(size_of::<Entry>(), 120);
+    assert_eq!((size_of::<Entry>(), align_of::<Entry>()), (128, 64));
     let mut without = account();
     without.userdb = Default::default();
     assert_eq!(packed(&without, "user123456@example.org", "").weight(), 0);

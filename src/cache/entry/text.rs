@@ -3,8 +3,8 @@
 use zeroize::Zeroize as _;
 
 /// So many bytes have room in the entry itself: a name and where its mail lives, as a rule. With the rest of it that
-/// makes 120 bytes, two lines of a processor's memory or three.
-pub(super) const BESIDE: usize = 62;
+/// makes 128 bytes, two lines of a processor's memory.
+pub(super) const BESIDE: usize = 70;
 
 /// Up to 64 KiB of text that never changes. What is short costs no second look into memory: among a million entries
 /// each look is one that the processor has to wait for.
