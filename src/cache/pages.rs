@@ -10,19 +10,23 @@ use std::mem;
 use super::entry::Entry;
 
 /// A part has room for so many pages at least, of which two may be vacant.
-const PAGES: usize = 12;
+const PAGES: usize = 6;
 
-/// A page has up to so many entries, two to the power of this: below 128 KiB, which the C library gives back to the kernel
-/// and takes from there one by one. Numbers have as many bits for the place in the page.
-const LARGEST: u32 = 9;
+/// A page has up to so many entries: below 128 KiB, which the C library gives back to the kernel and takes from there one
+/// by one. Not a power of two: the beginnings of all pages would get into each other's way in the processor's caches, and
+/// where there are few entries, that is where they are.
+const LARGEST: usize = 1000;
+
+/// So many bits of a number are for the place in the page.
+const PLACE: u32 = LARGEST.next_power_of_two().trailing_zeros();
 
 /// Entries by their number: the page, and the place in it.
 #[derive(Default)]
 pub(super) struct Pages {
     /// All but the last two are full.
     pages: Vec<Vec<Entry>>,
-    /// How many entries are in a full page, as a power of two.
-    size: u32,
+    /// How many entries are in a full page.
+    size: usize,
     len: usize,
     /// How many places have been in use. The kernel gives memory to others only when it is written to.
     used: usize,
@@ -38,11 +42,11 @@ impl Pages {
     /// Puts one behind the last. `limit`: so many bytes may all of them take. Its number; `None`: there are too many.
     pub(super) fn push(&mut self, entry: Entry, limit: usize) -> Option<u32> {
         if self.pages.is_empty() {
-            self.size = (limit / PAGES / size_of::<Entry>()).max(1).ilog2().min(LARGEST);
+            self.size = (limit / PAGES / size_of::<Entry>()).clamp(1, LARGEST);
         }
         let at = self.number(self.len)?;
         if self.len == self.places() {
-            self.pages.push(Vec::with_capacity(1 << self.size));
+            self.pages.push(Vec::with_capacity(self.size));
         }
         let (page, _) = split(at);
         self.pages.get_mut(page)?.push(entry);
@@ -74,7 +78,7 @@ impl Pages {
         // One is kept for the next: who is at the border between two would take it and give it back all the time.
         if self.len == 0 {
             *self = Self::default();
-        } else if self.places() - self.len >= 2 << self.size {
+        } else if self.places() - self.len >= 2 * self.size {
             self.pages.pop();
             self.used = self.used.min(self.places());
         }
@@ -97,19 +101,19 @@ impl Pages {
     }
 
     fn places(&self) -> usize {
-        self.pages.len() << self.size
+        self.pages.len() * self.size
     }
 
     /// The number of the one that so many others are before.
     fn number(&self, index: usize) -> Option<u32> {
-        let (page, place) = (index >> self.size, index & ((1 << self.size) - 1));
-        u32::try_from(page << LARGEST | place).ok()
+        let (page, place) = (index.checked_div(self.size)?, index % self.size);
+        u32::try_from(page << PLACE | place).ok()
     }
 }
 
 /// In which page it is, and where.
 const fn split(at: u32) -> (usize, usize) {
-    ((at >> LARGEST) as usize, (at & ((1 << LARGEST) - 1)) as usize)
+    ((at >> PLACE) as usize, (at & ((1 << PLACE) - 1)) as usize)
 }
 
 #[cfg(test)]
@@ -143,13 +147,13 @@ mod tests {
     #[test]
     fn numbers_lead_to_who_was_put_there_and_the_last_fills_a_gap() {
         // Pages of one, of a few, and of as many as can be.
-        for limit in [0, 10_000, usize::MAX] {
+        for (limit, expected) in [(0, 1), (10_000, 13), (usize::MAX, LARGEST)] {
             let (mut pages, mut known) = (Pages::default(), Vec::new());
             for number in 0..3000_u32 {
                 let user = format!("user{number}");
                 known.push((pages.push(named(&user), limit).unwrap(), user));
             }
-            assert_eq!(pages.size, [0, 2, LARGEST][usize::from(limit > 0) + usize::from(limit > 10_000)]);
+            assert_eq!(pages.size, expected);
             for step in (0..known.len()).rev() {
                 let gap = step * 7 % known.len();
                 let last = known.pop().unwrap();
@@ -168,14 +172,14 @@ mod tests {
 
     #[test]
     fn what_it_takes_is_what_was_in_use_until_pages_are_given_back() {
-        let (mut pages, limit) = (Pages::default(), 100 * PAGES * size_of::<Entry>());
+        let (mut pages, limit) = (Pages::default(), 64 * PAGES * size_of::<Entry>());
         let mut growth = 0;
         let entries = |pages: &Pages| pages.used;
         for number in 0..640 {
             growth += pages.growth();
             pages.push(named(&format!("user{number}")), limit).unwrap();
         }
-        assert_eq!((pages.size, growth, entries(&pages)), (6, 640 * size_of::<Entry>(), 640));
+        assert_eq!((pages.size, growth, entries(&pages)), (64, 640 * size_of::<Entry>(), 640));
         assert!(pages.bytes() >= growth && pages.bytes() < growth + 1000);
         for _ in 0..64 {
             pages.swap_remove(0);
