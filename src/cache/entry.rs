@@ -192,10 +192,9 @@ impl Entry {
     /// Whether it is of this name and this service.
     pub(super) fn is_of(&self, user: &[u8], service: &[u8]) -> bool {
         let (named, all) = (usize::from(self.user), usize::from(self.user) + usize::from(self.service));
-        named == user.len()
-            && all == user.len() + service.len()
-            && self.text.bytes().get(..named) == Some(user)
-            && self.text.bytes().get(named..all) == Some(service)
+        all - named == service.len()
+            && self.text.bytes().get(..named).is_some_and(|name| same(name, user))
+            && (service.is_empty() || self.text.bytes().get(named..all) == Some(service))
     }
 
     /// Whether this is the canonical name.
@@ -205,7 +204,7 @@ impl Entry {
             0 => self.text.bytes().get(..usize::from(self.user)),
             length => self.text.bytes().get(from..from + usize::from(length)),
         };
-        canonical == Some(name)
+        canonical.is_some_and(|canonical| same(canonical, name))
     }
 
     /// The name that was looked up.
@@ -380,6 +379,18 @@ impl Drop for Entry {
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry").field("user", &self.user()).finish_non_exhaustive()
+    }
+}
+
+/// Whether two names are the same. The library reads 32 bytes at once, and so waits for the next line of memory too where a
+/// name lies at the end of one.
+#[inline]
+fn same(one: &[u8], other: &[u8]) -> bool {
+    match (one.last_chunk::<8>(), other.last_chunk::<8>()) {
+        (Some(last), Some(of_other)) => {
+            one.len() == other.len() && last == of_other && one.as_chunks::<8>().0 == other.as_chunks::<8>().0
+        }
+        _ => one == other,
     }
 }
 
