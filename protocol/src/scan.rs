@@ -67,7 +67,7 @@ const fn below(word: u64, limit: u8) -> u64 {
 /// Whether there are control characters that might mean something on a line.
 #[inline]
 pub(crate) fn any_mark(bytes: &[u8]) -> bool {
-    // As with `only_tabs`.
+    // Written so that the compiler looks at 32 bytes at once, and at those at the end once more rather than one by one.
     if let Some(last) = bytes.last_chunk::<32>() {
         let least = |bytes: &[u8]| bytes.iter().fold(u8::MAX, |least, &byte| least.min(byte));
         return least(bytes.as_chunks::<32>().0.as_flattened()).min(least(last)) < MARKS;
@@ -79,18 +79,6 @@ pub(crate) fn any_mark(bytes: &[u8]) -> bool {
     let (words, _) = bytes.as_chunks();
     let any = |seen, word: &[u8; 8]| seen | marks(u64::from_le_bytes(*word));
     words.iter().fold(any(0, last), any) != 0
-}
-
-/// Whether a list has nothing in it but text and TABs. Written so that the compiler looks at 32 bytes at once, and at those
-/// at the end once more rather than one by one.
-#[inline]
-pub(crate) fn only_tabs(bytes: &[u8]) -> bool {
-    let other =
-        |bytes: &[u8]| bytes.iter().fold(false, |other, &byte| other | ((byte < MARKS) & (byte != b'\t')));
-    match bytes.last_chunk::<32>() {
-        Some(last) => !(other(bytes.as_chunks::<32>().0.as_flattened()) | other(last)),
-        None => !other(bytes),
-    }
 }
 
 /// Where the control characters stand that might mean something on a line. May also name a 0x0e behind one of them.
@@ -141,7 +129,7 @@ impl Iterator for Marks<'_> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{Marks, any_mark, find, only_tabs};
+    use super::{Marks, any_mark, find};
 
     #[test]
     fn every_byte_is_found_at_every_place_behind_every_other() {
@@ -155,20 +143,6 @@ mod tests {
                     if wanted < 14 && other > 14 {
                         assert_eq!(Marks::of(&text[..=at]).next(), Some(at), "{wanted} behind {other}");
                     }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn one_other_mark_among_tabs_is_seen_wherever_it_stands() {
-        for length in 1..70 {
-            assert!(only_tabs(&vec![b'\t'; length]));
-            for place in 0..length {
-                for byte in [0, 1, 8, b'\n', 11, b'\r', 14, b' ', 0x80, 0xff] {
-                    let mut bytes = vec![b'x'; length];
-                    bytes[place] = byte;
-                    assert_eq!(only_tabs(&bytes), byte >= 14, "{byte} at {place} of {length}");
                 }
             }
         }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use crate::dovecot::params::address;
 use crate::dovecot::{RequestId, grammar};
-use crate::scan::{any_mark, find, only_tabs};
+use crate::scan::{Marks, any_mark};
 use crate::text::Encoded;
 
 /// A mechanism with which everything is in the first response.
@@ -50,25 +50,30 @@ impl<'a> Usual<'a> {
             _ => of_tokens(args)?,
         };
         let (mut service, mut session, mut rip_text) = (None, None, None);
-        let mut rest = list;
+        let mut marks = Marks::of(list);
+        let mut begin = 0;
         let response = loop {
-            // `resp=` must be the last one.
-            let Some(end) = find(b'\t', rest) else { break rest.strip_prefix(b"resp=")? };
-            let (segment, behind) = rest.split_at(end);
-            rest = behind.get(1..)?;
-            let (to, value) = match u32::from_le_bytes(*segment.first_chunk()?) {
+            let rest = list.get(begin..)?;
+            let key = u32::from_le_bytes(*rest.first_chunk()?);
+            if key == RESP {
+                break rest.strip_prefix(b"resp=")?;
+            }
+            let end = next_tab(&mut marks, list)?;
+            // What is shorter than the key that was read is out of the ordinary.
+            let segment = list.get(begin..end).filter(|segment| segment.len() >= 4)?;
+            begin = end + 1;
+            let (to, value) = match key {
                 SERV => (&mut service, segment.strip_prefix(b"service=")?),
                 PROT => (&mut service, segment.strip_prefix(b"protocol=")?),
                 SESS => (&mut session, segment.strip_prefix(b"session=")?),
                 RIP => (&mut rip_text, segment.get(4..)?),
-                RESP | FORW => return None,
+                FORW => return None,
                 _ => continue,
             };
             *to = Some(value);
         };
-        let params = list.get(..list.len() - response.len())?;
-        // There is no TAB in the response, and it may be long.
-        if !only_tabs(params) || any_mark(response) {
+        // It must be the last one, and may be long.
+        if any_mark(response) {
             return None;
         }
         let response = Encoded::of_field(response);
@@ -79,6 +84,20 @@ impl<'a> Usual<'a> {
     #[inline]
     pub fn rip(&self) -> Option<IpAddr> {
         address(self.rip_text?)
+    }
+}
+
+/// Where the next TAB stands; `None`: nowhere, or something else stands before it that means something on a line.
+#[inline]
+fn next_tab(marks: &mut Marks<'_>, list: &[u8]) -> Option<usize> {
+    loop {
+        let at = marks.next()?;
+        match list.get(at)? {
+            b'\t' => return Some(at),
+            // Means nothing, and is taken for something behind a TAB.
+            0x0e => {}
+            _ => return None,
+        }
     }
 }
 
