@@ -55,7 +55,7 @@ pub fn decided(attempt: &Attempt, decision: &Decision, cache: Option<&'static st
         trace: attempt.claim.credential.trace(),
         cache,
         took,
-        at: None,
+        asked: None,
     };
     match decision {
         Decision::Accept(verified) => Decided {

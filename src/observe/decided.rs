@@ -8,7 +8,11 @@ use std::{
 
 use tracing::{error, field::display, info, warn};
 
-use super::{Remote, app_password, micros, prepared, room::Room};
+use super::{
+    Remote, app_password, micros,
+    prepared::{self, Logged},
+    room::Room,
+};
 use crate::{
     decision::{AppPassword, Refusal, TempFail},
     mechanism::Mechanism,
@@ -49,19 +53,23 @@ pub struct Decided<'a> {
     pub cache: Option<&'static str>,
     /// From the question to its answer.
     pub took: Duration,
-    /// When that was, if somebody has just looked.
-    pub at: Option<Instant>,
+    /// When the question came, if it is just now that it took so long.
+    pub asked: Option<Instant>,
 }
 
 impl Decided<'_> {
     /// Logs it as `info`. Not for what is temporary.
     pub fn tell(&self) {
-        prepared::info(self.at, false, |line| self.put_into(line), || self.tell_fields());
+        prepared::info(self.logged(), false, |line| self.put_into(line), || self.tell_fields());
     }
 
     /// The same where many come at once: it may wait for [`flush`](super::flush).
     pub fn tell_soon(&self) {
-        prepared::info(self.at, true, |line| self.put_into(line), || self.tell_fields());
+        prepared::info(self.logged(), true, |line| self.put_into(line), || self.tell_fields());
+    }
+
+    fn logged(&self) -> Option<Logged> {
+        self.asked.map(|asked| Logged { asked, took: self.took })
     }
 
     #[inline]
@@ -190,7 +198,7 @@ mod tests {
         trace: None,
         cache: None,
         took: Duration::from_micros(1234),
-        at: None,
+        asked: None,
     };
 
     /// The line as it is prepared, as it is made from the fields, and as the library makes it.
@@ -312,7 +320,7 @@ mod tests {
                 trace: trace.as_deref(),
                 cache,
                 took: Duration::from_nanos(took),
-                at: looked.then(Instant::now),
+                asked: Instant::now().checked_sub(Duration::from_nanos(took)).filter(|_| looked),
                 ..LOGIN
             };
             let [ours, fields, library] = ways(&event);

@@ -44,7 +44,6 @@ impl<'a> Ordinary<'a> {
         if !observe::tells_decisions() {
             return;
         }
-        let at = Instant::now();
         let event = Decided {
             outcome: "verified",
             user: self.knock.authcid,
@@ -59,8 +58,8 @@ impl<'a> Ordinary<'a> {
             mechanism: Mechanism::Plain,
             trace: None,
             cache: Some(Recollection::Hit { refresh: false }.as_str()),
-            took: at.saturating_duration_since(arrived),
-            at: Some(at),
+            took: arrived.elapsed(),
+            asked: Some(arrived),
         };
         match known {
             Ok(known) => {

@@ -61,7 +61,6 @@ impl<'a> Shown<'a> {
         if !observe::tells_decisions() {
             return;
         }
-        let at = Instant::now();
         Decided {
             outcome: "verified",
             user: self.bearer.name,
@@ -76,8 +75,8 @@ impl<'a> Shown<'a> {
             mechanism: self.mechanism,
             trace: None,
             cache: Some(Recollection::Hit { refresh: false }.as_str()),
-            took: at.saturating_duration_since(arrived),
-            at: Some(at),
+            took: arrived.elapsed(),
+            asked: Some(arrived),
         }
         .tell_soon();
     }
