@@ -250,7 +250,8 @@ mod tests {
         let (last, before) = handed_on.split_last().unwrap();
         assert!(!last.is_empty() && before.iter().all(|lines| lines.len() > BATCHED - LONGEST));
         let handed_on = handed_on.concat();
-        let numbers = handed_on.lines().map(|line| line.split(' ').nth(3).unwrap().parse::<usize>().unwrap());
+        let numbers =
+            handed_on.lines().map(|line| line.split_whitespace().nth(3).unwrap().parse::<usize>().unwrap());
         assert!(numbers.eq(0..1000));
     }
 
