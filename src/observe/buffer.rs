@@ -19,11 +19,11 @@ use tracing_subscriber::fmt::MakeWriter;
 const GATHER: Duration = Duration::from_millis(20);
 
 /// With so many bytes of a thread nothing is waited for any further.
-const ENOUGH: usize = 64 * 1024;
+const ENOUGH: usize = 256 * 1024;
 
 /// So many bytes of a thread may wait. Beyond that, whoever has something to log waits itself: an event that was not
 /// written is a login that nobody can account for.
-const MOST: usize = 512 * 1024;
+const MOST: usize = 1024 * 1024;
 
 /// So many threads have a tray each. Further ones share them.
 const TRAYS: usize = 16;
