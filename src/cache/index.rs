@@ -47,8 +47,7 @@ impl Index {
         None
     }
 
-    /// Puts one in. `hash_of`: the hash of another that is there, for when it grows. The number
-    /// is not there yet.
+    /// Puts one in. `hash_of`: the hash of another that is there, for when it grows. The number is not there yet.
     pub(super) fn insert(&mut self, hash: u64, number: u32, hash_of: impl Fn(u32) -> u64) {
         if self.len >= self.lines.len() * FULL {
             self.rebuild(self.lines.len() * 3 / 2 + 1, hash_of);
@@ -151,7 +150,7 @@ impl Index {
 
     /// The line that a hash leads to: as far on among all of them as the hash is among all hashes.
     fn home(&self, hash: u64) -> usize {
-        usize::try_from((hash >> 32) * self.lines.len() as u64 >> 32).unwrap_or(0)
+        usize::try_from(((hash >> 32) * self.lines.len() as u64) >> 32).unwrap_or(0)
     }
 
     /// The line after this one, round and round.
@@ -197,7 +196,7 @@ impl Line {
 /// The lowest bit of each byte that is like this one, and of some that are behind such a one.
 const fn bytes_like(bytes: u64, like: u8) -> u64 {
     const ONES: u64 = u64::MAX / 255;
-    let differ = bytes ^ like as u64 * ONES;
+    let differ = bytes ^ (like as u64 * ONES);
     (differ.wrapping_sub(ONES) & !differ) >> 7 & ONES
 }
 
