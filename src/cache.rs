@@ -40,7 +40,7 @@ use std::{
     collections::HashSet,
     hash::{BuildHasher as _, Hasher as _, RandomState},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        MutexGuard,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -62,7 +62,7 @@ pub use self::{
 use self::{
     clock::{Clock, tenths},
     entry::Span,
-    shard::{Shard, Sought},
+    shard::{Locked, Shard, Sought},
 };
 
 /// How many parts the table has. Far more than cores, so that two of them seldom want the same one.
@@ -97,7 +97,7 @@ pub struct Cache {
     clock: Clock,
     digester: Digester,
     hasher: RandomState,
-    shards: [Mutex<Shard>; SHARDS],
+    shards: [Locked; SHARDS],
     /// Counts the flushes.
     epoch: AtomicU64,
     /// Answers to what was asked in an earlier one than this are void.
@@ -191,7 +191,7 @@ impl Cache {
             clock: Clock::new(now),
             digester: Digester::new()?,
             hasher: RandomState::new(),
-            shards: std::array::from_fn(|_| Mutex::default()),
+            shards: std::array::from_fn(|_| Locked::default()),
             epoch: AtomicU64::new(0),
             all_since: AtomicU64::new(0),
             since: Box::new(std::array::from_fn(|_| AtomicU64::new(0))),
@@ -226,7 +226,7 @@ impl Cache {
         self.void_all();
         self.shards
             .iter()
-            .map(|shard| lock(shard).forget(|entry| entry.is_about(&whom), self.by_name()))
+            .map(|shard| shard.lock().forget(|entry| entry.is_about(&whom), self.by_name()))
             .sum()
     }
 
@@ -249,7 +249,7 @@ impl Cache {
             self.shard(sought.hash).remove(sought, self.by_name());
         }
         for shard in &self.shards {
-            let mut shard = lock(shard);
+            let mut shard = shard.lock();
             if shard.has_others() {
                 shard.forget(|entry| entry.is_about(|name| names.contains(name)), self.by_name());
             }
@@ -260,10 +260,10 @@ impl Cache {
     pub fn status(&self) -> Status {
         let mut status = Status { max_memory: self.max_memory, ..Status::default() };
         for shard in &self.shards {
-            let shard = lock(shard);
+            let shard = shard.lock();
             status.entries += shard.len();
             status.bytes += shard.bytes();
-            status.counts.add(&shard.counts);
+            status.counts.add(&shard.counts());
         }
         status
     }
@@ -326,14 +326,8 @@ impl Cache {
     fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
         // The index itself goes by other bits than these.
         let [part, ..] = hash.to_le_bytes();
-        lock(&self.shards[usize::from(part) % SHARDS])
+        self.shards[usize::from(part) % SHARDS].lock()
     }
-}
-
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    // A panic in between can have left it with a wrong sum, or with places that nobody finds, at the worst: whoever finds
-    // an entry compares names.
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Asking {

@@ -14,7 +14,7 @@ const FULL: usize = 10;
 /// Numbers by hashes. Several may have one hash.
 #[derive(Default)]
 pub(super) struct Index {
-    lines: Vec<Line>,
+    lines: Box<[Line]>,
     len: usize,
 }
 
@@ -108,12 +108,12 @@ impl Index {
 
     /// Bytes of memory that it takes.
     pub(super) const fn bytes(&self) -> usize {
-        self.lines.capacity() * size_of::<Line>()
+        self.lines.len() * size_of::<Line>()
     }
 
     /// Has so many lines from now on, which are enough for those that are there.
     fn rebuild(&mut self, lines: usize, hash_of: impl Fn(u32) -> u64) {
-        let others = Self { lines: vec![Line::default(); lines], len: 0 };
+        let others = Self { lines: vec![Line::default(); lines].into(), len: 0 };
         let before = std::mem::replace(self, others);
         for number in (0..before.places()).filter_map(|place| before.in_place(place)) {
             self.put(hash_of(number), number);

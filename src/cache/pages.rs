@@ -22,6 +22,7 @@ const PLACE: u32 = LARGEST.next_power_of_two().trailing_zeros();
 
 /// Entries by their number: the page, and the place in it.
 #[derive(Default)]
+#[repr(C)]
 pub(super) struct Pages {
     /// All but the last two are full.
     pages: Vec<Vec<Entry>>,

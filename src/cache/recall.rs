@@ -77,8 +77,10 @@ impl Cache {
             Recall::Nothing => {}
             Recall::Nobody | Recall::Wrong => shard.counts.negative_hits += 1,
             Recall::Right { refresh, .. } => {
-                shard.counts.hits += 1;
-                shard.counts.refreshes += u64::from(*refresh);
+                shard.hits += 1;
+                if *refresh {
+                    shard.counts.refreshes += 1;
+                }
             }
         }
         recall

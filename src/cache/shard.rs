@@ -5,16 +5,24 @@
 //! tried one after the other, push out each other and not those in use. The places are in the order of their hashes, which is
 //! none.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use super::{Counts, clock::Tick, entry::Entry, index::Index, pages::Pages};
 
 /// How many places are looked at, with every entry that is put in, for such as nobody can use any more.
 const SWEEP: usize = 2;
 
 /// Entries of some of the names.
+///
+/// In this order, what a hit looks at and changes stands together with the lock before it, in one line of the processor's
+/// memory: each line that the last one to look has changed on another core has to be fetched from there.
 #[derive(Default)]
+#[repr(C)]
 pub(super) struct Shard {
     /// Their numbers, by the hashes of their names.
     index: Index,
+    /// Of the counts the one that nearly every look adds to.
+    pub(super) hits: u64,
     pages: Pages,
     /// Bytes that entries take beside the table and the pages.
     weight: usize,
@@ -27,8 +35,14 @@ pub(super) struct Shard {
     /// Up to then something was known of somebody who is not in the table, and no more: what was asked before may be
     /// older than that.
     gone: Option<Tick>,
+    /// The others.
     pub(super) counts: Counts,
 }
+
+/// One under its lock. Processors fetch two lines at once: no other one is in them.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Locked(Mutex<Shard>);
 
 /// What an entry is found by.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +50,14 @@ pub(super) struct Sought<'a> {
     pub(super) hash: u64,
     pub(super) user: &'a [u8],
     pub(super) service: &'a [u8],
+}
+
+impl Locked {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Shard> {
+        // A panic in between can have left it with a wrong sum, or with places that nobody finds, at the worst: whoever finds
+        // an entry compares names.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Sought<'_> {
@@ -131,6 +153,11 @@ impl Shard {
     /// Whether there is any that is not found by the name alone that it is about.
     pub(super) fn has_others(&self) -> bool {
         self.others > 0
+    }
+
+    /// What has happened so far.
+    pub(super) fn counts(&self) -> Counts {
+        Counts { hits: self.hits, ..self.counts }
     }
 
     pub(super) fn len(&self) -> usize {
