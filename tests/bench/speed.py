@@ -7,7 +7,7 @@ import threading
 
 from accounts import password
 from figures import FEW, MANY, Row, cpu
-from servers import PEERS, Broken, confine, load, median
+from servers import PEERS, Bare, Broken, confine, load, median
 
 
 def warm(bench):
@@ -86,48 +86,57 @@ def cores(bench):
     one: what is missing to twice the rate is the server's, or that it waits. Both rates are for what the other
     processes of the machine left of these cores. The server has one thread for each core that it found when it started,
     and each keeps the connections that it has accepted, hardly more than another one: on one core they take turns, and
-    their changes are part of what a request costs there. What it loses by sharing shows in the CPU of a request."""
+    their changes are part of what a request costs there. What it loses by sharing shows in the CPU of a request. Two bare
+    servers share nothing, and have a load each: what they lose is the machine's."""
     everywhere = sorted(os.sched_getaffinity(0))
     if len(everywhere) < 2:
         raise Broken("cores: this machine has one")
     file, users = bench.database(1000), bench.users(1000)
-    rates, costs = {1: [], 2: []}, {1: [], 2: []}
-    with bench.running(bench.ours("sqlite", file=file)) as server:
-        bench.warm(server, users)
+    ours = bench.keep(bench.ours("sqlite", file=file))
+    bench.warm(ours, users)
+    bare = [bench.keep(Bare(bench.bare, users, name=f"bare server {number}")) for number in (1, 2)]
+    times = {}
+    for name, servers in (("gatepost", [ours]), ("two bare servers", bare)):
+        rates, costs = {1: [], 2: []}, {1: [], 2: []}
         for _ in range(bench.options.runs):
             for count in rates:
-                rate, cost = saturate(bench, server, users, everywhere[:count])
+                rate, cost = saturate(bench, servers, users, everywhere[:count])
                 rates[count].append(rate)
                 costs[count].append(cost)
-    rate, cost = ({count: median(runs) for count, runs in table.items()} for table in (rates, costs))
-    for count in rate:
-        yield Row(f"rate on {count}, load included", rate[count], "/s")
-        yield Row(f"CPU on {count}", cost[count], "us")
-    yield Row("rate on 2 by that on 1", rate[2] / rate[1], "x", least=1.7)
-    yield Row("the server alone: 2 x CPU on 1 by that on 2", 2 * cost[1] / cost[2], "x")
+        rate, cost = ({count: median(runs) for count, runs in table.items()} for table in (rates, costs))
+        for count in rate:
+            yield Row(f"{name}: rate on {count}, load included", rate[count], "/s")
+            yield Row(f"{name}: CPU on {count}", cost[count], "us")
+        times[name] = rate[2] / rate[1], 2 * cost[1] / cost[2]
+    yield Row("rate on 2 by that on 1", times["gatepost"][0], "x", least=1.7)
+    yield Row("the server alone: 2 x CPU on 1 by that on 2", times["gatepost"][1], "x")
+    yield Row("two bare servers: rate on 2 by that on 1", times["two bare servers"][0], "x")
+    yield Row("the servers alone: 2 x CPU on 1 by that on 2", times["two bare servers"][1], "x")
 
 
-def saturate(bench, server, users, here):
-    """Two loads and the server on these cores: requests a second of theirs, and the server's CPU for one."""
+def saturate(bench, servers, users, here):
+    """Two loads and the servers on these cores: requests a second of theirs, and the servers' CPU for one."""
     everywhere = os.sched_getaffinity(0)
-    confine(server.pids(), here)
+    pids = [pid for server in servers for pid in server.pids()]
+    confine(pids, here)
     os.sched_setaffinity(0, here)
     arguments = ["--connections", 8, "--depth", 16, "--duration", bench.options.seconds]
     results = []
-    loads = [threading.Thread(target=lambda: results.append(load(bench.binary, server, users, *arguments)))
-             for _ in range(2)]
+    loads = [threading.Thread(target=lambda server: results.append(load(bench.binary, server, users, *arguments)),
+                              args=(servers[number % len(servers)],)) for number in range(2)]
     try:
-        idle_before, load_before, before = idle(here), cpu_of_children(), cpu_seconds(server.pid())
+        idle_before, load_before, before = idle(here), cpu_of_children(), sum(map(cpu_seconds, pids))
         for thread in loads:
             thread.start()
         for thread in loads:
             thread.join()
-        used = cpu_seconds(server.pid()) - before
+        used = sum(map(cpu_seconds, pids)) - before
         there_was = used + cpu_of_children() - load_before + idle(here) - idle_before
     finally:
         os.sched_setaffinity(0, everywhere)
-        confine(server.pids(), everywhere)
-    server.after_run()
+        confine(pids, everywhere)
+    for server in servers:
+        server.after_run()
     if len(results) != 2:
         raise Broken("cores: a load did not come to its end")
     bench.results += results
