@@ -5,6 +5,8 @@
 //! from it. So that among a million, where each line is one that has to be waited for, finding a number takes one of them.
 //! A table that keeps bytes of hashes in one array and values in another takes two, one after the other.
 
+use gatepost_protocol::scan::equal;
+
 /// Numbers of a line.
 const SLOTS: usize = 12;
 
@@ -32,19 +34,7 @@ impl Index {
     /// The number with this hash of which `is` says that it is the one.
     pub(super) fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<u32> {
         let tag = tag(hash);
-        let mut at = self.home(hash);
-        // Once round, where all lines have been passed.
-        for _ in 0..self.lines.len() {
-            let line = self.lines.get(at)?;
-            if let Some(number) = line.with(tag).find(|&number| is(number)) {
-                return Some(number);
-            }
-            if line.passed == 0 {
-                return None;
-            }
-            at = self.after(at);
-        }
-        None
+        self.walk(hash, |_, line| line.with(tag).find(|&number| is(number)))
     }
 
     /// Puts one in. `hash_of`: the hash of another that is there, for when it grows. The number is not there yet.
@@ -134,14 +124,20 @@ impl Index {
     }
 
     fn place_of(&self, hash: u64, number: u32) -> Option<usize> {
+        let slot = |line: &Line| (0..SLOTS).find(|&slot| line.get(slot) == Some(number));
+        self.walk(hash, |at, line| Some(at * SLOTS + slot(line)?))
+    }
+
+    /// What `seek` finds in the line that a hash leads to, or in those to which some have gone on from it.
+    #[inline]
+    fn walk<T>(&self, hash: u64, mut seek: impl FnMut(usize, &Line) -> Option<T>) -> Option<T> {
         let mut at = self.home(hash);
+        // Once round, where all lines have been passed.
         for _ in 0..self.lines.len() {
             let line = self.lines.get(at)?;
-            if let Some(slot) = (0..SLOTS).find(|&slot| line.get(slot) == Some(number)) {
-                return Some(at * SLOTS + slot);
-            }
-            if line.passed == 0 {
-                return None;
+            let found = seek(at, line);
+            if found.is_some() || line.passed == 0 {
+                return found;
             }
             at = self.after(at);
         }
@@ -166,7 +162,7 @@ impl Line {
         let eight = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
         let four = u64::from(u32::from_le_bytes([i, j, k, l]));
         // Of each byte the lowest bit for one of the eight, the next for one of the four.
-        let mut same = bytes_like(eight, tag) | (bytes_like(four, tag) & u64::from(u32::MAX)) << 1;
+        let mut same = equal(eight, tag) >> 7 | (equal(four, tag) & u64::from(u32::MAX)) >> 6;
         std::iter::from_fn(move || {
             let bit = same.trailing_zeros();
             let number = *self.numbers.get((bit / 8 + bit % 2 * 8) as usize).filter(|_| same != 0)?;
@@ -191,13 +187,6 @@ impl Line {
         }
         found
     }
-}
-
-/// The lowest bit of each byte that is like this one, and of some that are behind such a one.
-const fn bytes_like(bytes: u64, like: u8) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
-    let differ = bytes ^ (like as u64 * ONES);
-    (differ.wrapping_sub(ONES) & !differ) >> 7 & ONES
 }
 
 /// A byte of a hash that is not zero: of the half that does not lead to the line.
