@@ -36,9 +36,9 @@ use crate::{
 
 /// What is kept of one name. It never changes; when something is learnt, another one takes its place.
 ///
-/// In this order all that a hit looks at stands in one line of the processor's memory, unless a name has more than 22
-/// bytes: of a million entries each line is one that has to be waited for.
-#[repr(C, align(64))]
+/// In this order all that a hit looks at is in the first half, which is a line of the processor's memory (`pages`), unless
+/// a name has more than 22 bytes: of a million entries each line is one that has to be waited for.
+#[repr(C)]
 pub struct Entry {
     /// Of the main password; means nothing unless `kind` says so. Where it is not known to be right: of the one that was
     /// said to be last, by an answer that did not count; zeros for none.
@@ -382,13 +382,17 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// Whether two names are the same. The library reads 32 bytes at once, and so waits for the next line of memory too where a
-/// name lies at the end of one.
+/// Whether two names are the same. Where a name lies at the end of a line of memory, the library's way of comparing, which
+/// reads 32 bytes at once, would wait for the next line too.
 #[inline]
 fn same(one: &[u8], other: &[u8]) -> bool {
-    match (one.last_chunk::<8>(), other.last_chunk::<8>()) {
+    let differ = |one: &[u8; 8], other: &[u8; 8]| u64::from_ne_bytes(*one) ^ u64::from_ne_bytes(*other);
+    match (one.last_chunk(), other.last_chunk()) {
         (Some(last), Some(of_other)) => {
-            one.len() == other.len() && last == of_other && one.as_chunks::<8>().0 == other.as_chunks::<8>().0
+            let mut words = one.as_chunks().0.iter().zip(other.as_chunks().0);
+            one.len() == other.len()
+                && differ(last, of_other) == 0
+                && words.all(|(one, other)| differ(one, other) == 0)
         }
         _ => one == other,
     }

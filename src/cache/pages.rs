@@ -13,19 +13,22 @@ use super::entry::Entry;
 const PAGES: usize = 6;
 
 /// A page has up to so many entries: below 128 KiB, which the C library gives back to the kernel and takes from there one
-/// by one. Not a power of two: the beginnings of all pages would get into each other's way in the processor's caches, and
-/// where there are few entries, that is where they are.
+/// by one.
 const LARGEST: usize = 1000;
 
 /// So many bits of a number are for the place in the page.
 const PLACE: u32 = LARGEST.next_power_of_two().trailing_zeros();
+
+/// An entry where it lies: it begins with a line of the processor's memory.
+#[repr(align(64))]
+struct Lying(Entry);
 
 /// Entries by their number: the page, and the place in it.
 #[derive(Default)]
 #[repr(C)]
 pub(super) struct Pages {
     /// All but the last two are full.
-    pages: Vec<Vec<Entry>>,
+    pages: Vec<Vec<Lying>>,
     /// How many entries are in a full page.
     size: usize,
     len: usize,
@@ -37,20 +40,20 @@ impl Pages {
     /// The entry with this number.
     pub(super) fn get(&self, at: u32) -> Option<&Entry> {
         let (page, place) = split(at);
-        self.pages.get(page)?.get(place)
+        self.pages.get(page)?.get(place).map(|lying| &lying.0)
     }
 
     /// Puts one behind the last. `limit`: so many bytes may all of them take. Its number; `None`: there are too many.
     pub(super) fn push(&mut self, entry: Entry, limit: usize) -> Option<u32> {
         if self.pages.is_empty() {
-            self.size = (limit / PAGES / size_of::<Entry>()).clamp(1, LARGEST);
+            self.size = (limit / PAGES / size_of::<Lying>()).clamp(1, LARGEST);
         }
         let at = self.number(self.len)?;
         if self.len == self.places() {
             self.pages.push(Vec::with_capacity(self.size));
         }
         let (page, _) = split(at);
-        self.pages.get_mut(page)?.push(entry);
+        self.pages.get_mut(page)?.push(Lying(entry));
         self.len += 1;
         self.used = self.used.max(self.len);
         Some(at)
@@ -60,7 +63,7 @@ impl Pages {
     pub(super) fn replace(&mut self, at: u32, entry: Entry) {
         let (page, place) = split(at);
         if let Some(place) = self.pages.get_mut(page).and_then(|page| page.get_mut(place)) {
-            *place = entry;
+            place.0 = entry;
         }
     }
 
@@ -88,12 +91,12 @@ impl Pages {
 
     /// Bytes of memory that all of it takes.
     pub(super) fn bytes(&self) -> usize {
-        self.used * size_of::<Entry>() + self.pages.capacity() * size_of::<Vec<Entry>>()
+        self.used * size_of::<Lying>() + self.pages.capacity() * size_of::<Vec<Lying>>()
     }
 
     /// Bytes of memory that one more takes.
     pub(super) fn growth(&self) -> usize {
-        if self.len == self.used { size_of::<Entry>() } else { 0 }
+        if self.len == self.used { size_of::<Lying>() } else { 0 }
     }
 
     /// All of them, with their numbers.
@@ -119,7 +122,7 @@ const fn split(at: u32) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, LARGEST, PAGES, Pages};
+    use super::{Entry, LARGEST, Lying, PAGES, Pages};
     use crate::cache::{
         Tick,
         entry::{Draft, Proof, Span},
@@ -173,14 +176,14 @@ mod tests {
 
     #[test]
     fn what_it_takes_is_what_was_in_use_until_pages_are_given_back() {
-        let (mut pages, limit) = (Pages::default(), 64 * PAGES * size_of::<Entry>());
+        let (mut pages, limit) = (Pages::default(), 64 * PAGES * size_of::<Lying>());
         let mut growth = 0;
         let entries = |pages: &Pages| pages.used;
         for number in 0..640 {
             growth += pages.growth();
             pages.push(named(&format!("user{number}")), limit).unwrap();
         }
-        assert_eq!((pages.size, growth, entries(&pages)), (64, 640 * size_of::<Entry>(), 640));
+        assert_eq!((pages.size, growth, entries(&pages)), (64, 640 * size_of::<Lying>(), 640));
         assert!(pages.bytes() >= growth && pages.bytes() < growth + 1000);
         for _ in 0..64 {
             pages.swap_remove(0);
