@@ -78,8 +78,8 @@ impl Scratch {
     #[inline]
     fn wipe(&mut self) {
         let used = std::mem::take(&mut self.used);
-        // Nothing of a room that there is not has an address that leads nowhere, and a store that is masked out altogether, as
-        // the library fills nothing, takes some processors hundreds of cycles there.
+        // Where there is no room yet, its address leads nowhere. The library fills no bytes by a store with nothing in its
+        // mask, for which some processors take hundreds of cycles at such an address.
         if used > 0
             && let Some(used) = self.room.get_mut(..used)
         {
