@@ -36,60 +36,75 @@ use crate::{
 
 /// What is kept of one name. It never changes; when something is learnt, another one takes its place.
 ///
-/// In this order all that a hit looks at is in the first half, which is a line of the processor's memory (`pages`), unless
-/// a name has more than 22 bytes: of a million entries each line is one that has to be waited for.
+/// It is in two parts that lie apart. Of a million entries each line of the processor's memory is one that has to be
+/// waited for: whoever comes with the password that is known to be right is found by the first part, and needs the other
+/// one only if there is more to be said of them.
+#[derive(Clone, Copy)]
+pub struct Entry<'e> {
+    front: &'e Front,
+    back: &'e Back,
+}
+
+/// An entry that is in nobody else's hands.
+pub struct EntryBuf {
+    pub(super) front: Front,
+    pub(super) back: Back,
+}
+
+/// The part that lies in the table itself: all that a plain login looks at. Two of them, with what the table needs, are one
+/// line of memory.
+#[derive(Default)]
 #[repr(C)]
-pub struct Entry {
+pub(super) struct Front {
     /// Of the main password; means nothing unless `kind` says so. Where it is not known to be right: of the one that was
     /// said to be last, by an answer that did not count; zeros for none.
     digest: [u8; 16],
-    more: Option<Box<More>>,
-    /// When the directory was asked that found it right. Where none is known: what was asked before is no proof.
-    verified_at: Tick,
+    /// When the directory was asked that found it right, in ticks. Where none is known: what was asked before is no
+    /// proof.
+    verified_at: [u8; 4],
+    /// Where the other part lies.
+    number: [u8; 4],
     directory: u16,
-    passdb: u16,
+    kind: Kind,
+    /// The bits below.
+    has: u8,
+    /// How long after `verified_at` the answer came, in ticks.
+    verified_span: u8,
+    used: AtomicBool,
+}
+
+/// In `has`: it is for one service alone.
+const SERVICE: u8 = 1;
+/// In `has`: the canonical name is another one.
+const CANONICAL: u8 = 1 << 1;
+/// In `has`: fields of the passdb.
+const PASSDB: u8 = 1 << 2;
+/// In `has`: something is to be looked at before somebody with the right password comes in.
+const RULES: u8 = 1 << 3;
+
+/// The other part, of which there is one beside the other (`pages`).
+pub(super) struct Back {
+    more: Option<Box<More>>,
+    fingerprint: Option<NonZeroU64>,
     user: u8,
     service: u8,
     canonical: u8,
-    kind: Kind,
-    used: AtomicBool,
-    /// How long after `verified_at` and `fetched_at` the answers came, in ticks.
-    verified_span: u8,
+    /// How long after `fetched_at` the answer came, in ticks.
     fetched_span: u8,
-    /// Name, service, canonical name (if another one), fields of the passdb, fields of the userdb, in the forms that
-    /// they have on the wire.
-    text: Text,
-    fingerprint: Option<NonZeroU64>,
     /// When the directory was asked that gave the account.
     fetched_at: Tick,
     /// Not before this is it asked again ahead of time.
     refresh_at: AtomicU32,
+    passdb: u16,
+    /// Name, service, canonical name (if another one), fields of the passdb, fields of the userdb, in the forms that
+    /// they have on the wire.
+    text: Text,
 }
 
-impl Clone for Entry {
-    fn clone(&self) -> Self {
-        let Self { digest, verified_at, directory, passdb, user, service, canonical, kind, .. } = *self;
-        Self {
-            more: self.more.clone(),
-            text: self.text.clone(),
-            used: AtomicBool::new(self.used.load(Ordering::Relaxed)),
-            refresh_at: AtomicU32::new(self.refresh_at.load(Ordering::Relaxed)),
-            digest,
-            verified_at,
-            directory,
-            passdb,
-            user,
-            service,
-            canonical,
-            kind,
-            ..*self
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 enum Kind {
     /// Nobody has the name.
+    #[default]
     Nobody,
     /// Somebody or nobody: answers that overlapped said both. What was asked before `verified_at` does not count if it says
     /// that there is somebody, and what was asked before the end of `fetched_at` if it says that there is nobody.
@@ -178,17 +193,47 @@ impl More {
     }
 }
 
-impl Entry {
-    /// Whether nobody has the name.
-    pub fn is_nobody(&self) -> bool {
-        self.kind == Kind::Nobody
+impl Front {
+    /// Whether it is of somebody with no service of their own whose main password is this one. So it is theirs: a digest is
+    /// one of the name too.
+    pub(super) fn proves(&self, digest: &Digest) -> bool {
+        self.kind == Kind::Proven && self.has & SERVICE == 0 && Digest::of(self.digest).is(digest)
     }
 
-    /// Whether somebody has it.
-    pub fn is_somebody(&self) -> bool {
+    /// Where the other part lies.
+    pub(super) const fn number(&self) -> usize {
+        u32::from_ne_bytes(self.number) as usize
+    }
+
+    /// The other part lies there now. Where that is too far to be told there is none, and nobody is found.
+    pub(super) fn renumber(&mut self, number: usize) {
+        self.number = u32::try_from(number).unwrap_or(u32::MAX).to_ne_bytes();
+    }
+
+    /// Whether somebody has the name.
+    pub(super) fn is_somebody(&self) -> bool {
         matches!(self.kind, Kind::Proven | Kind::Unproven)
     }
 
+    /// Notes that somebody has asked for it.
+    pub(super) fn touch(&self) {
+        // Most of the time it is set already, and reading is cheaper where several cores look at the same entry.
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether somebody has asked for it since this was asked last.
+    pub(super) fn was_used(&self) -> bool {
+        self.used.swap(false, Ordering::Relaxed)
+    }
+
+    fn verified_at(&self) -> Tick {
+        Tick::new(u32::from_ne_bytes(self.verified_at))
+    }
+}
+
+impl Back {
     /// Whether it is of this name and this service.
     pub(super) fn is_of(&self, user: &[u8], service: &[u8]) -> bool {
         let (named, all) = (usize::from(self.user), usize::from(self.user) + usize::from(self.service));
@@ -197,18 +242,8 @@ impl Entry {
             && (service.is_empty() || self.text.bytes().get(named..all) == Some(service))
     }
 
-    /// Whether this is the canonical name.
-    pub fn is_canonical(&self, name: &[u8]) -> bool {
-        let from = usize::from(self.user) + usize::from(self.service);
-        let canonical = match self.canonical {
-            0 => self.text.bytes().get(..usize::from(self.user)),
-            length => self.text.bytes().get(from..from + usize::from(length)),
-        };
-        canonical.is_some_and(|canonical| same(canonical, name))
-    }
-
     /// The name that was looked up.
-    pub fn user(&self) -> &str {
+    pub(super) fn user(&self) -> &str {
         self.name(0, self.user)
     }
 
@@ -218,51 +253,143 @@ impl Entry {
     }
 
     /// The canonical name.
-    pub fn canonical(&self) -> &str {
+    pub(super) fn canonical(&self) -> &str {
         match self.canonical {
             0 => self.user(),
             length => self.name(usize::from(self.user) + usize::from(self.service), length),
         }
     }
 
+    /// What another directory says.
+    pub(super) fn elsewhere(&self) -> Option<&Elsewhere> {
+        self.more.as_ref()?.elsewhere.as_ref()
+    }
+
+    fn name(&self, from: usize, length: u8) -> &str {
+        let bytes = self.text.bytes().get(from..from + usize::from(length)).unwrap_or_default();
+        // Made of a str.
+        str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    fn fields_at(&self) -> usize {
+        usize::from(self.user) + usize::from(self.service) + usize::from(self.canonical)
+    }
+}
+
+impl EntryBuf {
+    /// Only for a look.
+    pub const fn look(&self) -> Entry<'_> {
+        Entry { front: &self.front, back: &self.back }
+    }
+}
+
+impl<'e> Entry<'e> {
+    /// One of two parts.
+    pub(super) const fn of(front: &'e Front, back: &'e Back) -> Self {
+        Self { front, back }
+    }
+
+    /// Where its second part lies.
+    pub(super) const fn number(self) -> usize {
+        self.front.number()
+    }
+
+    /// Its second part.
+    pub(super) const fn back(self) -> &'e Back {
+        self.back
+    }
+
+    /// Copies it.
+    pub fn to_buf(self) -> EntryBuf {
+        let Front { digest, verified_at, number, directory, kind, has, verified_span, .. } = *self.front;
+        let Back { user, service, canonical, fetched_span, fetched_at, passdb, fingerprint, .. } = *self.back;
+        let used = AtomicBool::new(self.front.used.load(Ordering::Relaxed));
+        let refresh_at = AtomicU32::new(self.back.refresh_at.load(Ordering::Relaxed));
+        let (more, text) = (self.back.more.clone(), self.back.text.clone());
+        EntryBuf {
+            front: Front { digest, verified_at, number, directory, kind, has, verified_span, used },
+            back: Back {
+                more,
+                fingerprint,
+                user,
+                service,
+                canonical,
+                fetched_span,
+                fetched_at,
+                refresh_at,
+                passdb,
+                text,
+            },
+        }
+    }
+
+    /// Whether nobody has the name.
+    pub fn is_nobody(self) -> bool {
+        self.front.kind == Kind::Nobody
+    }
+
+    /// Whether somebody has it.
+    pub fn is_somebody(self) -> bool {
+        self.front.is_somebody()
+    }
+
+    /// Whether this is the canonical name.
+    pub fn is_canonical(self, name: &[u8]) -> bool {
+        same(self.back.canonical().as_bytes(), name)
+    }
+
+    /// Whether the name that was looked up is the canonical name.
+    pub const fn is_of_canonical(self) -> bool {
+        self.front.has & CANONICAL == 0
+    }
+
+    /// The name that was looked up.
+    pub fn user(self) -> &'e str {
+        self.back.user()
+    }
+
+    /// The canonical name.
+    pub fn canonical(self) -> &'e str {
+        self.back.canonical()
+    }
+
     /// The number of the directory that knows the account.
-    pub const fn directory(&self) -> u16 {
-        self.directory
+    pub const fn directory(self) -> u16 {
+        self.front.directory
     }
 
     /// The fields of the passdb, as they stand on the wire.
-    pub fn passdb(&self) -> &[u8] {
-        let from = self.fields_at();
-        self.text.bytes().get(from..from + usize::from(self.passdb)).unwrap_or_default()
+    pub fn passdb(self) -> &'e [u8] {
+        let from = self.back.fields_at();
+        self.back.text.bytes().get(from..from + usize::from(self.back.passdb)).unwrap_or_default()
     }
 
     /// The fields of the userdb, as they stand on the wire.
-    pub fn userdb(&self) -> &[u8] {
-        self.text.bytes().get(self.fields_at() + usize::from(self.passdb)..).unwrap_or_default()
+    pub fn userdb(self) -> &'e [u8] {
+        let from = self.back.fields_at() + usize::from(self.back.passdb);
+        self.back.text.bytes().get(from..).unwrap_or_default()
     }
 
     /// Whether nothing is to be looked at before somebody with the right password comes in.
-    pub fn has_no_rules(&self) -> bool {
-        self.more.as_ref().is_none_or(|more| more.rules.is_none() && more.elsewhere.is_none())
+    pub const fn has_no_rules(self) -> bool {
+        self.front.has & RULES == 0
     }
 
     /// The same, and nothing but the name is told of them.
-    pub fn is_plain(&self) -> bool {
-        self.passdb == 0 && self.has_no_rules()
+    pub const fn is_plain(self) -> bool {
+        self.front.has & (RULES | PASSDB) == 0
     }
 
     /// Whether there is somebody to whom `service` delivers mail, if it delivers any.
-    pub fn delivers(&self, service: &str) -> bool {
-        let rules = self.more.as_ref().and_then(|more| more.rules.as_ref());
-        self.is_somebody() && rules.is_none_or(|rules| rules.services.deliver(service))
+    pub fn delivers(self, service: &str) -> bool {
+        self.is_somebody() && self.rules().is_none_or(|rules| rules.services.deliver(service))
     }
 
     /// Whether the account lets somebody with the right password in.
-    pub fn admits(&self, service: &str, remote: Option<IpAddr>, now: SystemTime) -> bool {
-        let Some(more) = &self.more else { return true };
+    pub fn admits(self, service: &str, remote: Option<IpAddr>, now: SystemTime) -> bool {
         let active = |state: State| state.at(now) == State::Active;
-        more.elsewhere.as_ref().is_none_or(|other| active(other.state))
-            && more.rules.as_ref().is_none_or(|rules| {
+        self.elsewhere().is_none_or(|other| active(other.state))
+            && self.rules().is_none_or(|rules| {
                 active(rules.state)
                     && rules.services.allow(service)
                     && admits(rules.allow_nets.as_deref(), remote)
@@ -270,27 +397,26 @@ impl Entry {
     }
 
     /// Whether an account of this name has its password here, so that nobody else need be asked about it.
-    pub fn is_whole(&self) -> bool {
-        self.fingerprint.is_some() && self.elsewhere().is_none()
+    pub fn is_whole(self) -> bool {
+        self.back.fingerprint.is_some() && self.elsewhere().is_none()
     }
 
     /// Whether its password was checked in this way.
-    pub fn is_checked_by(&self, way: Fingerprint) -> bool {
+    pub fn is_checked_by(self, way: Fingerprint) -> bool {
         self.fingerprint() == Some(way)
     }
 
     /// What another directory says.
-    pub fn elsewhere(&self) -> Option<&Elsewhere> {
-        self.more.as_ref()?.elsewhere.as_ref()
+    pub fn elsewhere(self) -> Option<&'e Elsewhere> {
+        if self.has_no_rules() { None } else { self.back.elsewhere() }
     }
 
     /// The account, without its stored password: that is not kept. `directory` is the name of its directory.
-    pub fn account(&self, directory: Arc<str>) -> Option<Account> {
+    pub fn account(self, directory: Arc<str>) -> Option<Account> {
         if !self.is_somebody() {
             return None;
         }
-        let rules = self.more.as_ref().and_then(|more| more.rules.clone());
-        let rules = rules.unwrap_or(Rules {
+        let rules = self.rules().cloned().unwrap_or(Rules {
             state: State::Active,
             allow_nets: None,
             services: Services::default(),
@@ -310,64 +436,55 @@ impl Entry {
     }
 
     /// When the account was given. No answer about it came later than that.
-    pub(super) fn fetched(&self) -> Span {
-        span(self.fetched_at, self.fetched_span)
+    pub(super) fn fetched(self) -> Span {
+        span(self.back.fetched_at, self.back.fetched_span)
     }
 
     /// The main password that was right, and when.
-    pub(super) fn proof(&self) -> Option<(Digest, Span)> {
-        let span = span(self.verified_at, self.verified_span);
-        (self.kind == Kind::Proven).then(|| (Digest::of(self.digest), span))
+    pub(super) fn proof(self) -> Option<(Digest, Span)> {
+        let span = span(self.front.verified_at(), self.front.verified_span);
+        (self.front.kind == Kind::Proven).then(|| (Digest::of(self.front.digest), span))
     }
 
     /// How it was checked.
-    pub(super) fn fingerprint(&self) -> Option<Fingerprint> {
-        self.fingerprint.map(Fingerprint::of)
+    pub(super) fn fingerprint(self) -> Option<Fingerprint> {
+        self.back.fingerprint.map(Fingerprint::of)
     }
 
     /// App passwords that were right.
-    pub(super) fn app_passwords(&self) -> &[Right] {
-        self.more.as_ref().map(|more| &*more.app_passwords).unwrap_or_default()
+    pub(super) fn app_passwords(self) -> &'e [Right] {
+        self.back.more.as_ref().map(|more| &*more.app_passwords).unwrap_or_default()
     }
 
     /// Passwords that were wrong.
-    pub(super) fn wrong(&self) -> &[Wrong] {
-        self.more.as_ref().map(|more| &*more.wrong).unwrap_or_default()
+    pub(super) fn wrong(self) -> &'e [Wrong] {
+        self.back.more.as_ref().map(|more| &*more.wrong).unwrap_or_default()
     }
 
     /// Notes that somebody has asked for it.
-    pub(super) fn touch(&self) {
-        // Most of the time it is set already, and reading is cheaper where several cores look at the same entry.
-        if !self.used.load(Ordering::Relaxed) {
-            self.used.store(true, Ordering::Relaxed);
-        }
+    pub(super) fn touch(self) {
+        self.front.touch();
     }
 
     /// Whether somebody has asked for it since this was asked last.
-    pub(super) fn was_used(&self) -> bool {
-        self.used.swap(false, Ordering::Relaxed)
+    pub(super) fn was_used(self) -> bool {
+        self.front.was_used()
     }
 
     /// Whether it is this caller's turn to ask ahead of time; not again for `pause` ticks.
-    pub(super) fn may_refresh(&self, now: Tick, pause: u32) -> bool {
-        let due = self.refresh_at.load(Ordering::Relaxed);
+    pub(super) fn may_refresh(self, now: Tick, pause: u32) -> bool {
+        let due = self.back.refresh_at.load(Ordering::Relaxed);
         let next = now.get().saturating_add(pause);
         now.get() >= due
-            && self.refresh_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+            && self.back.refresh_at.compare_exchange(due, next, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    fn name(&self, from: usize, length: u8) -> &str {
-        let bytes = self.text.bytes().get(from..from + usize::from(length)).unwrap_or_default();
-        // Made of a str.
-        str::from_utf8(bytes).unwrap_or_default()
-    }
-
-    fn fields_at(&self) -> usize {
-        usize::from(self.user) + usize::from(self.service) + usize::from(self.canonical)
+    fn rules(self) -> Option<&'e Rules> {
+        if self.has_no_rules() { None } else { self.back.more.as_ref()?.rules.as_ref() }
     }
 }
 
-impl Drop for Entry {
+impl Drop for Back {
     fn drop(&mut self) {
         // `pass=` may be among the fields of a proxied account.
         if self.passdb != 0 {
@@ -376,9 +493,15 @@ impl Drop for Entry {
     }
 }
 
-impl fmt::Debug for Entry {
+impl fmt::Debug for Entry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry").field("user", &self.user()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for EntryBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.look().fmt(f)
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::{
     Asking, Cache, Key, Tick,
     digest::{Digest, Fingerprint},
-    entry::{Draft, Elsewhere, Entry, Proof, Right, Somebody, Span, Wrong},
+    entry::{Draft, Elsewhere, Entry, EntryBuf, Proof, Right, Somebody, Span, Wrong},
 };
 use crate::{account::Account, decision::AppPassword};
 
@@ -77,8 +77,8 @@ impl Cache {
         if !self.stands(asking, lesson.names().chain([key.user])) {
             return;
         }
-        let known = shard.find(sought).cloned();
-        let before = Before { known: known.as_ref(), gone: shard.gone() };
+        let known = shard.find(sought).map(Entry::to_buf);
+        let before = Before { known: known.as_ref().map(EntryBuf::look), gone: shard.gone() };
         let draft = match lesson {
             Lesson::Nobody => before.nobody(key, span),
             Lesson::Somebody { account, directory, elsewhere, fingerprint, said } => {
@@ -91,7 +91,7 @@ impl Cache {
         };
         let limit = self.max_memory / super::SHARDS;
         let longest = self.ttl.saturating_add(self.max_stale);
-        let dead = |entry: &Entry| {
+        let dead = |entry: Entry<'_>| {
             let limit = if entry.is_nobody() { self.negative_ttl } else { longest };
             now.since(entry.fetched().ended) >= limit.max(FLIGHT)
         };
@@ -135,7 +135,7 @@ fn around(one: Span, another: Span) -> Span {
 /// What was known of a name before an answer came.
 #[derive(Clone, Copy)]
 struct Before<'a> {
-    known: Option<&'a Entry>,
+    known: Option<Entry<'a>>,
     /// Up to then something may have been known that is known no more.
     gone: Option<Tick>,
 }

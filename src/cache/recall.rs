@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Cache, Key, REFRESH_PAUSE, Tick,
     digest::{Digest, Fingerprint},
-    entry::{Entry, Span, Wrong},
+    entry::{Entry, EntryBuf, Span, Wrong},
     shard::{Shard, Sought},
 };
 use crate::decision::AppPassword;
@@ -18,6 +18,10 @@ pub struct Typed<'a> {
     /// What they want to use; empty where no directory reads it.
     pub service: &'a [u8],
 }
+
+/// Somebody about whom memory is going to be asked.
+#[derive(Debug)]
+pub struct Expected<'a>(Sought<'a>);
 
 /// What memory says of a password.
 #[derive(Debug)]
@@ -41,7 +45,7 @@ pub enum Recall<T> {
 #[derive(Debug, Clone, Copy)]
 pub struct Right<'e> {
     /// Who.
-    pub entry: &'e Entry,
+    pub entry: Entry<'e>,
     /// The app password that it is, if it is not the main one, and what it is good for.
     pub app_password: Option<&'e Arc<AppPassword>>,
 }
@@ -50,7 +54,7 @@ pub struct Right<'e> {
 #[derive(Debug)]
 pub struct Holder {
     /// Who.
-    pub entry: Entry,
+    pub entry: EntryBuf,
     /// The app password that it is, if it is not the main one, and what it is good for.
     pub app_password: Option<Arc<AppPassword>>,
 }
@@ -58,6 +62,8 @@ pub struct Holder {
 impl Cache {
     /// What is known of a password of somebody. Somebody for whom it is right is shown to `take`, which takes of them what
     /// the caller needs; where it has no use for them, nothing is known, as if they had not been asked about.
+    ///
+    /// The digest is one of the password and of the user of the key ([`Digester::password`](super::Digester::password)).
     ///
     /// `take` is called under the lock of a part of the table: it must not wait for anything. What it leaves there need not
     /// be counted or copied, which would cost more than the look.
@@ -68,9 +74,20 @@ impl Cache {
         now: Tick,
         take: impl FnOnce(Right<'_>) -> Option<T>,
     ) -> Recall<T> {
-        let sought = self.sought(key);
+        self.recall_expected(&Expected(self.sought(key)), digest, now, take)
+    }
+
+    /// The same of somebody who was expected.
+    pub fn recall_expected<T>(
+        &self,
+        expected: &Expected<'_>,
+        digest: &Digest,
+        now: Tick,
+        take: impl FnOnce(Right<'_>) -> Option<T>,
+    ) -> Recall<T> {
+        let sought = expected.0;
         let mut shard = self.shard(sought.hash);
-        let Some(entry) = shard.find(sought) else { return Recall::Nothing };
+        let Some(entry) = shard.find_by(sought, digest) else { return Recall::Nothing };
         entry.touch();
         let recall = self.judge(entry, sought.hash, digest, now, take);
         match &recall {
@@ -84,6 +101,14 @@ impl Cache {
             }
         }
         recall
+    }
+
+    /// Says that [`Self::recall_expected`] will be asked about somebody. There may be something to do until then, such as
+    /// to make the digest; what is known of them is on its way from memory in the meantime.
+    pub fn expect<'k>(&self, key: impl Into<Typed<'k>>) -> Expected<'k> {
+        let sought = self.sought(key);
+        self.shard(sought.hash).fetch(sought);
+        Expected(sought)
     }
 
     /// Notes that there was no answer to a question.
@@ -105,12 +130,12 @@ impl Cache {
     }
 
     /// Who has a name: `None` where that is not known, and an entry that says that nobody has where it is.
-    pub fn account(&self, key: Key<'_>, now: Tick) -> Option<Entry> {
-        self.account_with(key, now, Entry::clone)
+    pub fn account(&self, key: Key<'_>, now: Tick) -> Option<EntryBuf> {
+        self.account_with(key, now, |entry| entry.to_buf())
     }
 
     /// The same, with what `take` takes of the entry in its place.
-    pub fn account_with<T>(&self, key: Key<'_>, now: Tick, take: impl FnOnce(&Entry) -> T) -> Option<T> {
+    pub fn account_with<T>(&self, key: Key<'_>, now: Tick, take: impl FnOnce(Entry<'_>) -> T) -> Option<T> {
         let taken = self.look(key, now, |entry| Some(take(entry)));
         if taken.is_none() {
             self.missed(key);
@@ -126,7 +151,7 @@ impl Cache {
         &self,
         key: impl Into<Typed<'k>>,
         now: Tick,
-        take: impl FnOnce(&Entry) -> Option<T>,
+        take: impl FnOnce(Entry<'_>) -> Option<T>,
     ) -> Option<T> {
         let sought = self.sought(key);
         let mut shard = self.shard(sought.hash);
@@ -138,13 +163,14 @@ impl Cache {
     }
 
     /// The same where a directory gives no answer: who was there is so for longer. That nobody was is not.
-    pub fn stale_account(&self, key: Key<'_>, now: Tick) -> Option<Entry> {
+    pub fn stale_account(&self, key: Key<'_>, now: Tick) -> Option<EntryBuf> {
         let sought = self.sought(key);
         let mut shard = self.shard(sought.hash);
         let limit = self.ttl.saturating_add(self.max_stale);
-        let usable = |entry: &&Entry| entry.is_somebody() && now.since(entry.fetched().begun) < limit;
-        let found = shard.find(sought).filter(usable).cloned()?;
+        let usable = |entry: &Entry<'_>| entry.is_somebody() && now.since(entry.fetched().begun) < limit;
+        let found = shard.find(sought).filter(usable)?;
         found.touch();
+        let found = found.to_buf();
         shard.counts.stale += 1;
         Some(found)
     }
@@ -160,7 +186,7 @@ impl Cache {
     }
 
     /// Who has a name, as far as that is known and young enough.
-    fn settled<'s>(&self, shard: &'s Shard, sought: Sought<'_>, now: Tick) -> Option<&'s Entry> {
+    fn settled<'s>(&self, shard: &'s Shard, sought: Sought<'_>, now: Tick) -> Option<Entry<'s>> {
         shard.find(sought).filter(|entry| {
             let limit = if entry.is_nobody() { self.negative_ttl } else { self.ttl_of(sought.hash) };
             (entry.is_nobody() || entry.is_somebody()) && self.lasts(entry.fetched(), now, limit)
@@ -169,7 +195,7 @@ impl Cache {
 
     fn judge<T>(
         &self,
-        entry: &Entry,
+        entry: Entry<'_>,
         hash: u64,
         digest: &Digest,
         now: Tick,
@@ -199,7 +225,7 @@ impl Cache {
 
 /// The app password that it is, if it is one, and when it was found right, if that was in a time that `lasts`.
 fn right<'e>(
-    entry: &'e Entry,
+    entry: Entry<'e>,
     digest: &Digest,
     lasts: impl Fn(Span) -> bool,
 ) -> Option<(Option<&'e Arc<AppPassword>>, Span)> {
@@ -219,16 +245,23 @@ impl<'a> From<Key<'a>> for Typed<'a> {
     }
 }
 
+impl<'k> Expected<'k> {
+    /// Whom it is about.
+    pub const fn user(&self) -> &'k [u8] {
+        self.0.user
+    }
+}
+
 impl Right<'_> {
     /// Copies the entry.
     pub fn shared(self) -> Holder {
-        Holder { entry: self.entry.clone(), app_password: self.app_password.map(Arc::clone) }
+        Holder { entry: self.entry.to_buf(), app_password: self.app_password.map(Arc::clone) }
     }
 }
 
 impl Holder {
     /// Only for a look.
     pub const fn look(&self) -> Right<'_> {
-        Right { entry: &self.entry, app_password: self.app_password.as_ref() }
+        Right { entry: self.entry.look(), app_password: self.app_password.as_ref() }
     }
 }

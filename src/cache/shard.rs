@@ -5,9 +5,19 @@
 //! tried one after the other, push out each other and not those in use. The places are in the order of their hashes, which is
 //! none.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    cmp::Reverse,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
-use super::{Counts, clock::Tick, entry::Entry, index::Index, pages::Pages};
+use super::{
+    Counts,
+    clock::Tick,
+    digest::Digest,
+    entry::{Back, Entry, EntryBuf, Front},
+    pages::Pages,
+    table::Table,
+};
 
 /// How many places are looked at, with every entry that is put in, for such as nobody can use any more.
 const SWEEP: usize = 2;
@@ -19,11 +29,12 @@ const SWEEP: usize = 2;
 #[derive(Default)]
 #[repr(C)]
 pub(super) struct Shard {
-    /// Their numbers, by the hashes of their names.
-    index: Index,
     /// Of the counts the one that nearly every look adds to.
     pub(super) hits: u64,
-    pages: Pages,
+    /// What of them a plain login needs, by the hashes of their names.
+    table: Table,
+    /// The rest of each.
+    pages: Pages<Back>,
     /// Bytes that entries take beside the table and the pages.
     weight: usize,
     /// The place that was looked at last for who was not asked for.
@@ -60,20 +71,21 @@ impl Locked {
     }
 }
 
-impl Sought<'_> {
-    fn is(&self, entry: &Entry) -> bool {
-        entry.is_of(self.user, self.service)
-    }
-}
-
 impl Shard {
-    pub(super) fn find(&self, sought: Sought<'_>) -> Option<&Entry> {
-        let mut found = None;
-        self.index.find(sought.hash, |at| {
-            found = self.pages.get(at).filter(|entry| sought.is(entry));
-            found.is_some()
-        });
-        found
+    /// Has the processor send for what a look will need, and does not wait for it.
+    pub(super) fn fetch(&self, sought: Sought<'_>) {
+        self.table.fetch(sought.hash);
+    }
+
+    pub(super) fn find(&self, sought: Sought<'_>) -> Option<Entry<'_>> {
+        self.entry(self.place_of(sought)?)
+    }
+
+    /// The same where somebody is asked about with a password, of which and of their name this is a digest: whose password it
+    /// is found to be has the name.
+    pub(super) fn find_by(&self, sought: Sought<'_>, digest: &Digest) -> Option<Entry<'_>> {
+        let known = |front: &Front| sought.service.is_empty() && front.proves(digest);
+        self.entry(self.table.find(sought.hash, |front| known(front) || self.is(front, sought))?)
     }
 
     /// When something was known last of anybody of whom nothing is known; `None`: never. Of names that nobody has it is not
@@ -87,22 +99,20 @@ impl Shard {
     pub(super) fn put(
         &mut self,
         sought: Sought<'_>,
-        entry: Entry,
+        entry: EntryBuf,
         now: Tick,
         limit: usize,
-        hash: impl Fn(&Entry) -> u64,
-        dead: impl Fn(&Entry) -> bool,
+        hash: impl Fn(&Back) -> u64,
+        dead: impl Fn(Entry<'_>) -> bool,
     ) {
-        let weight = entry.weight();
-        if size_of::<Entry>() + weight > limit / 2 {
+        let weight = entry.back.weight();
+        if size_of::<EntryBuf>() + weight > limit / 2 {
             return self.lose(sought, now, hash);
         }
-        match self.number_of(sought) {
-            Some(at) => {
-                entry.touch();
-                self.uncount(at);
-                self.pages.replace(at, entry);
-                self.count(at);
+        match self.place_of(sought) {
+            Some(place) => {
+                entry.front.touch();
+                self.replace(place, entry);
             }
             None => {
                 self.make_room(now, limit, |pages| weight + pages.growth(), &hash, &dead);
@@ -113,14 +123,14 @@ impl Shard {
             self.broom = self.after(self.broom);
             self.clear(self.broom, now, &hash, &dead);
         }
-        // Where the index itself has grown, or what is in the place of another is larger.
+        // Where the table itself has grown, or what is in the place of another is larger.
         self.make_room(now, limit, |_| 0, &hash, &dead);
-        // After a flush, or where what is there is larger than the limit, the index itself is too large.
-        self.index.shrink(hash_of(&self.pages, &hash));
+        // After a flush, or where what is there is larger than the limit, the table itself is too large.
+        self.table.shrink(limit, hash_of(&self.pages, &hash));
     }
 
     /// Takes one out because it is not to be relied on any more.
-    pub(super) fn lose(&mut self, sought: Sought<'_>, now: Tick, hash: impl Fn(&Entry) -> u64) {
+    pub(super) fn lose(&mut self, sought: Sought<'_>, now: Tick, hash: impl Fn(&Back) -> u64) {
         if self.remove(sought, hash) {
             // Whoever waited for the lock has looked at the clock before.
             self.gone = self.gone.max(Some(now));
@@ -129,23 +139,25 @@ impl Shard {
 
     /// Takes one out as if it had never been there. Whether it was. `hash`: what an entry is found by, since another one
     /// is moved to its place.
-    pub(super) fn remove(&mut self, sought: Sought<'_>, hash: impl Fn(&Entry) -> u64) -> bool {
-        let known = self.number_of(sought);
-        if let Some(at) = known {
-            self.index.remove(sought.hash, at);
-            self.take_out(at, hash);
+    pub(super) fn remove(&mut self, sought: Sought<'_>, hash: impl Fn(&Back) -> u64) -> bool {
+        let known = self.place_of(sought);
+        if let Some(place) = known {
+            self.take_out(sought.hash, place, hash);
         }
         known.is_some()
     }
 
     /// Forgets those that `whom` says. How many they were.
-    pub(super) fn forget(&mut self, whom: impl Fn(&Entry) -> bool, hash: impl Fn(&Entry) -> u64) -> usize {
-        let going = self.pages.iter().filter(|(_, entry)| whom(entry)).map(|(at, entry)| (at, hash(entry)));
-        let going: Vec<_> = going.collect();
+    pub(super) fn forget(&mut self, whom: impl Fn(Entry<'_>) -> bool, hash: impl Fn(&Back) -> u64) -> usize {
+        let entries = (0..self.table.places()).filter_map(|place| self.entry(place));
+        let going = entries.filter(|entry| whom(*entry)).map(|entry| (entry.number(), hash(entry.back())));
+        let mut going: Vec<_> = going.collect();
         // From the end: what is moved to the place of another is none of them then.
-        for &(at, name) in going.iter().rev() {
-            self.index.remove(name, at);
-            self.take_out(at, &hash);
+        going.sort_unstable_by_key(|&(at, _)| Reverse(at));
+        for &(at, name) in &going {
+            if let Some(place) = self.table.find(name, |front| front.number() == at) {
+                self.take_out(name, place, &hash);
+            }
         }
         going.len()
     }
@@ -161,12 +173,12 @@ impl Shard {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.index.len()
+        self.table.len()
     }
 
     /// Bytes of memory that all of it takes.
     pub(super) fn bytes(&self) -> usize {
-        self.weight + self.pages.bytes() + self.index.bytes()
+        self.weight + self.pages.bytes() + self.table.bytes()
     }
 
     /// Has others go until there are as many bytes as `more` says, or until nobody is left.
@@ -174,13 +186,13 @@ impl Shard {
         &mut self,
         now: Tick,
         limit: usize,
-        more: impl Fn(&Pages) -> usize,
-        hash: impl Fn(&Entry) -> u64,
-        dead: impl Fn(&Entry) -> bool,
+        more: impl Fn(&Pages<Back>) -> usize,
+        hash: impl Fn(&Back) -> u64,
+        dead: impl Fn(Entry<'_>) -> bool,
     ) {
         // Twice round at the most: the first round takes the marks away.
-        let mut steps = 2 * self.index.places();
-        while self.bytes() + more(&self.pages) > limit && steps > 0 && self.index.len() > 0 {
+        let mut steps = 2 * self.table.places();
+        while self.bytes() + more(&self.pages) > limit && steps > 0 && self.table.len() > 0 {
             self.hand = self.after(self.hand);
             let goes = self.clear(self.hand, now, &hash, |entry| dead(entry) || !entry.was_used());
             self.counts.evicted += u64::from(goes);
@@ -189,15 +201,31 @@ impl Shard {
     }
 
     /// Puts in one whose name is not there.
-    fn insert(&mut self, sought: Sought<'_>, entry: Entry, limit: usize, hash: impl Fn(&Entry) -> u64) {
-        let Some(at) = self.pages.push(entry, limit) else { return };
-        self.count(at);
-        self.index.insert(sought.hash, at, hash_of(&self.pages, &hash));
+    fn insert(&mut self, sought: Sought<'_>, entry: EntryBuf, limit: usize, hash: impl Fn(&Back) -> u64) {
+        let EntryBuf { mut front, back } = entry;
+        let (weight, others) = (back.weight(), is_of_others(&back));
+        front.renumber(self.pages.len());
+        self.pages.push(back, limit);
+        self.count(weight, others);
+        self.table.insert(sought.hash, front, limit, hash_of(&self.pages, &hash));
+    }
+
+    /// Puts one in the place of one with the same name.
+    fn replace(&mut self, place: usize, entry: EntryBuf) {
+        let Some(front) = self.table.in_place_mut(place) else { return };
+        let at = front.number();
+        *front = entry.front;
+        front.renumber(at);
+        self.uncount(at);
+        self.count(entry.back.weight(), is_of_others(&entry.back));
+        if let Some(back) = self.pages.get_mut(at) {
+            *back = entry.back;
+        }
     }
 
     /// The place after this one, round and round.
     fn after(&self, place: usize) -> usize {
-        if place + 1 < self.index.places() { place + 1 } else { 0 }
+        if place + 1 < self.table.places() { place + 1 } else { 0 }
     }
 
     /// Takes out what is in a place if `goes` says so. Whether it has.
@@ -205,61 +233,73 @@ impl Shard {
         &mut self,
         place: usize,
         now: Tick,
-        hash: impl Fn(&Entry) -> u64,
-        goes: impl Fn(&Entry) -> bool,
+        hash: impl Fn(&Back) -> u64,
+        goes: impl Fn(Entry<'_>) -> bool,
     ) -> bool {
-        let Some(at) = self.index.in_place(place) else { return false };
-        let Some(entry) = self.pages.get(at).filter(|entry| goes(entry)) else { return false };
-        if entry.is_somebody() {
-            self.gone = self.gone.max(Some(entry.fetched().ended.min(now)));
-        }
-        self.index.remove(hash(entry), at);
-        self.take_out(at, hash);
+        let Some(entry) = self.entry(place).filter(|entry| goes(*entry)) else { return false };
+        let name = hash(entry.back());
+        let known = entry.is_somebody().then(|| entry.fetched().ended.min(now));
+        self.gone = self.gone.max(known);
+        self.take_out(name, place, hash);
         true
     }
 
-    /// Takes out one that is not in the index any more, and lets the index know of the one that is moved to its place.
-    fn take_out(&mut self, at: u32, hash: impl Fn(&Entry) -> u64) {
+    /// Takes out the one in a place, with this hash. The second part of another one is moved to where its own was.
+    fn take_out(&mut self, name: u64, place: usize, hash: impl Fn(&Back) -> u64) {
+        let Some(at) = self.table.in_place(place).map(Front::number) else { return };
+        self.table.remove(name, place, hash_of(&self.pages, &hash));
         self.uncount(at);
-        if let Some(was) = self.pages.swap_remove(at) {
-            self.index.renumber(hash_of(&self.pages, hash)(at), was, at);
+        let Some(was) = self.pages.swap_remove(at) else { return };
+        let moved = self.pages.get(at).map_or(0, hash);
+        if let Some(place) = self.table.find(moved, |front| front.number() == was)
+            && let Some(front) = self.table.in_place_mut(place)
+        {
+            front.renumber(at);
         }
     }
 
-    fn number_of(&self, sought: Sought<'_>) -> Option<u32> {
-        self.index.find(sought.hash, |at| self.pages.get(at).is_some_and(|entry| sought.is(entry)))
+    /// The one in a place.
+    fn entry(&self, place: usize) -> Option<Entry<'_>> {
+        let front = self.table.in_place(place)?;
+        Some(Entry::of(front, self.pages.get(front.number())?))
     }
 
-    fn count(&mut self, at: u32) {
-        if let Some(entry) = self.pages.get(at) {
-            self.weight += entry.weight();
-            self.others += usize::from(is_of_others(entry));
-        }
+    fn place_of(&self, sought: Sought<'_>) -> Option<usize> {
+        self.table.find(sought.hash, |front| self.is(front, sought))
     }
 
-    fn uncount(&mut self, at: u32) {
-        if let Some(entry) = self.pages.get(at) {
-            self.weight -= entry.weight();
-            self.others -= usize::from(is_of_others(entry));
+    fn is(&self, front: &Front, sought: Sought<'_>) -> bool {
+        self.pages.get(front.number()).is_some_and(|back| back.is_of(sought.user, sought.service))
+    }
+
+    fn count(&mut self, weight: usize, others: bool) {
+        self.weight += weight;
+        self.others += usize::from(others);
+    }
+
+    fn uncount(&mut self, at: usize) {
+        if let Some(back) = self.pages.get(at) {
+            self.weight -= back.weight();
+            self.others -= usize::from(is_of_others(back));
         }
     }
 }
 
-/// What the entry with a number is found by.
-fn hash_of(pages: &Pages, hash: impl Fn(&Entry) -> u64) -> impl Fn(u32) -> u64 {
-    move |at| pages.get(at).map_or(0, &hash)
+/// What an entry is found by, of which this is the first part.
+fn hash_of(pages: &Pages<Back>, hash: impl Fn(&Back) -> u64) -> impl Fn(&Front) -> u64 {
+    move |front| pages.get(front.number()).map_or(0, &hash)
 }
 
 /// Whether it is to be forgotten when somebody of another name is, or has another one for each service.
-fn is_of_others(entry: &Entry) -> bool {
-    !entry.service().is_empty()
-        || entry.canonical() != entry.user()
-        || entry.elsewhere().is_some_and(|other| other.user.as_str() != entry.user())
+fn is_of_others(back: &Back) -> bool {
+    !back.service().is_empty()
+        || back.canonical() != back.user()
+        || back.elsewhere().is_some_and(|other| other.user.as_str() != back.user())
 }
 
-impl Entry {
+impl Entry<'_> {
     /// Whether `whom` says so of one of its names.
-    pub(super) fn is_about(&self, whom: impl Fn(&str) -> bool) -> bool {
+    pub(super) fn is_about(self, whom: impl Fn(&str) -> bool) -> bool {
         whom(self.user())
             || whom(self.canonical())
             || self.elsewhere().is_some_and(|other| whom(other.user.as_str()))

@@ -107,7 +107,7 @@ fn what_is_remembered_lasts_as_long_as_it_may() {
     ] {
         assert_eq!(stale(&cache, user, password, at), expected, "{user} {password:?} at {at}");
     }
-    let known = |user, at| cache.account(named(user), Tick::new(at)).map(|entry| !entry.is_nobody());
+    let known = |user, at| cache.account(named(user), Tick::new(at)).map(|entry| !entry.look().is_nobody());
     for (user, at, expected) in [
         ("alice", 20 + TTL - TTL / 8 - 1, Some(true)),
         ("alice", 20 + TTL, None),

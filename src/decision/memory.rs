@@ -36,7 +36,9 @@ use super::{
 use crate::{
     account::{Account, Password, State},
     app_password::recognise,
-    cache::{self, Asking, Cache, Digest, Entry, Fingerprint, Flights, Key, Limits, Recall, Status, Tick},
+    cache::{
+        self, Asking, Cache, Digest, Entry, EntryBuf, Fingerprint, Flights, Key, Limits, Recall, Status, Tick,
+    },
     directory::{Chain, Changed, Directory, Found, Unavailable},
     mechanism::{Claim, Credential},
     username::Username,
@@ -269,9 +271,10 @@ impl Engine {
             return asked(Box::pin(self.ask_afresh(user, attempt, now)).await);
         };
         if let Some(seen) = recognise(password.expose()) {
-            return match memory.cache.account(memory.key(user.as_str(), &attempt.service), memory.tick()) {
+            let known = memory.cache.account(memory.key(user.as_str(), &attempt.service), memory.tick());
+            return match known.as_ref().map(EntryBuf::look) {
                 Some(entry) if entry.is_nobody() || entry.is_whole() => {
-                    let account = self.unpack(&entry);
+                    let account = self.unpack(entry);
                     asked(self.by_own_app_password(account, &seen, attempt, now).await)
                 }
                 Some(_) | None => {
@@ -408,7 +411,7 @@ impl Engine {
 
     /// Whether a directory that gave no answer comes after the one of an account. That one was asked then, and does not
     /// know it any more.
-    pub(super) fn is_past(&self, entry: &Entry, unavailable: &Unavailable) -> bool {
+    pub(super) fn is_past(&self, entry: Entry<'_>, unavailable: &Unavailable) -> bool {
         let mut names = self.chain.directories().iter().map(|directory| directory.name());
         names
             .position(|name| *name == unavailable.directory)
@@ -416,20 +419,21 @@ impl Engine {
     }
 
     /// Whether nobody is asked about an account after its directory.
-    pub(super) fn is_of_the_last(&self, entry: &Entry) -> bool {
+    pub(super) fn is_of_the_last(&self, entry: Entry<'_>) -> bool {
         usize::from(entry.directory()) + 1 == self.chain.directories().len()
     }
 
     /// What memory knows of how the password of somebody is checked: by which directory, and whether they have none there.
     pub(super) fn known_check(&self, user: &Username, service: &str) -> Option<(Option<Directory>, bool)> {
         let memory = self.memory.as_ref()?;
-        let entry = memory.cache.account(memory.key(user.as_str(), service), memory.tick())?;
+        let known = memory.cache.account(memory.key(user.as_str(), service), memory.tick())?;
+        let entry = known.look();
         let directory = self.chain.directories().get(usize::from(entry.directory()));
         let none = memory.cache.digester().check(b"");
         Some((directory.cloned(), entry.is_somebody() && entry.is_whole() && entry.is_checked_by(none)))
     }
 
-    pub(super) fn unpack(&self, entry: &Entry) -> Looked {
+    pub(super) fn unpack(&self, entry: Entry<'_>) -> Looked {
         let directory = self.directory_name(entry.directory())?;
         entry.account(Arc::clone(directory)).map(Arc::new)
     }

@@ -2,7 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32};
 
-use super::{Elsewhere, Entry, Kind, More, Right, Rules, Span, Wrong, text::Text};
+use super::{
+    Back, CANONICAL, Elsewhere, Entry, EntryBuf, Front, Kind, More, PASSDB, RULES, Right, Rules, SERVICE,
+    Span, Wrong, text::Text,
+};
 use crate::{
     account::Account,
     cache::{
@@ -61,7 +64,7 @@ impl<'a> Somebody<'a> {
 
 impl Draft<'_> {
     /// Packs it. `None`: there is more of it than an entry holds.
-    pub(in crate::cache) fn pack(self) -> Option<Entry> {
+    pub(in crate::cache) fn pack(self) -> Option<EntryBuf> {
         let found = self.found.as_ref();
         let canonical = found.map_or("", |found| found.canonical);
         let canonical = if canonical == self.user { "" } else { canonical };
@@ -81,41 +84,52 @@ impl Draft<'_> {
             }
         };
         let span = |span: Span| u8::try_from(span.ended.since(span.begun)).unwrap_or(u8::MAX);
-        Some(Entry {
-            fingerprint: self.fingerprint.map(Fingerprint::get),
+        let has = [
+            (SERVICE, !self.service.is_empty()),
+            (CANONICAL, !canonical.is_empty()),
+            (PASSDB, !passdb.is_empty()),
+            (RULES, more.rules.is_some() || more.elsewhere.is_some()),
+        ];
+        let front = Front {
             digest,
-            verified_at: verified.begun,
-            fetched_at: self.fetched.begun,
-            refresh_at: AtomicU32::new(0),
-            passdb: u16::try_from(passdb.len()).ok()?,
+            verified_at: verified.begun.get().to_ne_bytes(),
+            number: Default::default(),
             directory,
-            user: u8::try_from(self.user.len()).ok()?,
-            service: u8::try_from(self.service.len()).ok()?,
-            canonical: u8::try_from(canonical.len()).ok()?,
-            // Not before it is known to fit: only an entry wipes it.
-            text: Text::of(&parts),
-            verified_span: span(verified),
-            fetched_span: span(self.fetched),
             kind: match (found, self.proof) {
                 (None, _) if self.unsettled => Kind::Unsettled,
                 (None, _) => Kind::Nobody,
                 (Some(_), Proof::After(..)) => Kind::Unproven,
                 (Some(_), Proof::Of(..)) => Kind::Proven,
             },
+            has: has.into_iter().filter(|(_, is)| *is).fold(0, |all, (bit, _)| all | bit),
+            verified_span: span(verified),
             used: AtomicBool::new(false),
+        };
+        let back = Back {
+            fingerprint: self.fingerprint.map(Fingerprint::get),
+            fetched_at: self.fetched.begun,
+            refresh_at: AtomicU32::new(0),
+            passdb: u16::try_from(passdb.len()).ok()?,
+            user: u8::try_from(self.user.len()).ok()?,
+            service: u8::try_from(self.service.len()).ok()?,
+            canonical: u8::try_from(canonical.len()).ok()?,
+            fetched_span: span(self.fetched),
+            // Not before it is known to fit: only an entry wipes it.
+            text: Text::of(&parts),
             more: (!more.is_empty()).then(|| Box::new(more)),
-        })
+        };
+        Some(EntryBuf { front, back })
     }
 }
 
-impl Entry {
+impl<'e> Entry<'e> {
     /// Takes it apart. What it is of ended before `now`, however long it took.
-    pub(in crate::cache) fn draft(&self, now: Tick) -> Draft<'_> {
-        let more = self.more.as_deref();
+    pub(in crate::cache) fn draft(self, now: Tick) -> Draft<'e> {
+        let more = self.back.more.as_deref();
         let until = |span: Span| Span { ended: span.ended.min(now), ..span };
         let found = self.is_somebody().then(|| Somebody {
             canonical: self.canonical(),
-            directory: self.directory,
+            directory: self.directory(),
             passdb: self.passdb(),
             userdb: self.userdb(),
             rules: more.and_then(|more| more.rules.clone()),
@@ -123,17 +137,18 @@ impl Entry {
         });
         Draft {
             user: self.user(),
-            service: self.service(),
+            service: self.back.service(),
             found,
-            unsettled: self.kind == Kind::Unsettled,
+            unsettled: self.front.kind == Kind::Unsettled,
             fetched: until(self.fetched()),
             proof: match self.proof() {
                 Some((digest, span)) => Proof::Of(digest, until(span)),
                 None => {
-                    Proof::After(self.verified_at, (self.digest != [0; 16]).then(|| Digest::of(self.digest)))
+                    let said = self.front.digest;
+                    Proof::After(self.front.verified_at(), (said != [0; 16]).then(|| Digest::of(said)))
                 }
             },
-            fingerprint: self.fingerprint.map(Fingerprint::of),
+            fingerprint: self.fingerprint(),
             app_passwords: more.map(|more| more.app_passwords.clone()).unwrap_or_default(),
             wrong: more.map(|more| more.wrong.clone()).unwrap_or_default(),
         }

@@ -1,9 +1,12 @@
 use std::sync::Arc;
 
-use super::{Draft, Entry, Proof, Somebody, Span, same};
+use super::{Back, Draft, EntryBuf, Front, Proof, Somebody, Span, same};
 use crate::{
     account::{Account, Net, Nologin, State},
-    cache::{clock::Tick, digest::Digester},
+    cache::{
+        clock::Tick,
+        digest::{Digest, Digester},
+    },
 };
 
 fn account() -> Account {
@@ -13,7 +16,7 @@ fn account() -> Account {
     Account { userdb, ..Account::named("alice@example.org") }
 }
 
-fn packed(account: &Account, user: &str, service: &str) -> Entry {
+fn packed(account: &Account, user: &str, service: &str) -> EntryBuf {
     let (now, digest) = (Tick::new(7), Digester::new().unwrap().password(user, b"x"));
     let fetched = Span { begun: now, ended: Tick::new(9) };
     let draft = Draft {
@@ -41,13 +44,15 @@ fn what_is_packed_comes_out_as_it_was() {
     strict.passdb.push("host", "192.0.2.7");
     for account in [plain, strict] {
         for (user, service) in [("alice@example.org", ""), ("al", "imap")] {
-            let entry = packed(&account, user, service);
-            assert_eq!((entry.user(), entry.service(), entry.directory()), (user, service, 3));
+            let first = packed(&account, user, service);
+            let entry = first.look();
+            assert_eq!((entry.user(), entry.back.service(), entry.directory()), (user, service, 3));
             let again = entry.account(Arc::clone(&account.directory)).unwrap();
             assert_eq!(format!("{again:?}"), format!("{account:?}"));
             assert_eq!(again.userdb.as_fields().raw(), account.userdb.as_fields().raw());
             assert_eq!(again.passdb.as_fields().raw(), account.passdb.as_fields().raw());
             let second = entry.draft(Tick::new(9)).pack().unwrap();
+            let second = second.look();
             assert_eq!(
                 format!("{:?}", second.account("people".into())),
                 format!("{:?}", Some(account.clone()))
@@ -59,11 +64,27 @@ fn what_is_packed_comes_out_as_it_was() {
 }
 
 #[test]
+fn a_digest_tells_whose_entry_it_is_only_where_it_is_proof_and_for_every_service() {
+    let known = packed(&account(), "alice", "");
+    let (digest, span) = known.look().proof().unwrap();
+    assert!(known.front.proves(&digest));
+    assert!(!known.front.proves(&Digester::new().unwrap().password("alice", b"x")));
+    let for_one_service = packed(&account(), "alice", "imap");
+    assert!(!for_one_service.front.proves(&for_one_service.look().proof().unwrap().0));
+    for proof in [Proof::After(span.begun, Some(digest)), Proof::After(span.begun, None)] {
+        let unproven = Draft { proof, ..known.look().draft(span.ended) }.pack().unwrap();
+        assert!(!unproven.front.proves(&digest) && !unproven.front.proves(&Digest::of([0; 16])));
+        let nobody = Draft { found: None, proof, ..known.look().draft(span.ended) }.pack().unwrap();
+        assert!(!nobody.front.proves(&digest) && !nobody.front.proves(&Digest::of([0; 16])));
+    }
+}
+
+#[test]
 fn an_ordinary_entry_is_small() {
-    assert_eq!(size_of::<Entry>(), 128);
+    assert_eq!((size_of::<Front>(), size_of::<Back>()), (30, 104));
     let mut without = account();
     without.userdb = Default::default();
-    assert_eq!(packed(&without, "user123456@example.org", "").weight(), 0);
+    assert_eq!(packed(&without, "user123456@example.org", "").back.weight(), 0);
 }
 
 #[test]
@@ -89,6 +110,7 @@ fn what_does_not_fit_is_not_kept() {
 #[test]
 fn one_at_a_time_asks_ahead() {
     let entry = packed(&account(), "alice", "");
+    let entry = entry.look();
     assert!(entry.may_refresh(Tick::new(100), 50));
     assert!(!entry.may_refresh(Tick::new(120), 50));
     assert!(entry.may_refresh(Tick::new(150), 50));

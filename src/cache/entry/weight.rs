@@ -1,12 +1,12 @@
 //! How much memory an entry takes: all of them together are bound by it.
 
-use super::{Entry, More, Right, Rules, Wrong};
+use super::{Back, More, Right, Rules, Wrong};
 use crate::{
     account::{Net, Services},
     decision::AppPassword,
 };
 
-impl Entry {
+impl Back {
     /// Bytes of memory that it takes, beside itself.
     pub(in crate::cache) fn weight(&self) -> usize {
         let more = self.more.as_ref().map_or(0, |more| {

@@ -325,21 +325,23 @@ fn where_a_password_is_kept_may_change() {
     let right = || right(&cache, "alice", "x");
     let (active, off) = (Some(State::Active), Some(State::Disabled));
     // A lookup does not ask there, and leaves what is known of it.
-    assert!(!learn(None, None, Said::Nothing, 0).is_whole());
-    assert!(!learn(off, Some("there"), right(), 2).admits("imap", None, std::time::UNIX_EPOCH));
-    let entry = learn(None, None, Said::Nothing, 4);
+    assert!(!learn(None, None, Said::Nothing, 0).look().is_whole());
+    assert!(!learn(off, Some("there"), right(), 2).look().admits("imap", None, std::time::UNIX_EPOCH));
+    let known = learn(None, None, Said::Nothing, 4);
+    let entry = known.look();
     assert!(!entry.is_whole() && !entry.admits("imap", None, std::time::UNIX_EPOCH));
-    assert!(learn(active, Some("there"), right(), 6).admits("imap", None, std::time::UNIX_EPOCH));
+    assert!(learn(active, Some("there"), right(), 6).look().admits("imap", None, std::time::UNIX_EPOCH));
     assert_eq!(said(&cache, "alice", "x", 7), "right");
     // It is here again, by a lookup and by a login.
-    let entry = learn(None, Some("here"), Said::Nothing, 8);
+    let known = learn(None, Some("here"), Said::Nothing, 8);
+    let entry = known.look();
     assert!(entry.is_whole() && entry.elsewhere().is_none());
     assert_eq!(said(&cache, "alice", "x", 8), "nothing");
     learn(off, Some("there"), Said::Nothing, 10);
-    assert!(learn(None, Some("here"), right(), 12).is_whole());
+    assert!(learn(None, Some("here"), right(), 12).look().is_whole());
     assert_eq!(said(&cache, "alice", "x", 13), "right");
     // And there: so that nobody takes it for one that is here.
-    assert!(!learn(None, None, Said::Nothing, 14).is_whole());
+    assert!(!learn(None, None, Said::Nothing, 14).look().is_whole());
     assert_eq!(said(&cache, "alice", "x", 15), "nothing");
 }
 

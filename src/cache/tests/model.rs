@@ -25,7 +25,9 @@ use proptest::{
 use super::{cache, named};
 use crate::{
     account::{Account, State},
-    cache::{Asking, Cache, Digest, Fingerprint, Holder, Lesson, Limits, Recall, Right, Said, Tick},
+    cache::{
+        Asking, Cache, Digest, EntryBuf, Fingerprint, Holder, Lesson, Limits, Recall, Right, Said, Tick,
+    },
 };
 /// In ticks.
 const TTL: u32 = 80;
@@ -250,15 +252,16 @@ impl World {
         match what {
             What::Login(password) => {
                 if let Some(right) = self.cache.stale(key, &self.digest(name, password), self.now) {
-                    self.check_right(name, password, &right.entry, TTL + STALE)?;
+                    self.check_right(name, password, right.look().entry, TTL + STALE)?;
                 } else {
                     prop_assert!(!self.must_be_right(name, password, TTL + STALE), "forgotten in an outage");
                 }
             }
             What::Lookup => {
-                if let Some(entry) = self.cache.stale_account(key, self.now) {
+                if let Some(known) = self.cache.stale_account(key, self.now) {
+                    let entry = known.look();
                     prop_assert!(!entry.is_nobody());
-                    self.check_account(name, &entry, TTL + STALE)?;
+                    self.check_account(name, entry, TTL + STALE)?;
                 }
             }
         }
@@ -288,9 +291,10 @@ impl World {
     }
 
     fn look_up(&mut self, name: usize) -> Result<(), TestCaseError> {
-        match self.cache.account(named(&self.names[name]), self.now) {
+        let known = self.cache.account(named(&self.names[name]), self.now);
+        match known.as_ref().map(EntryBuf::look) {
             Some(entry) if entry.is_nobody() => self.check_nobody(name)?,
-            Some(entry) => self.check_account(name, &entry, TTL)?,
+            Some(entry) => self.check_account(name, entry, TTL)?,
             None => {
                 prop_assert!(!self.must_be_nobody(name), "that there is nobody is forgotten");
                 self.ask(name, What::Lookup);

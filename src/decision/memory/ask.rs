@@ -10,7 +10,7 @@ use super::{Judged, Memory, Question, Recollection};
 use crate::{
     account::{Account, Password, State},
     app_password::Seen,
-    cache::{Asking, Elsewhere, Entry, Fingerprint, Full, Lesson, Said},
+    cache::{Asking, Elsewhere, Entry, EntryBuf, Fingerprint, Full, Lesson, Said},
     decision::{
         AppPassword, Attempt, By, Engine, Now, Refusal, TempFail, Verified,
         proof::{Open, Proven},
@@ -134,13 +134,14 @@ impl Engine {
     ) -> Judged {
         let now = Now::read();
         let known = || {
-            let right = memory.cache.stale(question.key, &question.digest, memory.cache.at(now.instant))?;
-            let (account, by) = self.let_in(right.look(), attempt, now.wall)?;
+            let holder = memory.cache.stale(question.key, &question.digest, memory.cache.at(now.instant))?;
+            let right = holder.look();
+            let (account, by) = self.let_in(right, attempt, now.wall)?;
             let Some((found, open)) = found else {
                 let past = match &why {
-                    TempFail::Directory(why) => self.is_past(&right.entry, why),
+                    TempFail::Directory(why) => self.is_past(right.entry, why),
                     // It may be a later one that was waited for.
-                    TempFail::Deadline => !self.is_of_the_last(&right.entry),
+                    TempFail::Deadline => !self.is_of_the_last(right.entry),
                     TempFail::Stored(_)
                     | TempFail::Hashing(_)
                     | TempFail::Provider(_)
@@ -153,7 +154,7 @@ impl Engine {
             };
             let unasked = match &right.app_password {
                 Some(_) => open.listed,
-                None => open.main && self.is_checked_as(memory, &right.entry, found),
+                None => open.main && self.is_checked_as(memory, right.entry, found),
             };
             let gone = found.known_elsewhere().is_ok_and(|known| !known);
             let account = found.account.as_ref().filter(|_| unasked && !gone && !found.several)?;
@@ -173,7 +174,7 @@ impl Engine {
     }
 
     /// Whether the main password is still checked where it was, and for the same entry.
-    fn is_checked_as(&self, memory: &Memory, entry: &Entry, found: &Found<'_>) -> bool {
+    fn is_checked_as(&self, memory: &Memory, entry: Entry<'_>, found: &Found<'_>) -> bool {
         let Some(account) = &found.account else { return false };
         match &account.password {
             Password::Elsewhere(now) => entry.elsewhere().is_some_and(|known| {
@@ -258,10 +259,11 @@ impl Engine {
         let found = match self.chain.login(&Inquiry { user, service: &attempt.service }).await {
             Ok(found) => found,
             Err(unavailable) => {
-                let usable = |entry: &Entry| entry.is_whole() && !self.is_past(entry, &unavailable);
-                let entry = memory.cache.stale_account(key, memory.tick()).filter(usable);
+                let known = memory.cache.stale_account(key, memory.tick());
+                let usable = |entry: &Entry<'_>| entry.is_whole() && !self.is_past(*entry, &unavailable);
+                let entry = known.as_ref().map(EntryBuf::look).filter(usable);
                 let entry = entry.ok_or(TempFail::Directory(unavailable))?;
-                return self.by_own_app_password(self.unpack(&entry), seen, attempt, now).await;
+                return self.by_own_app_password(self.unpack(entry), seen, attempt, now).await;
             }
         };
         if !found.several {

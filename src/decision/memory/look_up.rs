@@ -45,7 +45,7 @@ impl Engine {
             let Ok(user) = Username::normalised(name, self.default_domain(), &mut room) else {
                 return Ok(None);
             };
-            let whose = |entry: &Entry| {
+            let whose = |entry: Entry<'_>| {
                 Some(entry.delivers(service).then(|| Username::of_normal_form(entry.canonical())))
             };
             if let Some(whose) = memory.cache.look(memory.key(user, service), memory.tick(), whose) {
@@ -66,9 +66,10 @@ impl Engine {
         let key = memory.key(user.as_str(), service);
         let digest = memory.cache.digester().login(user.as_str(), b"", key.service, b"lookup");
         let come = memory.ask(Instant::now());
-        let stale = |past: &dyn Fn(&Entry) -> bool| {
-            let entry = memory.cache.stale_account(key, memory.tick())?;
-            (!past(&entry)).then(|| self.unpack(&entry))
+        let stale = |past: &dyn Fn(Entry<'_>) -> bool| {
+            let known = memory.cache.stale_account(key, memory.tick())?;
+            let entry = known.look();
+            (!past(entry)).then(|| self.unpack(entry))
         };
         let ask = async {
             let asking = memory.ask(Instant::now());

@@ -7,11 +7,11 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use super::{Memory, domain_of};
+use super::domain_of;
 use crate::{
     account::Account,
     app_password::recognise,
-    cache::{self, Digest, Entry, Recall, Tick, Typed},
+    cache::{self, Digest, Entry, EntryBuf, Expected, Recall, Tick, Typed},
     decision::{AppPassword, Engine, Refusal, identity},
     username::{NameRoom, Username},
 };
@@ -47,6 +47,14 @@ pub struct Knock<'a> {
     pub keeps: bool,
 }
 
+impl Knock<'_> {
+    /// Whether the proof is the name and the password.
+    fn is_of_its_parts(&self) -> bool {
+        let rest = self.proof.strip_prefix(self.authcid);
+        rest.and_then(|rest| rest.strip_prefix(b"\0")) == Some(self.password)
+    }
+}
+
 /// What memory says of a login: who is let in, or why they are not.
 pub type Recalled<'e> = Result<Known<'e>, Refusal>;
 
@@ -56,7 +64,7 @@ pub struct Known<'e> {
     directory: &'e Arc<str>,
     app_password: Option<Arc<AppPassword>>,
     provider: Option<Arc<str>>,
-    entry: Option<Box<Entry>>,
+    entry: Option<Box<EntryBuf>>,
     refresh: bool,
 }
 
@@ -65,7 +73,7 @@ impl<'e> Known<'e> {
     pub(in crate::decision) fn bearing(
         directory: &'e Arc<str>,
         provider: &Arc<str>,
-        entry: Option<Box<Entry>>,
+        entry: Option<Box<EntryBuf>>,
         refresh: bool,
     ) -> Self {
         Self { directory, app_password: None, provider: Some(Arc::clone(provider)), entry, refresh }
@@ -93,7 +101,7 @@ impl<'e> Known<'e> {
 
     /// The account, where it was said to be wanted.
     pub fn account(&self) -> Option<Account> {
-        self.entry.as_ref()?.account(Arc::clone(self.directory))
+        self.entry.as_ref()?.look().account(Arc::clone(self.directory))
     }
 }
 
@@ -124,53 +132,54 @@ impl Engine {
         }
         // Nearly all type their names in normal form. A name under which an entry is found is in it: bringing it into that
         // form would change nothing.
-        match self.recall_as(
-            memory,
-            knock.authcid,
-            memory.cache.digester().proof(knock.proof),
-            knock,
-            &remote,
-            now,
-        ) {
+        let service = if memory.reads_service { knock.service.as_bytes() } else { b"" };
+        let expected = memory.cache.expect(Typed { user: knock.authcid, service });
+        // Whoever has this digest is taken for who they say they are.
+        debug_assert!(knock.is_of_its_parts());
+        let digest = memory.cache.digester().proof(knock.proof);
+        let is_canonical = |entry: Entry<'_>| entry.is_of_canonical();
+        match self.recall_as(&expected, digest, knock, is_canonical, &remote, now) {
             None => {
                 let mut room = NameRoom::new();
                 let user = Username::normalised(knock.authcid, self.default_domain(), &mut room).ok()?;
                 if user.as_bytes() == knock.authcid {
                     return None;
                 }
+                let expected = memory.cache.expect(Typed { user: user.as_bytes(), service });
                 let digest = memory.cache.digester().password(user, knock.password);
-                self.recall_as(memory, user.as_bytes(), digest, knock, &remote, now)
+                let is_canonical = |entry: Entry<'_>| entry.is_canonical(knock.authcid);
+                self.recall_as(&expected, digest, knock, is_canonical, &remote, now)
             }
             recalled => recalled,
         }
     }
 
-    /// Under the name of `user`.
+    /// Under this name. `is_canonical`: whether the one that they typed is the canonical name.
     #[inline]
     fn recall_as<'e>(
         &'e self,
-        memory: &Memory,
-        user: &[u8],
+        expected: &Expected<'_>,
         digest: Digest,
         knock: &Knock<'_>,
+        is_canonical: impl Fn(Entry<'_>) -> bool,
         remote: impl Fn() -> Option<IpAddr>,
         now: Tick,
     ) -> Option<Recalled<'e>> {
-        let service = if memory.reads_service { knock.service.as_bytes() } else { b"" };
+        let memory = self.memory.as_ref()?;
         // Whoever the rules do not let in, or has more to be told, is asked about.
         let take = |right: cache::Right<'_>| {
             let entry = right.entry;
-            let plain = entry.is_plain() && entry.is_canonical(knock.authcid);
+            let plain = entry.is_plain() && is_canonical(entry);
             let admitted = plain && self.admits(right, knock.service, remote, SystemTime::now);
             let directory = self.directory_name(entry.directory()).filter(|_| admitted)?;
             let app_password = right.app_password.map(Arc::clone);
-            Some((directory, app_password, knock.keeps.then(|| Box::new(entry.clone()))))
+            Some((directory, app_password, knock.keeps.then(|| Box::new(entry.to_buf()))))
         };
-        match memory.cache.recall(Typed { user, service }, &digest, now, take) {
+        match memory.cache.recall_expected(expected, &digest, now, take) {
             Recall::Nothing => None,
             // A provider has yet to say something.
             Recall::Nobody | Recall::Wrong
-                if self.providers.grants(str::from_utf8(user).ok().and_then(domain_of)) =>
+                if self.providers.grants(str::from_utf8(expected.user()).ok().and_then(domain_of)) =>
             {
                 None
             }

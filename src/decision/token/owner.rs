@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use crate::{
     account::{Account, State},
-    cache::{Asking, Entry, Full, Lesson, Said},
+    cache::{Asking, Entry, EntryBuf, Full, Lesson, Said},
     decision::{
         Engine, Refusal, TempFail,
         memory::{Memory, in_time},
@@ -48,8 +48,9 @@ impl Engine {
         let key = memory.key(user.as_str(), service);
         // What another directory says of them is remembered with a password only.
         let known = memory.cache.account(key, memory.tick());
+        let known = known.as_ref().map(EntryBuf::look);
         match known.filter(|entry| entry.is_nobody() || entry.is_whole()) {
-            Some(entry) => self.unpack(&entry).map(Owner::of).ok_or(Refusal::UserUnknown),
+            Some(entry) => self.unpack(entry).map(Owner::of).ok_or(Refusal::UserUnknown),
             None => Box::pin(self.ask_for_owner(memory, user, service)).await,
         }
     }
@@ -59,10 +60,11 @@ impl Engine {
         // As of a token that nobody can have.
         let digest = memory.cache.digester().login(user.as_str(), b"", key.service, b"owner");
         let come = memory.ask(Instant::now());
-        let stale = |past: &dyn Fn(&Entry) -> bool| {
-            let entry = memory.cache.stale_account(key, memory.tick())?;
-            let usable = entry.is_whole() && !past(&entry);
-            let account = usable.then(|| self.unpack(&entry)).flatten()?;
+        let stale = |past: &dyn Fn(Entry<'_>) -> bool| {
+            let known = memory.cache.stale_account(key, memory.tick())?;
+            let entry = known.look();
+            let usable = entry.is_whole() && !past(entry);
+            let account = usable.then(|| self.unpack(entry)).flatten()?;
             Some(Owner { stale: true, ..Owner::of(account) })
         };
         let ask = async {
@@ -77,7 +79,7 @@ impl Engine {
                     owner_of(&found)
                 }
                 Ok(Err(unavailable)) => {
-                    let past = |entry: &Entry| self.is_past(entry, &unavailable);
+                    let past = |entry: Entry<'_>| self.is_past(entry, &unavailable);
                     stale(&past).ok_or_else(|| TempFail::Directory(unavailable).into())
                 }
                 // It may be a later directory that was waited for.

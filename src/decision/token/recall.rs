@@ -48,11 +48,11 @@ impl Engine {
             return None;
         }
         // Their name is the canonical one, so there is no other that could have been revoked.
-        let take = |entry: &Entry| {
+        let take = |entry: Entry<'_>| {
             let plain = entry.is_somebody() && entry.is_whole() && entry.is_plain();
             let usual = plain && entry.is_canonical(bearer.name);
             let directory = self.directory_name(entry.directory()).filter(|_| usual)?;
-            Some((directory, bearer.keeps.then(|| Box::new(entry.clone()))))
+            Some((directory, bearer.keeps.then(|| Box::new(entry.to_buf()))))
         };
         let service = if memory.reads_service { bearer.service.as_bytes() } else { b"" };
         let typed = Typed { user: bearer.name, service };

@@ -65,7 +65,7 @@ impl World {
         recall: &Recall<Holder>,
     ) -> Result<(), TestCaseError> {
         match recall {
-            Recall::Right { taken, .. } => self.check_right(name, password, &taken.entry, TTL),
+            Recall::Right { taken, .. } => self.check_right(name, password, taken.look().entry, TTL),
             Recall::Wrong => self.check_wrong(name, password),
             Recall::Nobody => self.check_nobody(name),
             Recall::Nothing => {
@@ -82,7 +82,7 @@ impl World {
         &self,
         name: usize,
         password: u8,
-        entry: &Entry,
+        entry: Entry<'_>,
         limit: u32,
     ) -> Result<(), TestCaseError> {
         let login = |question: &Question, truth: Truth| {
@@ -144,7 +144,12 @@ impl World {
         Ok(())
     }
 
-    pub(super) fn check_account(&self, name: usize, entry: &Entry, limit: u32) -> Result<(), TestCaseError> {
+    pub(super) fn check_account(
+        &self,
+        name: usize,
+        entry: Entry<'_>,
+        limit: u32,
+    ) -> Result<(), TestCaseError> {
         prop_assert_eq!(entry.user(), &self.names[name]);
         prop_assert_eq!(entry.canonical(), &self.names[owner(name)]);
         let fields = std::str::from_utf8(entry.userdb()).unwrap();

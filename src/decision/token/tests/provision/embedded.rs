@@ -96,7 +96,7 @@ async fn who_is_added_by_another_process_in_between_comes_in_as_they_were_added(
             tokio::task::yield_now().await;
         }
         let key = memory.key("alice@x.test", "imap");
-        assert!(memory.cache.account(key, memory.tick()).unwrap().is_nobody());
+        assert!(memory.cache.account(key, memory.tick()).unwrap().look().is_nobody());
         other.execute_batch("COMMIT").unwrap();
     };
     let ((decision, _), ()) = tokio::join!(judging, interfering);
