@@ -82,12 +82,14 @@ def one(bench):
 
 
 def cores(bench):
-    """Everything on one core, then on two. Two loads, so that the load has no more trouble with two cores than with
-    one: what is missing to twice the rate is the server's, or that it waits. Both rates are for what the other
-    processes of the machine left of these cores. The server has one thread for each core that it found when it started,
-    and each keeps the connections that it has accepted, hardly more than another one: on one core they take turns, and
-    their changes are part of what a request costs there. What it loses by sharing shows in the CPU of a request. Two bare
-    servers share nothing, and have a load each: what they lose is the machine's."""
+    """Everything on one core, then on two: sixteen connections, once all in processes of their own, as login processes
+    have them, and once eight in a process. Both rates are for what the other processes of the machine left of these
+    cores. The server has one thread for each core that it found when it started, and each keeps the connections that it
+    has accepted, hardly more than another one: on one core they take turns, and their changes are part of what a
+    request costs there. What it loses by sharing shows in the CPU of a request. Two bare servers share nothing, and have
+    half of the loads each: what they lose is the machine's. A process with many connections has all of them with one bare
+    server, and is woken for many answers at once; of gatepost's threads each wakes it for its own, which shows in the
+    CPU of the load."""
     everywhere = sorted(os.sched_getaffinity(0))
     if len(everywhere) < 2:
         raise Broken("cores: this machine has one")
@@ -95,35 +97,33 @@ def cores(bench):
     ours = bench.keep(bench.ours("sqlite", file=file))
     bench.warm(ours, users)
     bare = [bench.keep(Bare(bench.bare, users, name=f"bare server {number}")) for number in (1, 2)]
-    times = {}
-    for name, servers in (("gatepost", [ours]), ("two bare servers", bare)):
-        rates, costs = {1: [], 2: []}, {1: [], 2: []}
-        for _ in range(bench.options.runs):
-            for count in rates:
-                rate, cost = saturate(bench, servers, users, everywhere[:count])
-                rates[count].append(rate)
-                costs[count].append(cost)
-        rate, cost = ({count: median(runs) for count, runs in table.items()} for table in (rates, costs))
-        for count in rate:
-            yield Row(f"{name}: rate on {count}, load included", rate[count], "/s")
-            yield Row(f"{name}: CPU on {count}", cost[count], "us")
-        times[name] = rate[2] / rate[1], 2 * cost[1] / cost[2]
-    yield Row("rate on 2 by that on 1", times["gatepost"][0], "x", least=1.7)
-    yield Row("the server alone: 2 x CPU on 1 by that on 2", times["gatepost"][1], "x")
-    yield Row("two bare servers: rate on 2 by that on 1", times["two bare servers"][0], "x")
-    yield Row("the servers alone: 2 x CPU on 1 by that on 2", times["two bare servers"][1], "x")
+    for loads, connections in ((16, 1), (2, 8)):
+        shape = f"{loads} processes of {connections}"
+        for name, servers, least in (("gatepost", [ours], 1.7), ("two bare servers", bare, None)):
+            rates, costs = {1: [], 2: []}, {1: [], 2: []}
+            for _ in range(bench.options.runs):
+                for count in rates:
+                    rate, cost = saturate(bench, servers, users, everywhere[:count], loads, connections)
+                    rates[count].append(rate)
+                    costs[count].append(cost)
+            rate, cost = ({count: median(runs) for count, runs in table.items()} for table in (rates, costs))
+            for count in rate:
+                yield Row(f"{shape}, {name}: rate on {count}, load included", rate[count], "/s")
+                yield Row(f"{shape}, {name}: CPU on {count}", cost[count], "us")
+            yield Row(f"{shape}, {name}: rate on 2 by that on 1", rate[2] / rate[1], "x", least=least)
+            yield Row(f"{shape}, {name}, alone: 2 x CPU on 1 by that on 2", 2 * cost[1] / cost[2], "x")
 
 
-def saturate(bench, servers, users, here):
-    """Two loads and the servers on these cores: requests a second of theirs, and the servers' CPU for one."""
+def saturate(bench, servers, users, here, count, connections):
+    """So many loads and the servers on these cores: requests a second of theirs, and the servers' CPU for one."""
     everywhere = os.sched_getaffinity(0)
     pids = [pid for server in servers for pid in server.pids()]
     confine(pids, here)
     os.sched_setaffinity(0, here)
-    arguments = ["--connections", 8, "--depth", 16, "--duration", bench.options.seconds]
+    arguments = ["--connections", connections, "--depth", 16, "--duration", bench.options.seconds]
     results = []
     loads = [threading.Thread(target=lambda server: results.append(load(bench.binary, server, users, *arguments)),
-                              args=(servers[number % len(servers)],)) for number in range(2)]
+                              args=(servers[number % len(servers)],)) for number in range(count)]
     try:
         idle_before, load_before, before = idle(here), cpu_of_children(), sum(map(cpu_seconds, pids))
         for thread in loads:
@@ -137,7 +137,7 @@ def saturate(bench, servers, users, here):
         confine(pids, everywhere)
     for server in servers:
         server.after_run()
-    if len(results) != 2:
+    if len(results) != count:
         raise Broken("cores: a load did not come to its end")
     bench.results += results
     requests = sum(result["requests"] for result in results)
