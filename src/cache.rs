@@ -19,8 +19,8 @@
 //! with fields of up to 48. When it was chosen, and took 163, the same with quick_cache took 1.1 times as much, with moka
 //! three times; to find one cost 1.25 times what it cost with quick_cache from one thread, as much from two, and less than a
 //! third of what it cost with moka. Neither of them knows of times, or of single flight, as they are needed here. Since then
-//! the hash table is its own too (`table`): among a million, a plain login has to wait for one line of the processor's memory,
-//! which has been on its way since the name was known.
+//! the hash table is its own too (`table`): among a million, who knows the password that was right last waits for one line of the
+//! processor's memory, which has been on its way since the name was known, and for another one where the account is wanted.
 
 mod bearers;
 mod bounded;
@@ -225,10 +225,7 @@ impl Cache {
     /// entries that were.
     pub fn flush(&self, whom: impl Fn(&str) -> bool) -> usize {
         self.void_all();
-        self.shards
-            .iter()
-            .map(|shard| shard.lock().forget(|entry| entry.is_about(&whom), self.by_name()))
-            .sum()
+        self.shards.iter().map(|shard| shard.lock().forget(|back| back.is_about(&whom), self.by_name())).sum()
     }
 
     /// Has everybody asked about again before anything is said of them, because something has changed and nobody knows what.
@@ -252,7 +249,7 @@ impl Cache {
         for shard in &self.shards {
             let mut shard = shard.lock();
             if shard.has_others() {
-                shard.forget(|entry| entry.is_about(|name| names.contains(name)), self.by_name());
+                shard.forget(|back| back.is_about(|name| names.contains(name)), self.by_name());
             }
         }
     }

@@ -22,6 +22,6 @@ pub mod frame;
 pub mod postfix;
 pub mod sasl;
 pub mod saslauthd;
-pub mod scan;
+mod scan;
 pub mod secret;
 pub mod text;

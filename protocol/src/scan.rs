@@ -42,7 +42,7 @@ fn find_soon(wanted: u8, bytes: &[u8]) -> Option<usize> {
 
 /// Which bytes of `word` are `wanted`, by their highest bit. The lowest one marked is right, those above it may not be.
 #[inline]
-pub const fn equal(word: u64, wanted: u8) -> u64 {
+pub(crate) const fn equal(word: u64, wanted: u8) -> u64 {
     below(word ^ (ONES * wanted as u64), 1)
 }
 

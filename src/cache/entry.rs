@@ -1,17 +1,17 @@
 //! One entry: what the directories said of one name, packed.
 //!
 //! Most of a million entries are of the same plain kind: somebody with a name, a password that was right, and fields for
-//! the mail processes. Those are one small struct and one text; rules, app passwords and wrong passwords are beside it,
+//! the mail processes. Those are two small structs; rules, app passwords and wrong passwords, and long texts, are beside them,
 //! for who has any.
 
 mod draft;
+mod parts;
 mod text;
 mod weight;
 
 use std::{
     fmt,
     net::IpAddr,
-    num::NonZeroU64,
     str,
     sync::{
         Arc,
@@ -22,8 +22,11 @@ use std::{
 
 use gatepost_protocol::dovecot::FieldsBuf;
 
-pub(super) use self::draft::{Draft, Proof, Somebody};
-use self::text::Text;
+use self::parts::{CANONICAL, Kind, PASSDB, RULES, same};
+pub(super) use self::{
+    draft::{Draft, Proof, Somebody},
+    parts::{Back, Front},
+};
 use super::{
     clock::Tick,
     digest::{Digest, Fingerprint},
@@ -49,70 +52,6 @@ pub struct Entry<'e> {
 pub struct EntryBuf {
     pub(super) front: Front,
     pub(super) back: Back,
-}
-
-/// The part that lies in the table itself: all that a plain login looks at. Two of them, with what the table needs, are one
-/// line of memory.
-#[derive(Default)]
-#[repr(C)]
-pub(super) struct Front {
-    /// Of the main password; means nothing unless `kind` says so. Where it is not known to be right: of the one that was
-    /// said to be last, by an answer that did not count; zeros for none.
-    digest: [u8; 16],
-    /// When the directory was asked that found it right, in ticks. Where none is known: what was asked before is no
-    /// proof.
-    verified_at: [u8; 4],
-    /// Where the other part lies.
-    number: [u8; 4],
-    directory: u16,
-    kind: Kind,
-    /// The bits below.
-    has: u8,
-    /// How long after `verified_at` the answer came, in ticks.
-    verified_span: u8,
-    used: AtomicBool,
-}
-
-/// In `has`: it is for one service alone.
-const SERVICE: u8 = 1;
-/// In `has`: the canonical name is another one.
-const CANONICAL: u8 = 1 << 1;
-/// In `has`: fields of the passdb.
-const PASSDB: u8 = 1 << 2;
-/// In `has`: something is to be looked at before somebody with the right password comes in.
-const RULES: u8 = 1 << 3;
-
-/// The other part, of which there is one beside the other (`pages`).
-pub(super) struct Back {
-    more: Option<Box<More>>,
-    fingerprint: Option<NonZeroU64>,
-    user: u8,
-    service: u8,
-    canonical: u8,
-    /// How long after `fetched_at` the answer came, in ticks.
-    fetched_span: u8,
-    /// When the directory was asked that gave the account.
-    fetched_at: Tick,
-    /// Not before this is it asked again ahead of time.
-    refresh_at: AtomicU32,
-    passdb: u16,
-    /// Name, service, canonical name (if another one), fields of the passdb, fields of the userdb, in the forms that
-    /// they have on the wire.
-    text: Text,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Kind {
-    /// Nobody has the name.
-    #[default]
-    Nobody,
-    /// Somebody or nobody: answers that overlapped said both. What was asked before `verified_at` does not count if it says
-    /// that there is somebody, and what was asked before the end of `fetched_at` if it says that there is nobody.
-    Unsettled,
-    /// Somebody; no main password of theirs is known to be right.
-    Unproven,
-    /// Somebody, and `digest` is that of their main password.
-    Proven,
 }
 
 /// What few have.
@@ -193,89 +132,6 @@ impl More {
     }
 }
 
-impl Front {
-    /// Whether it is of somebody with no service of their own whose main password is this one. So it is theirs: a digest is
-    /// one of the name too.
-    pub(super) fn proves(&self, digest: &Digest) -> bool {
-        self.kind == Kind::Proven && self.has & SERVICE == 0 && Digest::of(self.digest).is(digest)
-    }
-
-    /// Where the other part lies.
-    pub(super) const fn number(&self) -> usize {
-        u32::from_ne_bytes(self.number) as usize
-    }
-
-    /// The other part lies there now. Where that is too far to be told there is none, and nobody is found.
-    pub(super) fn renumber(&mut self, number: usize) {
-        self.number = u32::try_from(number).unwrap_or(u32::MAX).to_ne_bytes();
-    }
-
-    /// Whether somebody has the name.
-    pub(super) fn is_somebody(&self) -> bool {
-        matches!(self.kind, Kind::Proven | Kind::Unproven)
-    }
-
-    /// Notes that somebody has asked for it.
-    pub(super) fn touch(&self) {
-        // Most of the time it is set already, and reading is cheaper where several cores look at the same entry.
-        if !self.used.load(Ordering::Relaxed) {
-            self.used.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Whether somebody has asked for it since this was asked last.
-    pub(super) fn was_used(&self) -> bool {
-        self.used.swap(false, Ordering::Relaxed)
-    }
-
-    fn verified_at(&self) -> Tick {
-        Tick::new(u32::from_ne_bytes(self.verified_at))
-    }
-}
-
-impl Back {
-    /// Whether it is of this name and this service.
-    pub(super) fn is_of(&self, user: &[u8], service: &[u8]) -> bool {
-        let (named, all) = (usize::from(self.user), usize::from(self.user) + usize::from(self.service));
-        all - named == service.len()
-            && self.text.bytes().get(..named).is_some_and(|name| same(name, user))
-            && (service.is_empty() || self.text.bytes().get(named..all) == Some(service))
-    }
-
-    /// The name that was looked up.
-    pub(super) fn user(&self) -> &str {
-        self.name(0, self.user)
-    }
-
-    /// The service that it was looked up for; empty where that makes no difference.
-    pub(super) fn service(&self) -> &str {
-        self.name(usize::from(self.user), self.service)
-    }
-
-    /// The canonical name.
-    pub(super) fn canonical(&self) -> &str {
-        match self.canonical {
-            0 => self.user(),
-            length => self.name(usize::from(self.user) + usize::from(self.service), length),
-        }
-    }
-
-    /// What another directory says.
-    pub(super) fn elsewhere(&self) -> Option<&Elsewhere> {
-        self.more.as_ref()?.elsewhere.as_ref()
-    }
-
-    fn name(&self, from: usize, length: u8) -> &str {
-        let bytes = self.text.bytes().get(from..from + usize::from(length)).unwrap_or_default();
-        // Made of a str.
-        str::from_utf8(bytes).unwrap_or_default()
-    }
-
-    fn fields_at(&self) -> usize {
-        usize::from(self.user) + usize::from(self.service) + usize::from(self.canonical)
-    }
-}
-
 impl EntryBuf {
     /// Only for a look.
     pub const fn look(&self) -> Entry<'_> {
@@ -287,11 +143,6 @@ impl<'e> Entry<'e> {
     /// One of two parts.
     pub(super) const fn of(front: &'e Front, back: &'e Back) -> Self {
         Self { front, back }
-    }
-
-    /// Where its second part lies.
-    pub(super) const fn number(self) -> usize {
-        self.front.number()
     }
 
     /// Its second part.
@@ -336,6 +187,11 @@ impl<'e> Entry<'e> {
     /// Whether this is the canonical name.
     pub fn is_canonical(self, name: &[u8]) -> bool {
         same(self.back.canonical().as_bytes(), name)
+    }
+
+    /// Whether this is the name that was looked up.
+    pub fn is_of_user(self, name: &[u8]) -> bool {
+        same(self.user().as_bytes(), name)
     }
 
     /// Whether the name that was looked up is the canonical name.
@@ -484,15 +340,6 @@ impl<'e> Entry<'e> {
     }
 }
 
-impl Drop for Back {
-    fn drop(&mut self) {
-        // `pass=` may be among the fields of a proxied account.
-        if self.passdb != 0 {
-            self.text.wipe();
-        }
-    }
-}
-
 impl fmt::Debug for Entry<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry").field("user", &self.user()).finish_non_exhaustive()
@@ -502,22 +349,6 @@ impl fmt::Debug for Entry<'_> {
 impl fmt::Debug for EntryBuf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.look().fmt(f)
-    }
-}
-
-/// Whether two names are the same. Where a name lies at the end of a line of memory, the library's way of comparing, which
-/// reads 32 bytes at once, would wait for the next line too.
-#[inline]
-fn same(one: &[u8], other: &[u8]) -> bool {
-    let differ = |one: &[u8; 8], other: &[u8; 8]| u64::from_ne_bytes(*one) ^ u64::from_ne_bytes(*other);
-    match (one.last_chunk(), other.last_chunk()) {
-        (Some(last), Some(of_other)) => {
-            let mut words = one.as_chunks().0.iter().zip(other.as_chunks().0);
-            one.len() == other.len()
-                && differ(last, of_other) == 0
-                && words.all(|(one, other)| differ(one, other) == 0)
-        }
-        _ => one == other,
     }
 }
 

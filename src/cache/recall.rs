@@ -63,8 +63,6 @@ impl Cache {
     /// What is known of a password of somebody. Somebody for whom it is right is shown to `take`, which takes of them what
     /// the caller needs; where it has no use for them, nothing is known, as if they had not been asked about.
     ///
-    /// The digest is one of the password and of the user of the key ([`Digester::password`](super::Digester::password)).
-    ///
     /// `take` is called under the lock of a part of the table: it must not wait for anything. What it leaves there need not
     /// be counted or copied, which would cost more than the look.
     pub fn recall<'k, T>(
@@ -74,10 +72,22 @@ impl Cache {
         now: Tick,
         take: impl FnOnce(Right<'_>) -> Option<T>,
     ) -> Recall<T> {
-        self.recall_expected(&Expected(self.sought(key)), digest, now, take)
+        let sought = self.sought(key);
+        self.tell(sought, |shard| shard.find(sought), digest, now, take)
     }
 
-    /// The same of somebody who was expected.
+    /// Says that [`Self::recall_expected`] will be asked about somebody. There may be something to do until then, such as
+    /// to make the digest; what is known of them is on its way from memory in the meantime.
+    pub fn expect<'k>(&self, key: impl Into<Typed<'k>>) -> Expected<'k> {
+        let sought = self.sought(key);
+        self.shard(sought.hash).fetch(sought.hash);
+        Expected(sought)
+    }
+
+    /// As [`Self::recall`], of somebody who was expected.
+    ///
+    /// The digest is one of the password and of their name ([`Digester::password`](super::Digester::password)): whoever is
+    /// found by it is taken for them, and `take` compares names before it takes more than that they are there.
     pub fn recall_expected<T>(
         &self,
         expected: &Expected<'_>,
@@ -86,8 +96,20 @@ impl Cache {
         take: impl FnOnce(Right<'_>) -> Option<T>,
     ) -> Recall<T> {
         let sought = expected.0;
+        self.tell(sought, |shard| shard.find_by(sought, digest), digest, now, take)
+    }
+
+    #[inline]
+    fn tell<T>(
+        &self,
+        sought: Sought<'_>,
+        find: impl FnOnce(&Shard) -> Option<Entry<'_>>,
+        digest: &Digest,
+        now: Tick,
+        take: impl FnOnce(Right<'_>) -> Option<T>,
+    ) -> Recall<T> {
         let mut shard = self.shard(sought.hash);
-        let Some(entry) = shard.find_by(sought, digest) else { return Recall::Nothing };
+        let Some(entry) = find(&shard) else { return Recall::Nothing };
         entry.touch();
         let recall = self.judge(entry, sought.hash, digest, now, take);
         match &recall {
@@ -103,20 +125,12 @@ impl Cache {
         recall
     }
 
-    /// Says that [`Self::recall_expected`] will be asked about somebody. There may be something to do until then, such as
-    /// to make the digest; what is known of them is on its way from memory in the meantime.
-    pub fn expect<'k>(&self, key: impl Into<Typed<'k>>) -> Expected<'k> {
-        let sought = self.sought(key);
-        self.shard(sought.hash).fetch(sought);
-        Expected(sought)
-    }
-
     /// Notes that there was no answer to a question.
     pub fn missed(&self, key: Key<'_>) {
         self.shard(self.sought(key).hash).counts.misses += 1;
     }
 
-    /// The same where a directory gives no answer: what was right is so for longer. Nothing is wrong for longer.
+    /// As [`Self::recall`], where a directory gives no answer: what was right is so for longer. Nothing is wrong for longer.
     pub fn stale(&self, key: Key<'_>, digest: &Digest, now: Tick) -> Option<Holder> {
         let sought = self.sought(key);
         let mut shard = self.shard(sought.hash);

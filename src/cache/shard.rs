@@ -5,10 +5,7 @@
 //! tried one after the other, push out each other and not those in use. The places are in the order of their hashes, which is
 //! none.
 
-use std::{
-    cmp::Reverse,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{
     Counts,
@@ -65,16 +62,17 @@ pub(super) struct Sought<'a> {
 
 impl Locked {
     pub(super) fn lock(&self) -> MutexGuard<'_, Shard> {
-        // A panic in between can have left it with a wrong sum, or with places that nobody finds, at the worst: whoever finds
-        // an entry compares names.
+        // A panic in between can have left it with a wrong sum, with places that nobody finds, or with somebody's first part
+        // before another one's second one, at the worst. `find` compares names; `find_by` finds by the first part, and whoever
+        // takes more of the entry than that somebody is there asks whether the other one has the name too.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Shard {
-    /// Has the processor send for what a look will need, and does not wait for it.
-    pub(super) fn fetch(&self, sought: Sought<'_>) {
-        self.table.fetch(sought.hash);
+    /// Has the processor send for the first part of somebody with this hash, and does not wait for it.
+    pub(super) fn fetch(&self, hash: u64) {
+        self.table.fetch(hash);
     }
 
     pub(super) fn find(&self, sought: Sought<'_>) -> Option<Entry<'_>> {
@@ -106,7 +104,7 @@ impl Shard {
         dead: impl Fn(Entry<'_>) -> bool,
     ) {
         let weight = entry.back.weight();
-        if size_of::<EntryBuf>() + weight > limit / 2 {
+        if size_of::<EntryBuf>() + weight > limit / 4 {
             return self.lose(sought, now, hash);
         }
         match self.place_of(sought) {
@@ -148,13 +146,11 @@ impl Shard {
     }
 
     /// Forgets those that `whom` says. How many they were.
-    pub(super) fn forget(&mut self, whom: impl Fn(Entry<'_>) -> bool, hash: impl Fn(&Back) -> u64) -> usize {
-        let entries = (0..self.table.places()).filter_map(|place| self.entry(place));
-        let going = entries.filter(|entry| whom(*entry)).map(|entry| (entry.number(), hash(entry.back())));
-        let mut going: Vec<_> = going.collect();
+    pub(super) fn forget(&mut self, whom: impl Fn(&Back) -> bool, hash: impl Fn(&Back) -> u64) -> usize {
+        let all = (0..self.pages.len()).filter_map(|at| Some((at, self.pages.get(at)?)));
+        let going: Vec<_> = all.filter(|(_, back)| whom(back)).map(|(at, back)| (at, hash(back))).collect();
         // From the end: what is moved to the place of another is none of them then.
-        going.sort_unstable_by_key(|&(at, _)| Reverse(at));
-        for &(at, name) in &going {
+        for &(at, name) in going.iter().rev() {
             if let Some(place) = self.table.find(name, |front| front.number() == at) {
                 self.take_out(name, place, &hash);
             }
@@ -193,10 +189,13 @@ impl Shard {
         // Twice round at the most: the first round takes the marks away.
         let mut steps = 2 * self.table.places();
         while self.bytes() + more(&self.pages) > limit && steps > 0 && self.table.len() > 0 {
-            self.hand = self.after(self.hand);
-            let goes = self.clear(self.hand, now, &hash, |entry| dead(entry) || !entry.was_used());
-            self.counts.evicted += u64::from(goes);
-            steps -= 1;
+            if self.clear(self.hand, now, &hash, |entry| dead(entry) || !entry.was_used()) {
+                // Another one may have come to the place.
+                self.counts.evicted += 1;
+            } else {
+                self.hand = self.after(self.hand);
+                steps -= 1;
+            }
         }
     }
 
@@ -297,9 +296,9 @@ fn is_of_others(back: &Back) -> bool {
         || back.elsewhere().is_some_and(|other| other.user.as_str() != back.user())
 }
 
-impl Entry<'_> {
+impl Back {
     /// Whether `whom` says so of one of its names.
-    pub(super) fn is_about(self, whom: impl Fn(&str) -> bool) -> bool {
+    pub(super) fn is_about(&self, whom: impl Fn(&str) -> bool) -> bool {
         whom(self.user())
             || whom(self.canonical())
             || self.elsewhere().is_some_and(|other| whom(other.user.as_str()))

@@ -2,8 +2,9 @@
 //!
 //! Two to a line of the processor's memory, and beside each a byte of the hash. Who is looked for is in the line that the
 //! hash leads to, or, where that was full when they came, in one of the next; the line knows how many have gone on from
-//! it. So that among a million, where each line is one that has to be waited for, finding somebody takes one of them, and
-//! it can be sent for as soon as the name is known (`fetch`).
+//! it. Where a table is at its fullest, nine of ten are in the first two. So that among a million, where each line is one that
+//! has to be waited for, finding somebody takes hardly more than one of them, and these two can be sent for as soon as the name
+//! is known (`fetch`).
 
 use std::mem;
 
@@ -27,7 +28,7 @@ pub(super) struct Table {
 #[repr(C, align(64))]
 struct Line {
     /// How many of those that the hash leads here, or before, are behind it because it was full. At the most that can be
-    /// told it stays for good: they are looked for behind it then, whether there are any or not.
+    /// told it stays until there are more lines: they are looked for behind it then, whether there are any or not.
     passed: u16,
     /// A byte of the hash of each; zero: the slot is free.
     tags: [u8; SLOTS],
@@ -65,6 +66,7 @@ impl Table {
     /// grows.
     pub(super) fn insert(&mut self, hash: u64, front: Front, limit: usize, hash_of: impl Fn(&Front) -> u64) {
         if self.len * FULL.0 >= self.places() * FULL.1 {
+            // In small steps: free places are memory too.
             self.rebuild(self.lines.len() * 9 / 8 + 1, limit, hash_of);
         }
         self.put(hash, front);

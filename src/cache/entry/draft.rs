@@ -3,8 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicU32};
 
 use super::{
-    Back, CANONICAL, Elsewhere, Entry, EntryBuf, Front, Kind, More, PASSDB, RULES, Right, Rules, SERVICE,
-    Span, Wrong, text::Text,
+    Back, Elsewhere, Entry, EntryBuf, Front, More, Right, Rules, Span, Wrong,
+    parts::{CANONICAL, Kind, PASSDB, RULES, SERVICE},
+    text::Text,
 };
 use crate::{
     account::Account,
@@ -114,7 +115,7 @@ impl Draft<'_> {
             service: u8::try_from(self.service.len()).ok()?,
             canonical: u8::try_from(canonical.len()).ok()?,
             fetched_span: span(self.fetched),
-            // Not before it is known to fit: only an entry wipes it.
+            // Not before it is known to fit: only a `Back` wipes it.
             text: Text::of(&parts),
             more: (!more.is_empty()).then(|| Box::new(more)),
         };

@@ -2,8 +2,7 @@
 
 use zeroize::Zeroize as _;
 
-/// So many bytes have room in the entry itself: a name and where its mail lives, as a rule. With the rest of it that
-/// makes 128 bytes, two lines of a processor's memory.
+/// So many bytes have room in the entry itself: a name and where its mail lives, as a rule.
 pub(super) const BESIDE: usize = 70;
 
 /// Up to 64 KiB of text that never changes. What is short costs no second look into memory: among a million entries

@@ -1,8 +1,8 @@
 //! What goes when there is no more room.
 
-use std::ops::Range;
+use std::{ops::Range, time::Duration};
 
-use super::{cache, limits, named, right, said, teach};
+use super::{cache, hash, limits, named, right, said, teach};
 use crate::{
     account::Account,
     cache::{Cache, Lesson, Limits, Said, Tick},
@@ -104,6 +104,42 @@ fn what_was_asked_before_somebody_had_to_go_is_not_taken_for_new() {
     assert_eq!(said(&cache, "alice", "old", 20), "nothing");
     teach(&cache, "alice", right(&cache, "alice", "new"), 30);
     assert_eq!(said(&cache, "alice", "new", 30), "right");
+}
+
+#[test]
+fn who_takes_much_room_finds_it_though_all_are_in_use() {
+    let limit = 2 << 20;
+    let cache = cache(Limits { max_memory: limit, ttl: Duration::from_secs(1 << 20), ..limits() });
+    // Nobody is learnt of while somebody else has to go who was known later.
+    let (count, checked) = (15_000, hash(&cache, "x"));
+    for number in 0..count {
+        let user = format!("user{number}");
+        teach(&cache, &user, right(&cache, &user, "x"), number);
+    }
+    for round in 0..20 {
+        let now = count + round;
+        for number in 0..count {
+            said(&cache, &format!("user{number}"), "x", now);
+        }
+        let (entries, user) = (cache.status().entries, format!("large{round}"));
+        let mut account = Account::named(&user);
+        account.userdb.push("home", "x".repeat(7000));
+        let said_now = right(&cache, &user, "x");
+        let fingerprint = Some(checked);
+        let lesson = Lesson::Somebody {
+            account: &account,
+            directory: 0,
+            elsewhere: None,
+            fingerprint,
+            said: said_now,
+        };
+        cache.learn(named(&user), cache.ask(Tick::new(now)), lesson, Tick::new(now));
+        let status = cache.status();
+        assert_eq!(said(&cache, &user, "x", now), "right", "in round {round}: {status:?} after {entries}");
+        assert!(status.bytes <= limit, "{status:?}");
+        // One part of sixty-four has lost some, not all.
+        assert!(status.entries > entries - entries / 64, "{status:?} after {entries}");
+    }
 }
 
 #[test]

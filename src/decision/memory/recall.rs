@@ -173,7 +173,12 @@ impl Engine {
             let admitted = plain && self.admits(right, knock.service, remote, SystemTime::now);
             let directory = self.directory_name(entry.directory()).filter(|_| admitted)?;
             let app_password = right.app_password.map(Arc::clone);
-            Some((directory, app_password, knock.keeps.then(|| Box::new(entry.to_buf()))))
+            if !knock.keeps {
+                return Some((directory, app_password, None));
+            }
+            // They were found by a digest, and are about to get a mailbox.
+            let named = entry.is_of_user(expected.user());
+            named.then(|| (directory, app_password, Some(Box::new(entry.to_buf()))))
         };
         match memory.cache.recall_expected(expected, &digest, now, take) {
             Recall::Nothing => None,
