@@ -127,21 +127,30 @@ impl Table {
 
     /// Has so many lines from now on, which are enough for those that are there.
     fn rebuild(&mut self, lines: usize, limit: usize, hash_of: impl Fn(&Front) -> u64) {
-        let mut all = Vec::with_capacity(self.len);
-        for at in 0..self.lines.len() {
-            if let Some(line) = self.lines.get_mut(at).map(mem::take) {
-                all.extend(line.tags.into_iter().zip(line.fronts).filter(|(tag, _)| *tag != 0));
+        // In pages too: pieces of memory of many sizes, each larger than the one before, would leave holes.
+        let mut all = Pages::default();
+        for place in 0..self.places() {
+            if let Some((tag, front)) = self.slot_mut(place).filter(|(tag, _)| **tag != 0) {
+                *tag = 0;
+                all.push(mem::take(front), usize::MAX);
             }
         }
-        self.len = 0;
         if lines < self.lines.len() {
             self.lines = Pages::default();
+        }
+        for at in 0..self.lines.len() {
+            if let Some(line) = self.lines.get_mut(at) {
+                *line = Line::default();
+            }
         }
         while self.lines.len() < lines {
             self.lines.push(Line::default(), limit);
         }
-        for (_, front) in all {
-            self.put(hash_of(&front), front);
+        self.len = 0;
+        for at in 0..all.len() {
+            if let Some(front) = all.get_mut(at).map(mem::take) {
+                self.put(hash_of(&front), front);
+            }
         }
     }
 
