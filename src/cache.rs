@@ -19,8 +19,9 @@
 //! with fields of up to 48. When it was chosen, and took 163, the same with quick_cache took 1.1 times as much, with moka
 //! three times; to find one cost 1.25 times what it cost with quick_cache from one thread, as much from two, and less than a
 //! third of what it cost with moka. Neither of them knows of times, or of single flight, as they are needed here. Since then
-//! the hash table is its own too (`table`): among a million, who knows the password that was right last waits for one line of the
-//! processor's memory, which has been on its way since the name was known, and for another one where the account is wanted.
+//! the hash table is its own too (`table`): among a million, who knows the password that was right last waits for one line of
+//! the processor's memory, which has been on its way since the name was known, and for another one where the account is
+//! wanted.
 
 mod bearers;
 mod bounded;

@@ -22,7 +22,7 @@ use std::{
 
 use gatepost_protocol::dovecot::FieldsBuf;
 
-use self::parts::{CANONICAL, Kind, PASSDB, RULES, same};
+use self::parts::{CANONICAL, Kind, PASSDB, RULES};
 pub(super) use self::{
     draft::{Draft, Proof, Somebody},
     parts::{Back, Front},
@@ -186,12 +186,12 @@ impl<'e> Entry<'e> {
 
     /// Whether this is the canonical name.
     pub fn is_canonical(self, name: &[u8]) -> bool {
-        same(self.back.canonical().as_bytes(), name)
+        self.canonical().as_bytes() == name
     }
 
     /// Whether this is the name that was looked up.
     pub fn is_of_user(self, name: &[u8]) -> bool {
-        same(self.user().as_bytes(), name)
+        self.user().as_bytes() == name
     }
 
     /// Whether the name that was looked up is the canonical name.

@@ -118,7 +118,7 @@ impl Back {
     pub(in crate::cache) fn is_of(&self, user: &[u8], service: &[u8]) -> bool {
         let (named, all) = (usize::from(self.user), usize::from(self.user) + usize::from(self.service));
         all - named == service.len()
-            && self.text.bytes().get(..named).is_some_and(|name| same(name, user))
+            && self.text.bytes().get(..named) == Some(user)
             && (service.is_empty() || self.text.bytes().get(named..all) == Some(service))
     }
 
@@ -162,21 +162,5 @@ impl Drop for Back {
         if self.passdb != 0 {
             self.text.wipe();
         }
-    }
-}
-
-/// Whether two names are the same. Where a name lies at the end of a line of memory, the library's way of comparing, which
-/// reads 32 bytes at once, would wait for the next line too.
-#[inline]
-pub(super) fn same(one: &[u8], other: &[u8]) -> bool {
-    let differ = |one: &[u8; 8], other: &[u8; 8]| u64::from_ne_bytes(*one) ^ u64::from_ne_bytes(*other);
-    match (one.last_chunk(), other.last_chunk()) {
-        (Some(last), Some(of_other)) => {
-            let mut words = one.as_chunks().0.iter().zip(other.as_chunks().0);
-            one.len() == other.len()
-                && differ(last, of_other) == 0
-                && words.all(|(one, other)| differ(one, other) == 0)
-        }
-        _ => one == other,
     }
 }

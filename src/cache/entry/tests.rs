@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::{Back, Draft, EntryBuf, Front, Proof, Somebody, Span, same};
+use super::{Back, Draft, EntryBuf, Front, Proof, Somebody, Span};
 use crate::{
     account::{Account, Net, Nologin, State},
     cache::{
@@ -114,20 +114,4 @@ fn one_at_a_time_asks_ahead() {
     assert!(entry.may_refresh(Tick::new(100), 50));
     assert!(!entry.may_refresh(Tick::new(120), 50));
     assert!(entry.may_refresh(Tick::new(150), 50));
-}
-
-#[test]
-fn names_are_the_same_that_differ_nowhere() {
-    for length in 0..70 {
-        let name = vec![b'x'; length];
-        assert!(same(&name, &name.clone()));
-        assert!(!same(&name, &vec![b'x'; length + 1]) && !same(&vec![b'x'; length + 1], &name));
-        for place in 0..length {
-            for bit in 0..8 {
-                let mut other = name.clone();
-                other[place] ^= 1 << bit;
-                assert!(!same(&name, &other) && !same(&other, &name), "bit {bit} of {place} of {length}");
-            }
-        }
-    }
 }
